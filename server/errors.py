@@ -1,0 +1,196 @@
+"""Every way a request can fail, named once.
+
+A ``ProxyError`` is raised where the failure is understood and caught once, at the edge, where the
+caller's dialect words it. Names follow the exceptions of the official ``openai`` and ``anthropic``
+Python SDKs.
+
+    ProxyError
+     ├─ BadRequestError ─┬─ ContextLengthError
+     │                   ├─ SchemaRejectedError      (upstream refused a tool or answer schema)
+     │                   └─ SignatureRejectedError   (upstream refused a thought signature)
+     ├─ AuthenticationError        ├─ PayloadTooLargeError
+     ├─ PermissionDeniedError      ├─ UnsupportedMediaTypeError
+     ├─ NotFoundError              ├─ MisdirectedRequestError
+     ├─ RateLimitError             ├─ NotOfferedError
+     ├─ UpstreamError ─── BrokenAnswerError
+     ├─ OverloadedError            ├─ LoopError
+     ├─ UpstreamTimeoutError       └─ InternalServerError
+"""
+
+from typing import ClassVar, Literal
+
+
+class ProxyError(Exception):
+    """A request that cannot be answered; ``message`` says what happened and what to do."""
+
+    kind: ClassVar[str] = "error"
+    """The outcome written to the usage log."""
+
+    status: ClassVar[int] = 500
+    """The HTTP status, unless a dialect has its own (Anthropic answers 529 when overloaded)."""
+
+    transient: ClassVar[bool] = False
+    """A short blip: worth a quick second try while nothing has reached the client."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        """The request field at fault, as a path in the caller's own notation."""
+        self.code = code
+        """A machine-readable reason (OpenAI's ``code``; also logged)."""
+        self.retry_after_s = retry_after_s
+        """Seconds until another try can succeed, where known."""
+        self.should_retry = should_retry
+        """False tells SDKs (``x-should-retry``) that repeating the request is pointless."""
+
+
+class BadRequestError(ProxyError):
+    """The request itself is wrong; ``param`` names the field."""
+
+    kind = "bad_request"
+    status = 400
+
+
+class ContextLengthError(BadRequestError):
+    """The conversation is longer than the model's input window."""
+
+    kind = "context_length"
+
+    def __init__(self, message: str, *, tokens: int | None = None, maximum: int | None = None):
+        super().__init__(message, code="context_length_exceeded")
+        self.tokens = tokens
+        self.maximum = maximum
+
+
+class SchemaRejectedError(BadRequestError):
+    """Upstream could not read a schema; the pipeline simplifies the schemas and tries once more."""
+
+
+class SignatureRejectedError(BadRequestError):
+    """Upstream refused a thought signature; the pipeline sends the bypass value once."""
+
+
+class AuthenticationError(ProxyError):
+    """The caller's key is wrong, or nobody is signed in to the upstream."""
+
+    kind = "authentication"
+    status = 401
+
+
+class PermissionDeniedError(ProxyError):
+    """Known, but not allowed: a licence, a ban, a foreign web page."""
+
+    kind = "permission_denied"
+    status = 403
+
+
+class NotFoundError(ProxyError):
+    """No such model or address."""
+
+    kind = "not_found"
+    status = 404
+
+
+class PayloadTooLargeError(ProxyError):
+    """The body is larger than 32 MiB after decoding."""
+
+    kind = "too_large"
+    status = 413
+
+
+class UnsupportedMediaTypeError(ProxyError):
+    """The body's content type or content encoding is not one we read."""
+
+    kind = "unsupported_media_type"
+    status = 415
+
+
+class MisdirectedRequestError(ProxyError):
+    """The Host header names a machine that is not this one (DNS rebinding)."""
+
+    kind = "misdirected"
+    status = 421
+
+
+class RateLimitError(ProxyError):
+    """Too many requests: our own spacing, our queue, or Google's limit."""
+
+    kind = "rate_limit"
+    status = 429
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: Literal["throttle", "queue", "quota"],
+        retry_after_s: float | None = None,
+        exhausted: bool = False,
+    ) -> None:
+        super().__init__(
+            message,
+            code="insufficient_quota" if exhausted else "rate_limit_exceeded",
+            retry_after_s=retry_after_s,
+            should_retry=False if exhausted else None,
+        )
+        self.source = source
+        self.exhausted = exhausted
+        """A quota of hours or days is used up: waiting inside the request is pointless."""
+
+
+class UpstreamError(ProxyError):
+    """Upstream failed or answered something unreadable."""
+
+    kind = "upstream"
+    status = 502
+    transient = True
+
+
+class BrokenAnswerError(UpstreamError):
+    """The model's answer broke off or was malformed, so it must not look like a normal end."""
+
+    kind = "broken_answer"
+
+
+class OverloadedError(ProxyError):
+    """Upstream has no capacity at the moment, or we are shutting down."""
+
+    kind = "overloaded"
+    status = 503
+    transient = True
+
+
+class UpstreamTimeoutError(ProxyError):
+    """Upstream did not answer in time."""
+
+    kind = "timeout"
+    status = 504
+
+
+class LoopError(ProxyError):
+    """The request has already passed through this program."""
+
+    kind = "loop"
+    status = 508
+
+
+class NotOfferedError(ProxyError):
+    """The chosen upstream, or the settings, do not offer this operation."""
+
+    kind = "not_offered"
+    status = 501
+
+
+class InternalServerError(ProxyError):
+    """Our own bug. The log has the traceback."""
+
+    kind = "internal"
+    status = 500

@@ -1,0 +1,63 @@
+"""Server-sent events: frames to write, and an incremental reader for what upstream sends.
+
+The reader follows the WHATWG event-stream grammar and is more tolerant where Google's front end
+needs it: a last event without its blank line counts, and raw JSON in place of an event (how an
+error may arrive in mid-stream) is handed out as if it had been one.
+"""
+
+import re
+
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n")
+
+
+def frame(data: bytes, event: str | None = None) -> bytes:
+    """One event; ``data`` must be a single line."""
+    if event is None:
+        return b"data: " + data + b"\n\n"
+    return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def comment(text: str) -> bytes:
+    """A line every client skips; it only shows that somebody is still there."""
+    return b": " + text.encode() + b"\n\n"
+
+
+class SSEReader:
+    """Bytes in, cut anywhere; the data of complete events out."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of every event completed by these bytes."""
+        self._buffer += data
+        # A CR at the very end may be half of a CRLF: leave it for the next read.
+        end = len(self._buffer) - self._buffer.endswith(b"\r")
+        events: list[bytes] = []
+        start = 0
+        for blank in _BLANK_LINE.finditer(self._buffer, 0, end):
+            block = _data_of(self._buffer[start : blank.start()])
+            start = blank.end()
+            if block:
+                events.append(block)
+        self._buffer = self._buffer[start:]
+        return events
+
+    def close(self) -> list[bytes]:
+        """The event still open at the end of the stream, if there is one."""
+        block, self._buffer = _data_of(self._buffer), b""
+        return [block] if block else []
+
+
+def _data_of(block: bytes) -> bytes:
+    """The joined ``data:`` lines of one event; the block itself when it is bare JSON."""
+    lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    data = [
+        line[6:] if line.startswith(b"data: ") else line[5:]
+        for line in lines
+        if line.startswith(b"data:")
+    ]
+    if data:
+        return b"\n".join(data)
+    bare = block.strip()
+    return bare if bare[:1] in (b"{", b"[") else b""

@@ -1,0 +1,81 @@
+"""What every Google door offers the pipeline.
+
+An upstream yields *batches*: the chunks that one network read completed, so that a burst costs one
+write to the client. All failures leave as ``ProxyError``; an upstream never retries on its own,
+except for one refresh of its own credentials after a 401.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
+from server.models import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One request as it is sent: everything model-specific is settled."""
+
+    model: str
+    """The Gemini id, without ``models/``."""
+    request: GenerateRequest
+    session: str
+    """Stable per conversation and model (a UUID)."""
+    prompt_id: str
+    """Stable per client request (a UUID)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an upstream cannot serve, in words for a person."""
+
+    code: str
+    """Google's own code where there is one: ``UNSUPPORTED_CLIENT``, ``TOS_VIOLATION``, ..."""
+    message: str
+    remedy: str
+    link: str | None = None
+    link_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who is behind an upstream, as far as known without asking again."""
+
+    authenticated: bool
+    email: str | None = None
+    tier: str | None = None
+    project: str | None = None
+    problem: Problem | None = None
+
+
+class Upstream(Protocol):
+    """One Google door."""
+
+    name: str
+
+    def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
+        """Stream the answer. Closing the generator cancels the request upstream."""
+        ...
+
+    async def count_tokens(self, out: Outgoing) -> int:
+        """Tokens of exactly this request: system, tools and media included."""
+        ...
+
+    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+        """Vectors for ``call.inputs``."""
+        ...
+
+    async def models(self) -> tuple[Model, ...]:
+        """What this account may use, without aliases; cached by the upstream."""
+        ...
+
+    def account(self) -> Account:
+        """The last known state; never waits."""
+        ...
+
+    async def check(self) -> Account:
+        """Ask Google now (sign-in, tier, project) and return the state; failures are in it."""
+        ...
+
+    async def aclose(self) -> None: ...
