@@ -9,7 +9,7 @@ Five nouns carry the program:
   a ``Call`` and encodes events back; it is pure, and knows no upstream.
 * An **upstream** is a Google door (Code Assist, Gemini API). It sends a fitted request and yields
   chunks; it knows no dialect.
-* Both speak the **pivot**, Gemini's own ``generateContent`` JSON, so N dialects and M upstreams cost
+* Both speak the **pivot**, Gemini's own ``generateContent`` JSON: N dialects and M upstreams cost
   N + M files.
 * The **pipeline** is the one path between them: fit, wait for a turn, send, retry while nothing has
   been sent to the client, record usage.

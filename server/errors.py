@@ -10,7 +10,8 @@ Python SDKs.
      │                   └─ SignatureRejectedError   (upstream refused a thought signature)
      ├─ AuthenticationError        ├─ PayloadTooLargeError
      ├─ PermissionDeniedError      ├─ UnsupportedMediaTypeError
-     ├─ NotFoundError              ├─ MisdirectedRequestError
+     ├─ NotFoundError              ├─ MethodNotAllowedError
+     │                             ├─ MisdirectedRequestError
      ├─ RateLimitError             ├─ NotOfferedError
      ├─ UpstreamError ─── BrokenAnswerError
      ├─ OverloadedError            ├─ LoopError
@@ -98,6 +99,13 @@ class NotFoundError(ProxyError):
 
     kind = "not_found"
     status = 404
+
+
+class MethodNotAllowedError(ProxyError):
+    """The address exists, but not for this HTTP method."""
+
+    kind = "method_not_allowed"
+    status = 405
 
 
 class PayloadTooLargeError(ProxyError):

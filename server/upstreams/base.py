@@ -5,12 +5,17 @@ write to the client. All failures leave as ``ProxyError``; an upstream never ret
 except for one refresh of its own credentials after a 401.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import httpx
+
+from server.eligibility import Problem
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
+from server.oauth import Tokens
+from server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +29,6 @@ class Outgoing:
     """Stable per conversation and model (a UUID)."""
     prompt_id: str
     """Stable per client request (a UUID)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Why an upstream cannot serve, in words for a person."""
-
-    code: str
-    """Google's own code where there is one: ``UNSUPPORTED_CLIENT``, ``TOS_VIOLATION``, ..."""
-    message: str
-    remedy: str
-    link: str | None = None
-    link_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +46,8 @@ class Upstream(Protocol):
     """One Google door."""
 
     name: str
+    embeds: bool
+    """Whether ``embed`` asks Google; False: the vectors are mock ones made here."""
 
     def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
         """Stream the answer. Closing the generator cancels the request upstream."""
@@ -79,3 +74,26 @@ class Upstream(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an upstream may be built from."""
+
+    settings: Settings
+    tokens: Tokens
+    http: httpx.AsyncClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One line of the registry ``UPSTREAMS``."""
+
+    name: str
+    title: str
+    """What a person calls it."""
+    configured: Callable[[Parts], bool]
+    """Whether its credential is there (contract section 3, *auto*)."""
+    missing: str
+    """What to do when it is not."""
+    build: Callable[[Parts], Upstream]

@@ -1,0 +1,56 @@
+# Every target works on a fresh clone with Python 3.11 or newer and make.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+PY := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint test-agents bench soak screenshots package lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+setup: .venv/.run ## create or update .venv from the hash-pinned requirements
+
+.venv/.run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.test: requirements-test.txt .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.txt
+	@touch $@
+
+run: setup ## start the app
+	@$(PY) main.py
+
+demo: setup ## start the app on the built-in demo upstream: no account, no network
+	@$(PY) main.py --upstream demo
+
+lint: .venv/.test ## format check, lint, types, import floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint ## everything: lint, types, import floors, tests
+	$(PY) -m pytest
+
+test-agents: .venv/.test ## opt-in: Claude Code (npm) through the proxy, the fake Google behind it
+	$(PY) -m pytest tests/agents --agents
+
+bench soak screenshots package:
+	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
+
+lock: ## pin the requirements anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+
+clean: ## remove everything that make made
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,512 @@
+"""The edge: HTTP in, HTTP out. Binds every dialect's routes to the pipeline.
+
+An ASGI application of two layers. API routes are answered here, directly: a stream needs to know at
+once that its client left, and costs nothing it does not need. Everything else (pages, ``/usage``,
+``/health``) is the Quart application behind it. The access check stands before both.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+from urllib.parse import parse_qsl, unquote
+
+from server.access import Access, Caller
+from server.body import read_json
+from server.dialects.base import (
+    CountTokens,
+    Dialect,
+    Embed,
+    Generate,
+    GetModel,
+    ListModels,
+    Operation,
+    Params,
+    Route,
+    StreamEncoder,
+)
+from server.errors import (
+    InternalServerError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OverloadedError,
+    ProxyError,
+    RateLimitError,
+)
+from server.exchange import Exchange, client_name
+from server.gemini.types import Call, Json, new_id
+from server.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEEP_ALIVE_S = 10.0
+"""Silence after which a waiting stream says that it is still there."""
+
+_API_ROOTS = ("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages")
+_IGNORED = ("/api/event_logging", "/api/hello")
+"""Probes and telemetry of Claude Code: answered, never read."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request to an API route."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    headers: Mapping[str, str]
+    id: str = field(default_factory=lambda: new_id("req_"))
+    caller: Caller = field(default_factory=lambda: Caller(False, None))
+    """Filled by the access check."""
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def path(self) -> str:
+        """Percent-decoded, so ``%2F`` in a model name is a slash."""
+        return str(self.scope["path"])
+
+    def params(self, placeholders: Mapping[str, str]) -> Params:
+        query = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return Params(placeholders, dict(query), self.headers)
+
+
+class Edge:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        access: Access,
+        dialects: Sequence[Dialect],
+        pages: Application,
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
+        self.access = access
+        self._pipeline = pipeline
+        self._dialects = dialects
+        self._pages = pages
+        self._keep_alive_s = keep_alive_s
+        self._running: set[asyncio.Future[None]] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End every request under way with a 503, or the in-stream error that stands for it."""
+        self._stopping = True
+        self._pipeline.throttle.close()
+        for work in self._running:
+            work.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _refuse_websocket(receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        request = Request(scope, receive, send, headers)
+        is_api = request.path.startswith(_API_ROOTS)
+        dialect = self._dialect_of(headers)
+        try:
+            peer = scope["client"][0] if scope.get("client") else None
+            request.caller = self.access.check(
+                request.method, request.path, headers, peer, "api" if is_api else "page"
+            )
+        except ProxyError as error:
+            if not is_api and error.status == 401:
+                scope["gemini_proxy.locked"] = True
+                await self._pages(scope, receive, send)
+            else:
+                await _send_error(request, dialect, error)
+            return
+        if request.method == "OPTIONS":
+            await _send_preflight(request)
+        elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
+            await _send(request, 200, b"", {})
+        elif is_api:
+            await self._api(request, dialect)
+        else:
+            scope["gemini_proxy.local"] = request.caller.local
+            await self._pages(scope, receive, send)
+
+    def _dialect_of(self, headers: Mapping[str, str]) -> Dialect:
+        """The dialect these headers speak; the last one is the fallback."""
+        return next((d for d in self._dialects if d.speaks(headers)), self._dialects[-1])
+
+    async def _api(self, request: Request, dialect: Dialect) -> None:
+        """Find the route, run it while the client listens, and word its errors in its dialect."""
+        try:
+            dialect, route, placeholders = self._route(request, dialect)
+            work = asyncio.ensure_future(
+                self._operate(request, dialect, route.operation, placeholders)
+            )
+            self._running.add(work)
+            work.add_done_callback(self._running.discard)
+            await _while_connected(request, work)
+        except ProxyError as error:
+            await _send_error(request, dialect, error)
+        except Exception:
+            log.exception("%s failed", request.id)
+            await _send_error(request, dialect, _our_fault(request))
+
+    def _route(self, request: Request, fallback: Dialect) -> tuple[Dialect, Route, dict[str, str]]:
+        path = canonical(request.path)
+        found = []
+        other_method = False
+        for dialect in (fallback, *self._dialects):
+            for route in dialect.routes:
+                placeholders = match(route.path, path)
+                if placeholders is None:
+                    continue
+                if route.method == request.method:
+                    found.append((dialect, route, placeholders))
+                other_method = True
+        if found:
+            return found[0]
+        if other_method:
+            raise MethodNotAllowedError(f"{request.method} is not supported at {request.path}.")
+        raise NotFoundError(f"There is nothing at {request.method} {request.path}.")
+
+    async def _operate(
+        self,
+        request: Request,
+        dialect: Dialect,
+        operation: Operation,
+        placeholders: Mapping[str, str],
+    ) -> None:
+        params = request.params(placeholders)
+        match operation:
+            case Generate():
+                await self._generate(request, dialect, operation, params)
+            case CountTokens():
+                call = operation.parse(await read_json(request.receive, request.headers), params)
+                tokens, estimated = await self._pipeline.count(call)
+                flag = {"x-token-estimate": "true"} if estimated else {}
+                await _send_json(request, dialect, operation.encode(tokens), flag)
+            case ListModels():
+                models = await self._pipeline.models()
+                await _send_json(request, dialect, operation.encode(models, params), {})
+            case GetModel():
+                model = await self._pipeline.model(placeholders["id"])
+                await _send_json(request, dialect, operation.encode(model), {})
+            case Embed():
+                await self._embed(request, dialect, operation, params)
+            case _:
+                assert_never(operation)
+
+    def _exchange(self, request: Request, dialect: Dialect, operation: str) -> Exchange:
+        return Exchange(
+            id=request.id,
+            dialect=dialect.name,
+            operation=operation,
+            client=client_name(request.headers),
+        )
+
+    async def _embed(
+        self, request: Request, dialect: Dialect, operation: Embed, params: Params
+    ) -> None:
+        exchange = self._exchange(request, dialect, "embed")
+        with self._pipeline.recorded(exchange):
+            call = operation.parse(await read_json(request.receive, request.headers), params)
+            embedding = await self._pipeline.embed(call, exchange)
+            flag = {"x-embedding-mock": "true"} if embedding.mock else {}
+            body = operation.encode(call, embedding)
+            await _send_json(request, dialect, body, {**_facts(exchange), **flag})
+
+    async def _generate(
+        self, request: Request, dialect: Dialect, operation: Generate, params: Params
+    ) -> None:
+        exchange = self._exchange(request, dialect, "generate")
+        with self._pipeline.recorded(exchange), self._until_stopped():
+            call = operation.parse(await read_json(request.receive, request.headers), params)
+            if call.stream:
+                await self._stream(request, dialect, operation.encoder(call), call, exchange)
+                return
+            events = []
+            async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
+                async for batch in batches:
+                    events.extend(batch)
+            body = operation.encode(call, events)
+            await _send_json(request, dialect, body, _facts(exchange) | self._limits())
+
+    async def _stream(
+        self,
+        request: Request,
+        dialect: Dialect,
+        encoder: StreamEncoder,
+        call: Call,
+        exchange: Exchange,
+    ) -> None:
+        """Send frames as they come. Once the 200 is out, a failure becomes the dialect's own
+        in-stream error, never a cut connection."""
+        out = _Stream(request, dialect, encoder, exchange, self._limits())
+        quiet = asyncio.create_task(out.keep_alive(self._keep_alive_s))
+        try:
+            with self._until_stopped():
+                async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
+                    async for batch in batches:
+                        await out.write(b"".join(map(encoder.feed, batch)))
+            await out.write(encoder.finish())
+        except ProxyError as error:
+            if not out.started:
+                raise
+            exchange.fail(error)
+            await out.write(encoder.fail(error))
+        except Exception:
+            if not out.started:
+                raise
+            log.exception("%s failed in mid-stream", request.id)
+            error = _our_fault(request)
+            exchange.fail(error)
+            await out.write(encoder.fail(error))
+        finally:
+            quiet.cancel()
+        await out.end()
+
+    @contextlib.contextmanager
+    def _until_stopped(self) -> Iterator[None]:
+        """Turn the cancellation that ``stop`` sends into an error the client can read."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._stopping or task is None:
+                raise
+            task.uncancel()
+            raise OverloadedError(
+                "The proxy was stopped while it was answering.", retry_after_s=5
+            ) from None
+
+    def _limits(self) -> dict[str, str]:
+        """OpenAI's rate-limit headers, from RATE_LIMIT; nothing when there is no limit to tell."""
+        state = self._pipeline.throttle.state()
+        if not state.rate_limit_s:
+            return {}
+        return {
+            "x-ratelimit-limit-requests": "1",
+            "x-ratelimit-remaining-requests": "0" if state.next_free_in_s > 0 else "1",
+            "x-ratelimit-reset-requests": f"{state.next_free_in_s:.3f}s",
+        }
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One streamed response. The head goes out with the first bytes, so an early error keeps its
+    HTTP status; after a silence it goes out with a keep-alive."""
+
+    request: Request
+    dialect: Dialect
+    encoder: StreamEncoder
+    exchange: Exchange
+    headers: dict[str, str]
+    started: bool = False
+    _spoke_at: float = 0.0
+
+    async def write(self, data: bytes) -> None:
+        if not data:
+            return
+        if not self.started:
+            self.started = True
+            headers = {
+                "content-type": f"{self.encoder.media_type}; charset=utf-8",
+                "cache-control": "no-cache",
+                "x-accel-buffering": "no",
+                **_facts(self.exchange),
+                **self.headers,
+            }
+            await _send_head(self.request, 200, headers, self.dialect)
+        self._spoke_at = asyncio.get_running_loop().time()
+        await self.request.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def keep_alive(self, silence_s: float) -> None:
+        """Speak whenever nothing was said for ``silence_s``."""
+        loop = asyncio.get_running_loop()
+        self._spoke_at = loop.time()
+        while True:
+            await asyncio.sleep(max(0.05, self._spoke_at + silence_s - loop.time()))
+            if loop.time() - self._spoke_at >= silence_s:
+                await self.write(self.encoder.keep_alive())
+
+    async def end(self) -> None:
+        await self.request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def canonical(path: str) -> str:
+    """The path as routes are written: base URLs come with, without and with a doubled ``/v1``."""
+    rest = path.removeprefix("/anthropic")
+    while rest == "/v1" or rest.startswith("/v1/"):
+        rest = rest[3:]
+    return "/v1" + rest.rstrip("/")
+
+
+def match(pattern: str, path: str) -> dict[str, str] | None:
+    """The placeholder values when ``path`` fits; ``{id}`` takes the rest, slashes included."""
+    if not pattern.endswith("/{id}"):
+        return {} if pattern == path else None
+    prefix = pattern.removesuffix("{id}")
+    rest = path.removeprefix(prefix)
+    return {"id": unquote(rest)} if path.startswith(prefix) and rest else None
+
+
+async def _while_connected(request: Request, task: "asyncio.Future[None]") -> None:
+    """Wait for ``task``; cancel it as soon as the client hangs up.
+
+    The body is read by the task itself, so the watch starts when nothing is left to receive.
+    """
+    received = asyncio.Event()
+    receive = request.receive
+
+    async def receive_body() -> dict[str, Any]:
+        message = await receive()
+        if not message.get("more_body", False):
+            received.set()
+        return message
+
+    async def watch() -> None:
+        await received.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    request.receive = receive_body
+    if request.method == "GET":
+        received.set()
+    watcher = asyncio.create_task(watch())
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return
+        task.result()
+    finally:
+        watcher.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def _facts(exchange: Exchange) -> dict[str, str]:
+    """The response headers that tell what became of the request."""
+    facts = {}
+    if exchange.model:
+        facts["x-gemini-model"] = exchange.model
+    if exchange.dropped:
+        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped))
+    if exchange.queue_wait_s:
+        facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
+    return facts
+
+
+def error_headers(error: ProxyError) -> dict[str, str]:
+    """Retry-After (whole seconds, rounded up) and what SDKs read besides it."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+        headers["retry-after-ms"] = str(math.ceil(error.retry_after_s * 1000))
+    elif isinstance(error, RateLimitError):
+        headers["retry-after"] = "5"
+    if error.should_retry is not None:
+        headers["x-should-retry"] = str(error.should_retry).lower()
+    return headers
+
+
+def _our_fault(request: Request) -> InternalServerError:
+    return InternalServerError(
+        f"The proxy failed on this request ({request.id}); its log has the details."
+    )
+
+
+async def _send_error(request: Request, dialect: Dialect, error: ProxyError) -> None:
+    status, body = dialect.encode_error(error, request.id)
+    log.info("%s %s %s: %s", request.id, dialect.name, status, error.message)
+    headers = error_headers(error) | {"content-type": "application/json"}
+    await _send(request, status, dump(body), headers, dialect)
+
+
+async def _send_json(
+    request: Request, dialect: Dialect, body: Json, headers: Mapping[str, str]
+) -> None:
+    await _send(request, 200, dump(body), {"content-type": "application/json", **headers}, dialect)
+
+
+def dump(body: Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+async def _send(
+    request: Request,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    dialect: Dialect | None = None,
+) -> None:
+    length = {"content-length": str(len(body))}
+    await _send_head(request, status, {**headers, **length}, dialect)
+    if request.method == "HEAD":
+        body = b""
+    await request.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_head(
+    request: Request, status: int, headers: Mapping[str, str], dialect: Dialect | None
+) -> None:
+    names = {"x-request-id", dialect.request_id_header if dialect else "x-request-id"}
+    every = {**headers, **dict.fromkeys(sorted(names), request.id), **_cors(request)}
+    await request.send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1", "replace"))
+                for name, value in every.items()
+            ],
+        }
+    )
+
+
+def _cors(request: Request) -> dict[str, str]:
+    origin = request.caller.allowed_origin
+    if origin is None:
+        return {}
+    return {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": "x-request-id, x-gemini-model, x-proxy-dropped, "
+        "x-queue-wait-ms, retry-after",
+        "vary": "Origin",
+    }
+
+
+async def _send_preflight(request: Request) -> None:
+    headers = {}
+    if request.caller.allowed_origin is not None:
+        headers = {
+            "access-control-allow-methods": "GET, POST, OPTIONS",
+            "access-control-allow-headers": request.headers.get(
+                "access-control-request-headers", "authorization, content-type"
+            ),
+            "access-control-max-age": "600",
+        }
+        if request.headers.get("access-control-request-private-network") == "true":
+            headers["access-control-allow-private-network"] = "true"
+    await _send(request, 204, b"", headers)
+
+
+async def _refuse_websocket(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})

@@ -1,0 +1,133 @@
+"""One request sent upstream: its chunks read, filtered and, at the end, judged."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from server.errors import BrokenAnswerError
+from server.exchange import Exchange
+from server.gemini.estimate import estimate_text, estimate_tokens
+from server.gemini.events import (
+    VISIBLE,
+    Event,
+    EventReader,
+    FunctionCall,
+    TextDelta,
+    TextSignature,
+    ThoughtDelta,
+    UsageSeen,
+)
+from server.gemini.signatures import StoredSignature, text_digest
+from server.gemini.stop import StopMatcher
+from server.gemini.types import Call, Usage
+from server.signature_store import SignatureStore
+from server.upstreams.base import Outgoing, Upstream
+
+BROKEN_FINISHES = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+"""Ends that are no answer (contract section 4, *How streams end*)."""
+
+_CONTENT = (*VISIBLE, ThoughtDelta)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Reads one upstream answer for one choice of a call."""
+
+    call: Call
+    out: Outgoing
+    exchange: Exchange
+    choice: int
+    signatures: SignatureStore
+    accept_empty: bool = False
+    """An answer without any part is asked for again once, then passed on as what it is."""
+    _text: list[str] = field(default_factory=list)
+    _output_chars: int = 0
+    _calls: int = 0
+
+    async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
+        """Batches for the client, the last one with ``Finish``.
+
+        Nothing is yielded before there is content or a proper end, so that an attempt which yields
+        nothing can be repeated unseen. Raises ``ProxyError``.
+        """
+        call = self.call
+        reader = EventReader(call.tool_names, call.id_prefix, self.out.model, self.choice)
+        matcher = StopMatcher(call.stop)
+        held: list[Event] = []
+        async with aclosing(upstream.generate(self.out)) as reads:
+            async for chunks in reads:
+                held += matcher.feed(self._noted(reader.read(chunks)))
+                if any(isinstance(event, _CONTENT) for event in held):
+                    yield held
+                    held = []
+                if matcher.done:
+                    break
+        if not matcher.done:
+            self._judge(reader)
+        last = self._noted(reader.finish())
+        if not reader.saw_usage:
+            last.insert(-1, self._estimate())
+        yield held + matcher.feed(last)
+
+    def _noted(self, events: Sequence[Event]) -> list[Event]:
+        """The events to pass on; usage, text and signatures are noted on the way."""
+        passed: list[Event] = []
+        for event in events:
+            match event:
+                case UsageSeen():
+                    self.exchange.usage_by_choice[self.choice] = event.usage
+                case TextDelta() | ThoughtDelta():
+                    self._output_chars += len(event.text)
+                    if isinstance(event, TextDelta):
+                        self._text.append(event.text)
+                case FunctionCall():
+                    self._calls += 1
+                    if self._calls > 1 and not self.call.parallel_tool_calls:
+                        continue
+                    self._keep_call(event)
+                case TextSignature():
+                    stored = StoredSignature(self.out.model, event.signature, None)
+                    self.signatures.keep_text(text_digest("".join(self._text)), stored)
+            passed.append(event)
+        return passed
+
+    def _keep_call(self, event: FunctionCall) -> None:
+        self._output_chars += len(event.name) + len(str(event.args))
+        if event.signature or event.upstream_id:
+            stored = StoredSignature(self.out.model, event.signature, event.upstream_id)
+            self.signatures.keep_call(event.id, stored)
+
+    def _judge(self, reader: EventReader) -> None:
+        """Raise ``BrokenAnswerError`` unless this is an end a client may see as one."""
+        reason = reader.finish_reason
+        if reason is None:
+            raise BrokenAnswerError(
+                "The model's answer broke off before its end. Please send the request again.",
+                code="stream_cut",
+            )
+        if reason in BROKEN_FINISHES or (reason == "OTHER" and not reader.saw_visible):
+            raise BrokenAnswerError(
+                f"The model ended its answer with {reason}. Please send the request again.",
+                code=reason.lower(),
+            )
+        empty = not (reader.saw_visible or reader.saw_thought)
+        if reason == "STOP" and empty and not self.accept_empty:
+            raise BrokenAnswerError("The model gave an empty answer.", code="empty_answer")
+
+    def _estimate(self) -> UsageSeen:
+        """Usage from counting characters, because upstream sent none."""
+        usage = Usage(
+            prompt_tokens=estimate_tokens(self.out.request),
+            candidates_tokens=estimate_text("x" * self._output_chars),
+            estimated=True,
+        )
+        self.exchange.usage_by_choice[self.choice] = usage
+        return UsageSeen(usage, self.choice)

@@ -1,0 +1,343 @@
+"""Anthropic messages and content blocks -> Gemini contents and parts.
+
+The order of the client is kept; pairing calls with results, merging turns and everything else that
+depends on the model comes later (``gemini/repair.py``, ``gemini/fit.py``). Blocks of a type we do
+not know are skipped, because Claude Code answers an unknown 400 with six more requests. Sources:
+Anthropic SDK 2.12 ``types/*_block_param.py``; measured requests of Claude Code 2.1.330.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from server.dialects.anthropic_envelope import unseal
+from server.dialects.anthropic_tools import ToolChange
+from server.dialects.fields import Fields, wrong
+from server.gemini.names import ToolNames
+from server.gemini.types import CarriedSignature, Content, Download, Json
+
+_BILLING = "x-anthropic-billing-header:"
+"""Claude Code's first system block; it changes per session and would break implicit caching."""
+
+_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/heic", "image/heif")
+
+_DEEPEST_RESULT = 8
+"""How far into a server tool's result its text is looked for."""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What ``system`` and ``messages`` say."""
+
+    tool_names: ToolNames
+    contents: list[Content] = field(default_factory=list)
+    system: list[Json] = field(default_factory=list)
+    effort: str | None = None
+    """The last ``output_config.effort`` of a system message; it overrides the request's own."""
+    loaded: set[str] = field(default_factory=set)
+    """Names of tools that the conversation refers to or has called."""
+    changes: list[ToolChange] = field(default_factory=list)
+    carried: dict[str, CarriedSignature] = field(default_factory=dict)
+    downloads: list[Download] = field(default_factory=list)
+    _signature: CarriedSignature | None = None
+    """Of the last thinking block of this message: it belongs to the next tool_use."""
+
+    def read_system(self, fields: Fields) -> None:
+        """Read the top-level ``system``: a string or text blocks."""
+        if isinstance(text := fields.get("system"), str):
+            self._add_system(text)
+        else:
+            for block in fields.objects("system"):
+                self._add_system(block.string("text") or "")
+
+    def read_messages(self, fields: Fields) -> None:
+        """Read ``messages``. Raises ``BadRequestError`` when nothing is left to answer."""
+        if fields.array("messages") is None:
+            raise wrong("messages", "Field required", code="missing_required_parameter")
+        messages = list(fields.objects("messages"))
+        last_user = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=-1)
+        for index, message in enumerate(messages):
+            self._read_message(message, outdated=index < last_user)
+        if not any(content["parts"] for content in self.contents):
+            raise wrong("messages", "at least one message is required")
+
+    def _read_message(self, message: Fields, *, outdated: bool) -> None:
+        """``outdated``: a later user message exists (``clear_at: next_user_message``)."""
+        role = message.required_string("role")
+        blocks = list(_blocks(message, "content"))
+        self._signature = None
+        match role:
+            case "user" | "assistant":
+                parts = [part for block in blocks for part in self._parts(block)]
+                self._add(role, parts)
+            case "system":
+                self._read_system_message(message, blocks, outdated=outdated)
+            case _:
+                raise wrong(message.at("role"), "Input should be 'user', 'assistant' or 'system'")
+
+    def _read_system_message(
+        self, message: Fields, blocks: list[Fields], *, outdated: bool
+    ) -> None:
+        """Before the conversation it is a system prompt, within it a reminder at that place."""
+        config = message.object("output_config")
+        self.effort = (config and config.string("effort")) or self.effort
+        texts = [part["text"] for block in blocks for part in self._parts(block) if "text" in part]
+        if outdated and message.get("clear_at") == "next_user_message":
+            return
+        text = "\n".join(texts)
+        if not self.contents:
+            self._add_system(text)
+        elif text.strip():
+            self._add("user", [{"text": f"<system-reminder>\n{text}\n</system-reminder>"}])
+
+    def _add(self, role: str, parts: list[Json]) -> None:
+        gemini_role = "model" if role == "assistant" else "user"
+        self.contents.append({"role": gemini_role, "parts": parts})
+
+    def _add_system(self, text: str) -> None:
+        if text.strip() and not text.startswith(_BILLING):
+            self.system.append({"text": text})
+
+    def _parts(self, block: Fields) -> Iterator[Json]:
+        """The Gemini parts of one content block; none for a type that means nothing to Gemini."""
+        kind = block.required_string("type")
+        if reader := _READERS.get(kind):
+            yield from reader(self, _tagged(block, kind))
+        elif kind in ("server_tool_use", "mcp_tool_use"):
+            yield from _text(_server_call(block))
+        elif kind.endswith("_tool_result"):
+            self._load(block.get("content"))
+            yield from _text(_gist(block.get("content")))
+
+    def _text_block(self, block: Fields) -> Iterator[Json]:
+        yield from _text(_needed(block, "text"))
+
+    def _thinking(self, block: Fields) -> Iterator[Json]:
+        """Its text is not sent: Gemini wants nothing but the signature back."""
+        self._signature = unseal(block.string("signature") or "") or self._signature
+        yield from ()
+
+    def _tool_use(self, block: Fields) -> Iterator[Json]:
+        call_id, name = block.required_string("id"), block.required_string("name")
+        self.loaded.add(name)
+        if self._signature is not None:
+            self.carried[call_id] = self._signature
+            self._signature = None
+        args = _arguments(block.get("input"))
+        call = {"id": call_id, "name": self.tool_names.send(name), "args": args}
+        yield {"functionCall": call}
+
+    def _tool_result(self, block: Fields) -> Iterator[Json]:
+        """Text goes to ``output`` or ``error``, media to ``parts``; ``repair`` adds the name."""
+        call_id = block.required_string("tool_use_id")
+        inner = list(_blocks(block, "content"))
+        parts = [p for b in inner if b.get("type") in _IN_RESULTS for p in self._parts(b)]
+        texts = [part["text"] for part in parts if "text" in part]
+        media = [part for part in parts if "text" not in part]
+        found = [b.required_string("tool_name") for b in inner if b.get("type") == "tool_reference"]
+        if found:
+            self.loaded.update(found)
+            texts.append(f"Tools now available: {', '.join(found)}")
+        if media and not texts:
+            texts = [f"Binary content provided ({len(media)} item(s))."]
+        key = "error" if block.boolean("is_error") else "output"
+        result: Json = {"id": call_id, "name": "", "response": {key: "\n".join(texts)}}
+        if media:
+            result["parts"] = media
+        yield {"functionResponse": result}
+
+    def _tool_change(self, block: Fields) -> Iterator[Json]:
+        added = block.get("type") == "tool_addition"
+        tool = block.object("tool")
+        definition = tool and tool.object("definition")
+        name = tool and (definition or tool).string("name")
+        if name:
+            self.changes.append(ToolChange(name, added, definition))
+        yield from ()
+
+    def _compaction(self, block: Fields) -> Iterator[Json]:
+        for change in block.objects("tool_changes"):
+            yield from self._tool_change(change)
+        if content := block.string("content"):
+            yield {"text": f"Summary of earlier conversation:\n{content}"}
+
+    def _image(self, block: Fields) -> Iterator[Json]:
+        source = _source(block)
+        match source.required_string("type"):
+            case "base64":
+                yield _inline(_tagged(source, "base64"), _IMAGE_TYPES)
+            case "url":
+                yield self._linked(source, "image/")
+            case "file":
+                raise wrong(source.at("file_id"), "File not found")
+
+    def _document(self, block: Fields) -> Iterator[Json]:
+        source = _source(block)
+        title, context = block.string("title") or "", block.string("context") or ""
+        match source.required_string("type"):
+            case "base64":
+                yield from _text(f"Document: {title}\n{context}" if title or context else "")
+                yield _inline(_tagged(source, "base64"), ("application/pdf",))
+            case "url":
+                yield from _text(f"Document: {title}\n{context}" if title or context else "")
+                yield self._linked(source, "application/pdf")
+            case "text":
+                head = _head("document", title=title, context=context)
+                yield {"text": f"{head}\n{_needed(source, 'data')}\n</document>"}
+            case "content":
+                yield {"text": _head("document", title=title, context=context)}
+                for inner in _blocks(source, "content"):
+                    if inner.get("type") in ("text", "image"):
+                        yield from self._parts(inner)
+                yield {"text": "</document>"}
+            case "file":
+                raise wrong(source.at("file_id"), "File not found")
+
+    def _search_result(self, block: Fields) -> Iterator[Json]:
+        head = _head(
+            "search_result",
+            title=block.string("title") or "",
+            source=block.string("source") or "",
+        )
+        texts = [inner.string("text") or "" for inner in _blocks(block, "content")]
+        yield {"text": "\n".join([head, *texts, "</search_result>"])}
+
+    def _linked(self, source: Fields, media: str) -> Json:
+        """A part for ``source.url``: decoded when it is a data URL, else left to be fetched."""
+        url = source.required_string("url").strip()
+        if url.startswith("data:"):
+            return _data_url(url, source.at("url"))
+        if not url.startswith(("http://", "https://")):
+            raise wrong(source.at("url"), "Input should be an http, https or data URL")
+        part: Json = {"inlineData": {}}
+        self.downloads.append(
+            Download(part=part, url=url, param=source.at("url"), media=(media,)),
+        )
+        return part
+
+    def _load(self, content: object) -> None:
+        """Note the tools found by a server-side tool search."""
+        references = content.get("tool_references") if isinstance(content, dict) else None
+        for reference in references if isinstance(references, list) else ():
+            if isinstance(reference, dict) and isinstance(reference.get("tool_name"), str):
+                self.loaded.add(reference["tool_name"])
+
+
+_READERS: dict[str, Callable[[Conversation, Fields], Iterator[Json]]] = {
+    "text": Conversation._text_block,
+    "thinking": Conversation._thinking,
+    "tool_use": Conversation._tool_use,
+    "tool_result": Conversation._tool_result,
+    "tool_addition": Conversation._tool_change,
+    "tool_removal": Conversation._tool_change,
+    "compaction": Conversation._compaction,
+    "image": Conversation._image,
+    "document": Conversation._document,
+    "search_result": Conversation._search_result,
+}
+
+_IN_RESULTS = ("text", "image", "document", "search_result")
+
+
+def _blocks(fields: Fields, name: str) -> Iterator[Fields]:
+    """The content blocks of a field; a string is one text block, null is none."""
+    content = fields.get(name)
+    if isinstance(content, str):
+        text: Json = {"type": "text", "text": content}
+        yield Fields(text, fields.item(name, 0), fields.notation)
+    else:
+        yield from fields.objects(name)
+
+
+def _tagged(fields: Fields, tag: str) -> Fields:
+    """The same object under Anthropic's path, which names the variant of a union."""
+    return Fields(fields.raw, fields.at(tag), fields.notation)
+
+
+def _source(block: Fields) -> Fields:
+    source = block.object("source")
+    if source is None:
+        raise wrong(block.at("source"), "Field required")
+    return source
+
+
+def _needed(fields: Fields, name: str) -> str:
+    """A string that must be there but may be empty."""
+    value = fields.string(name)
+    if value is None:
+        raise wrong(fields.at(name), "Field required")
+    return value
+
+
+def _text(text: str) -> list[Json]:
+    return [{"text": text}] if text.strip() else []
+
+
+def _head(tag: str, **attributes: str) -> str:
+    """An opening tag; empty attributes are left out."""
+    written = (
+        f" {name}={json.dumps(v, ensure_ascii=False)}" for name, v in attributes.items() if v
+    )
+    return f"<{tag}{''.join(written)}>"
+
+
+def _arguments(value: object) -> Json:
+    """A tool's ``input`` as an object; a JSON string is read, anything else is wrapped."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {"value": value}
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _inline(source: Fields, allowed: tuple[str, ...]) -> Json:
+    """``inlineData`` from a base64 source; a data URL and line breaks are taken as well."""
+    mime = (source.string("media_type") or "").lower().replace("image/jpg", "image/jpeg")
+    if mime not in allowed:
+        known = [f"'{name}'" for name in allowed[:4]]
+        listed = " or ".join(filter(None, [", ".join(known[:-1]), known[-1]]))
+        raise wrong(source.at("media_type"), f"Input should be {listed}")
+    data = source.required_string("data")
+    if data.startswith("data:"):
+        data = data.partition(",")[2]
+    return {"inlineData": {"mimeType": mime, "data": "".join(data.split())}}
+
+
+def _data_url(url: str, path: str) -> Json:
+    """``inlineData`` from a ``data:`` URL (RFC 2397)."""
+    head, separator, data = url.removeprefix("data:").partition(",")
+    mime = head.split(";")[0]
+    if not separator or not mime:
+        raise wrong(path, "Input should be a valid data URL")
+    if not head.endswith(";base64"):
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return {"inlineData": {"mimeType": mime, "data": "".join(data.split())}}
+
+
+def _server_call(block: Fields) -> str:
+    """A tool that Anthropic ran itself, in words: ``[web_search "gemini api"]``."""
+    arguments = block.get("input")
+    values = arguments.values() if isinstance(arguments, dict) else ()
+    words = [f' "{value}"' for value in values if isinstance(value, str)]
+    return f"[{block.string('name') or 'tool'}{''.join(words)}]"
+
+
+def _gist(result: object, depth: int = 0) -> str:
+    """The readable lines of a server tool's result: titles, addresses, output, error codes."""
+    if isinstance(result, str):
+        return result
+    if depth > _DEEPEST_RESULT:
+        return ""
+    if isinstance(result, list):
+        return "\n".join(filter(None, (_gist(item, depth + 1) for item in result)))
+    if not isinstance(result, dict):
+        return ""
+    names = (result.get(key) for key in ("error_code", "title", "url", "tool_name"))
+    line = " — ".join(name for name in names if isinstance(name, str) and name)
+    inner = ("stdout", "stderr", "text", "content", "tool_references")
+    return "\n".join(filter(None, [line, *(_gist(result.get(key), depth + 1) for key in inner)]))

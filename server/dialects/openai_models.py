@@ -1,0 +1,29 @@
+"""OpenAI's model list (API reference, *Models*), with the extra fields that clients look for."""
+
+from collections.abc import Sequence
+
+from server.dialects.base import Params
+from server.gemini.types import Json
+from server.models import Model
+
+
+def encode_model(model: Model) -> Json:
+    """One model. Beyond OpenAI's four fields: the limits, a name, and what an alias stands for."""
+    body: Json = {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": "google",
+        "display_name": model.display_name or model.id,
+        "context_length": model.input_limit_tokens,
+        "context_window": model.input_limit_tokens,
+        "max_output_tokens": model.output_limit_tokens,
+    }
+    if model.alias_of is not None:
+        body["alias_of"] = model.alias_of
+    return body
+
+
+def encode_models(models: Sequence[Model], params: Params) -> Json:
+    """The whole list; OpenAI's has no pages."""
+    return {"object": "list", "data": [encode_model(model) for model in models]}

@@ -1,0 +1,112 @@
+"""Which Google door answers: the upstreams that are configured, and the one chosen."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from server.errors import AuthenticationError, ProxyError
+from server.models import CATALOGUE, Aliases, Model
+from server.settings import Settings
+from server.upstreams.base import Door, Parts, Upstream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The upstream in use, and why."""
+
+    door: Door | None
+    """None when nothing is configured."""
+    reason: str
+
+
+class Doors:
+    """Builds upstreams on demand and keeps them; a change of settings builds them anew."""
+
+    def __init__(self, parts: Parts, registry: Mapping[str, Door]) -> None:
+        self._parts = parts
+        self._registry = registry
+        self._built: dict[str, Upstream] = {}
+
+    @property
+    def settings(self) -> Settings:
+        return self._parts.settings
+
+    @property
+    def setup_address(self) -> str:
+        """Where a person finds the sign-in page."""
+        return f"http://127.0.0.1:{self.settings.port}/setup"
+
+    @property
+    def aliases(self) -> Aliases:
+        settings = self.settings
+        return Aliases(settings.aliases, unknown=settings.unknown_model, **settings.models)
+
+    def use(self, settings: Settings) -> None:
+        """Take new settings. Requests under way keep the upstream they have."""
+        self._parts = replace(self._parts, settings=settings)
+        self._built.clear()
+
+    def configured(self) -> list[Door]:
+        """The upstreams whose credential is there, in the order ``auto`` prefers them.
+
+        The demo never counts: it answers only when it is asked for by name.
+        """
+        return [door for door in self._registry.values() if door.configured(self._parts)]
+
+    def choice(self) -> Choice:
+        """The upstream that answers now."""
+        name = self.settings.upstream
+        if name != "auto":
+            source = self.settings.source("UPSTREAM")
+            return Choice(self._registry.get(name), f"UPSTREAM={name} from {source}")
+        there = self.configured()
+        if not there:
+            return Choice(None, "no upstream is configured yet")
+        others = ", ".join(door.name for door in there[1:])
+        reason = "the only one configured" if not others else f"first choice; also there: {others}"
+        return Choice(there[0], reason)
+
+    def chosen(self) -> Upstream:
+        """The upstream in use. Raises ``AuthenticationError`` when none can be."""
+        door = self.choice().door
+        if door is None:
+            named = self.settings.upstream
+            problem = "No Google account or key is set up yet."
+            if named != "auto":
+                problem = f"The upstream {named} is not part of this version."
+            raise self._sign_in(problem)
+        if not self._is_ready(door):
+            raise self._sign_in(f"The upstream {door.name} is not set up: {door.missing}.")
+        if door.name not in self._built:
+            self._built[door.name] = door.build(self._parts)
+        return self._built[door.name]
+
+    def current(self) -> Upstream | None:
+        """The upstream in use, or None when there is none to use."""
+        try:
+            return self.chosen()
+        except AuthenticationError:
+            return None
+
+    async def available(self) -> tuple[Model, ...]:
+        """The models of the upstream in use; the catalogue we ship when it cannot say."""
+        upstream = self.current()
+        if upstream is None:
+            return CATALOGUE
+        try:
+            return await upstream.models() or CATALOGUE
+        except ProxyError as error:
+            log.warning("%s did not list its models: %s", upstream.name, error.message)
+            return CATALOGUE
+
+    def _is_ready(self, door: Door) -> bool:
+        return door.name == "demo" or door.configured(self._parts)
+
+    def _sign_in(self, problem: str) -> AuthenticationError:
+        return AuthenticationError(
+            f"{problem} Open {self.setup_address} on this computer and choose how to reach Gemini.",
+            code="google_sign_in_required",
+            should_retry=False,
+        )

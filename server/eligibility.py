@@ -1,0 +1,191 @@
+"""Why Google does not serve an account: one sentence and one remedy per code.
+
+The page, the banner, the tray and the API error all take their words from here (contract section 3,
+*The honest door*). Codes: ``ineligibleTiers[].reasonCode`` of Code Assist, ``ErrorInfo.reason`` of
+its refusals, error codes of Google's token endpoint, and a few of our own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from server.errors import PermissionDeniedError
+
+SIGN_IN_REQUIRED = "google_sign_in_required"
+API_KEY_PAGE = "https://aistudio.google.com/apikey"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an upstream cannot serve, in words for a person."""
+
+    code: str
+    """Google's own code where there is one: ``UNSUPPORTED_CLIENT``, ``TOS_VIOLATION``, ..."""
+    message: str
+    remedy: str
+    link: str | None = None
+    link_text: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Everything in one line, for places that show plain text."""
+        link = f" {self.link_text or 'See'}: {self.link}" if self.link else ""
+        return f"{self.message} {self.remedy}{link}"
+
+
+class EligibilityError(PermissionDeniedError):
+    """Google knows who is asking and does not serve that account; no retry will help."""
+
+    def __init__(self, problem: Problem, said: str = "") -> None:
+        """``said``: Google's own text, kept in front of ours where it adds something."""
+        words = f"{said} {problem.sentence}" if said else problem.sentence
+        super().__init__(words, code=problem.code, should_retry=False)
+        self.problem = problem
+
+
+_OTHER_ROADS = "Use a Gemini API key or Vertex AI instead: both are served to everyone."
+_ASK_ADMIN = "Ask the administrator of your organisation."
+
+_TABLE: Mapping[str, tuple[str, str]] = {
+    "UNSUPPORTED_CLIENT": (
+        "Google no longer serves this kind of account through this sign-in: since 2026-06-18 only "
+        "Gemini Code Assist Standard and Enterprise licences are.",
+        _OTHER_ROADS,
+    ),
+    "VALIDATION_REQUIRED": (
+        "Google wants this account to be verified first.",
+        "Open Google's page in your browser, complete the check, then check again here.",
+    ),
+    "TOS_VIOLATION": (
+        "Google has suspended this account's access for a violation of its Terms of Service.",
+        "Only Google can lift that: send them an appeal, and do not retry.",
+    ),
+    "INELIGIBLE_ACCOUNT": (
+        "Google says this account is not eligible for Gemini Code Assist.",
+        _OTHER_ROADS,
+    ),
+    "NON_USER_ACCOUNT": (
+        "Gemini Code Assist takes only accounts of people, not service accounts.",
+        "Sign in with a personal or work account, or use Vertex AI.",
+    ),
+    "DASHER_USER": (
+        "This is a Google Workspace account: it needs a Gemini Code Assist licence and a project.",
+        f"Set GOOGLE_CLOUD_PROJECT to the licensed project's ID. {_ASK_ADMIN}",
+    ),
+    "RESTRICTED_AGE": (
+        "Google does not offer Gemini Code Assist to an account of this age.",
+        "Sign in with an account whose owner is an adult, and whose age Google knows.",
+    ),
+    "RESTRICTED_NETWORK": (
+        "Google does not offer Gemini Code Assist on this network.",
+        "Try from another network, without a VPN.",
+    ),
+    "UNSUPPORTED_LOCATION": (
+        "Google does not offer this service in the country you are connecting from.",
+        "Google's list of available regions says where it works; Vertex AI may be offered to you.",
+    ),
+    "UNKNOWN_LOCATION": (
+        "Google cannot tell which country you are connecting from.",
+        "Try without a VPN or proxy.",
+    ),
+    "NO_LICENSE": (
+        "This account has no valid Gemini Code Assist licence in the project in use.",
+        f"Have a Standard or Enterprise licence assigned, or unset GOOGLE_CLOUD_PROJECT if it "
+        f"names the wrong project. {_ASK_ADMIN}",
+    ),
+    "SERVICE_DISABLED": (
+        "A Google API that this needs is switched off in the project in use.",
+        "Enable it in the Google Cloud console, wait a few minutes, then check again here.",
+    ),
+    "SERVICE_DISABLED:cloudcode-pa": (
+        "Google's Code Assist API is private: the OAuth client or project in use has no access, "
+        "and cannot be given any.",
+        _OTHER_ROADS,
+    ),
+    "SECURITY_POLICY_VIOLATED": (
+        "A security perimeter (VPC Service Controls) of your organisation blocks this request.",
+        f"Connect from inside the perimeter. {_ASK_ADMIN}",
+    ),
+    "PERMISSION_DENIED": (
+        "This account may not use Gemini Code Assist in the project in use.",
+        "Check the licence and GOOGLE_CLOUD_PROJECT; an individual account should leave that unset "
+        f"and needs a licence, too. {_ASK_ADMIN}",
+    ),
+    "PROJECT_REQUIRED": (
+        "This account's licence needs a Google Cloud project.",
+        "Set GOOGLE_CLOUD_PROJECT to the ID of the licensed project.",
+    ),
+    "PROJECT_NUMBER": (
+        "GOOGLE_CLOUD_PROJECT is a project number, and Google takes only project IDs there.",
+        "Set it to the project ID (it has letters in it).",
+    ),
+    "ONBOARDING_TIMEOUT": (
+        "Google is still setting this account up and did not finish within a minute.",
+        "Wait a little, then check again here.",
+    ),
+    "UNKNOWN": ("Google refuses to serve this account and does not say why.", _OTHER_ROADS),
+    "invalid_grant": (
+        "The Google sign-in has expired or was revoked.",
+        "Sign in again; if it expires at once, check this computer's clock.",
+    ),
+    "invalid_rapt": (
+        "Your organisation asks you to prove your identity to Google again.",
+        "Sign in again.",
+    ),
+    "invalid_client": (
+        "Google does not know the OAuth client of this sign-in any more.",
+        "Check GOOGLE_OAUTH_CLIENT_FILE, then sign in again.",
+    ),
+    "unauthorized_client": (
+        "Google does not allow this OAuth client to renew the sign-in.",
+        "Use an OAuth client of the type 'Desktop app', then sign in again.",
+    ),
+    "NO_OAUTH_CLIENT": (
+        "There is a Google sign-in, but the OAuth client that could renew it is not known.",
+        "Set GOOGLE_OAUTH_CLIENT_FILE to the client-secrets file it was made with, or sign in "
+        "again.",
+    ),
+    "TOKEN_FILE_UNREADABLE": (
+        "The token file cannot be read or is not a token file.",
+        "Check TOKEN_FILE, or sign in again.",
+    ),
+    SIGN_IN_REQUIRED: ("Nobody is signed in to Google.", "Sign in."),
+    "API_KEY_INVALID": (
+        "Google does not accept this Gemini API key.",
+        "Create or check the key, then set GEMINI_API_KEY.",
+    ),
+}
+_LINKS: Mapping[str, tuple[str, str]] = {
+    "UNSUPPORTED_CLIENT": (API_KEY_PAGE, "Get an API key"),
+    "INELIGIBLE_ACCOUNT": (API_KEY_PAGE, "Get an API key"),
+    "UNSUPPORTED_LOCATION": (
+        "https://ai.google.dev/gemini-api/docs/available-regions",
+        "Available regions",
+    ),
+    "API_KEY_INVALID": (API_KEY_PAGE, "API keys"),
+}
+CODES = frozenset(code for code in _TABLE if ":" not in code)
+"""Every code that has a sentence of its own."""
+
+
+def problem_for(
+    code: str,
+    *,
+    service: str = "",
+    said: str = "",
+    link: str | None = None,
+    link_text: str | None = None,
+) -> Problem:
+    """The sentence and remedy for ``code``; an unknown code keeps what Google ``said``.
+
+    ``service`` tells the two kinds of ``SERVICE_DISABLED`` apart: a switched-off API its user can
+    enable, and Google's private one. ``link``: an address Google gave, which wins over ours.
+    """
+    private = service.startswith("cloudcode-pa") and f"{code}:cloudcode-pa" in _TABLE
+    message, remedy = _TABLE.get(f"{code}:cloudcode-pa" if private else code, (None, _OTHER_ROADS))
+    problem = Problem(code=code, message=message or said or f"Google says: {code}.", remedy=remedy)
+    if private:
+        return problem
+    if link:
+        return replace(problem, link=link, link_text=link_text)
+    address, text = _LINKS.get(code, (None, None))
+    return replace(problem, link=address, link_text=text)

@@ -1,0 +1,91 @@
+"""One client request from its first byte to its usage entry: the facts, gathered as they appear."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from server.errors import ProxyError
+from server.gemini.types import Call, Usage
+from server.throttle import Ticket
+from server.usage import Entry
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """What headers, pages and the usage log need to know about one request."""
+
+    id: str
+    dialect: str
+    operation: str
+    client: str
+    asked: str = ""
+    model: str = ""
+    upstream: str = ""
+    stream: bool = False
+    mock: bool = False
+    attempts: int = 0
+    tickets: list[Ticket] = field(default_factory=list)
+    """Its places in the queue, one for each choice."""
+    dropped: tuple[str, ...] = ()
+    outcome: str = "ok"
+    error: str | None = None
+    usage_by_choice: dict[int, Usage] = field(default_factory=dict)
+    first_token_s: float | None = None
+    started: float = field(default_factory=time.time)
+    began: float = field(default_factory=monotonic)
+
+    def accept(self, call: Call) -> None:
+        """The body was understood."""
+        self.asked, self.stream, self.dropped = call.model, call.stream, call.dropped
+
+    def answered(self) -> None:
+        """The first piece of the answer is here."""
+        if self.first_token_s is None:
+            self.first_token_s = monotonic() - self.began
+
+    def fail(self, error: ProxyError) -> None:
+        self.outcome, self.error = error.kind, error.message
+
+    @property
+    def queue_wait_s(self) -> float:
+        """Seconds spent waiting for a turn so far."""
+        return max((ticket.waited_s for ticket in self.tickets), default=0.0)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all choices: each is an upstream request of its own, and billed as one."""
+        return sum(self.usage_by_choice.values(), Usage())
+
+    def entry(self) -> Entry:
+        """The one usage entry of this request, as of now."""
+        first = self.first_token_s
+        return Entry(
+            id=self.id,
+            started=self.started,
+            dialect=self.dialect,
+            operation=self.operation,
+            client=self.client,
+            asked=self.asked,
+            model=self.model,
+            upstream=self.upstream,
+            outcome=self.outcome,
+            usage=self.usage,
+            latency_ms=round((monotonic() - self.began) * 1000),
+            first_token_ms=None if first is None else round(first * 1000),
+            queue_wait_ms=round(self.queue_wait_s * 1000),
+            attempts=self.attempts,
+            stream=self.stream,
+            mock=self.mock,
+            error=self.error,
+        )
+
+
+def client_name(headers: Mapping[str, str]) -> str:
+    """The calling program, from the first word of its User-Agent without the version."""
+    words = re.match(r"\s*([^\s(]+)", headers.get("user-agent", ""))
+    if words is None:
+        return "unknown"
+    name = words[1].rsplit("/", 1)
+    return (name[0] if len(name) == 2 and name[1][:1].isdigit() else words[1])[:64]

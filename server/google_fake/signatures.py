@@ -1,0 +1,34 @@
+"""Thought signatures: opaque bytes, good only for the model that issued them.
+
+The fake's signatures prove themselves (a nonce and its keyed hash), so nothing is remembered and a
+restarted fake still knows its own. Rules: ai.google.dev, *Thought signatures*.
+"""
+
+import base64
+import hashlib
+
+from server.google_fake.proto import decode_bytes
+
+BYPASS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""Documented values that switch the check off, written plainly or in base64."""
+
+_SECRET = b"the fake Google of gemini-api-proxy"
+
+
+def issue(model_id: str, seed: str) -> str:
+    """The signature of ``model_id`` for a piece of thinking named by ``seed``."""
+    nonce = hashlib.sha256(seed.encode()).digest()
+    return base64.b64encode(nonce + _proof(model_id, nonce)).decode()
+
+
+def is_valid(signature: str, model_id: str) -> bool:
+    """Whether ``model_id`` takes this signature: its own, or a bypass value."""
+    data = decode_bytes(signature) or b""
+    if signature in BYPASS or data.decode("ascii", "replace") in BYPASS:
+        return True
+    return data[32:] == _proof(model_id, data[:32])
+
+
+def _proof(model_id: str, nonce: bytes) -> bytes:
+    first = hashlib.sha256(_SECRET + model_id.encode() + nonce).digest()
+    return first + hashlib.sha256(first).digest()

@@ -1,0 +1,193 @@
+"""What Google refuses in the conversation itself: roles, empty parts, tool turns, signatures.
+
+Wording from public reports (gemini-cli #26486, #17208; CLIProxyAPI #176; LangChain #27799) and
+ai.google.dev, *Thought signatures*.
+"""
+
+from collections import Counter
+
+from server.google_fake.catalogue import FakeModel
+from server.google_fake.http import Json, invalid
+from server.google_fake.messages import DATA_FIELDS, Door
+from server.google_fake.signatures import is_valid
+
+_MEDIA = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "application/pdf")
+_MEDIA_FAMILIES = ("audio/", "video/", "text/")
+_RESULT_MEDIA = (*_MEDIA, "text/plain")
+
+
+def check(request: Json, model: FakeModel, door: Door) -> None:
+    """Refuse the conversation of ``request`` if Google would."""
+    contents = request.get("contents", [])
+    system = request.get("systemInstruction")
+    if system is not None:
+        _check_parts(system, "system_instruction")
+    check_contents(contents, door)
+    for before, content in zip(contents, contents[1:], strict=False):
+        if role(before) == role(content):
+            raise invalid("Please ensure that multiturn requests alternate between user and model.")
+    if role(contents[0]) != "user":
+        raise invalid("Please ensure that multiturn requests begin with a user turn.")
+    _check_tool_turns(contents, model)
+    if model.matches_ids and role(contents[-1]) != "user":
+        raise invalid(
+            "Please ensure that multiturn requests end with a user role or a function response."
+        )
+    _check_signatures(contents, model)
+
+
+def check_contents(contents: list[Json], door: Door) -> None:
+    """Each content by itself; all that ``countTokens`` looks at."""
+    if not contents:
+        raise invalid("* GenerateContentRequest.contents: contents is not specified")
+    for i, content in enumerate(contents):
+        if "role" not in content and door == "code-assist":
+            raise invalid("Please use a valid role: user, model.")
+        if role(content) not in ("user", "model"):
+            raise invalid("Please use a valid role: user, model.")
+        _check_parts(content, f"contents[{i}]")
+
+
+def role(content: Json) -> str:
+    """The Gemini API reads a missing role as the user's."""
+    return str(content.get("role", "user"))
+
+
+def calls(content: Json) -> list[Json]:
+    return [part["functionCall"] for part in content["parts"] if "functionCall" in part]
+
+
+def results(content: Json) -> list[Json]:
+    return [part["functionResponse"] for part in content["parts"] if "functionResponse" in part]
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def _check_parts(content: Json, path: str) -> None:
+    if not content.get("parts"):
+        raise invalid(
+            "Unable to submit request because it must include at least one parts field, which "
+            "describes the prompt input. Learn more: "
+            "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini"
+        )
+    for i, part in enumerate(content["parts"]):
+        _check_part(part, f"{path}.parts[{i}]")
+
+
+def _check_part(part: Json, path: str) -> None:
+    if not any(name in part for name in DATA_FIELDS):
+        raise invalid(
+            f"* GenerateContentRequest.{path}.data: required oneof field 'data' must have one "
+            "initialized field"
+        )
+    if part.get("text") == "" and "thoughtSignature" not in part:
+        raise invalid(
+            "Unable to submit request because it has an empty text parameter. Add a value to the "
+            "parameter and try again."
+        )
+    if "inlineData" in part:
+        _check_blob(part["inlineData"], path, _MEDIA, _MEDIA_FAMILIES)
+    for inner in part.get("functionResponse", {}).get("parts", ()):
+        _check_blob(inner.get("inlineData", {}), path, _RESULT_MEDIA, ())
+    for name in ("functionCall", "functionResponse"):
+        if name in part and not part[name].get("name"):
+            raise invalid(f"* GenerateContentRequest.{path}.{name}.name: Name cannot be empty.")
+    if "functionResponse" in part and "response" not in part["functionResponse"]:
+        raise invalid(
+            f"* GenerateContentRequest.{path}.function_response.response: required field is not set"
+        )
+
+
+def _check_blob(
+    blob: Json, path: str, types: tuple[str, ...], families: tuple[str, ...]
+) -> None:
+    mime = blob.get("mimeType", "")
+    if mime not in types and not mime.startswith(families):
+        raise invalid(
+            f"Unable to submit request because it has a mimeType parameter with value {mime}, "
+            f"which is not supported ({path})."
+        )
+    if not blob.get("data"):
+        raise invalid(f"* GenerateContentRequest.{path}.inline_data.data: required field is empty")
+
+
+# -- tool turns ---------------------------------------------------------------------------------
+
+
+def _check_tool_turns(contents: list[Json], model: FakeModel) -> None:
+    previous: Json | None = None
+    for content in contents:
+        wanted = calls(previous) if previous else []
+        if role(content) == "user":
+            if calls(content):
+                raise invalid(
+                    "Please ensure that function call turn comes immediately after a user turn or "
+                    "after a function response turn."
+                )
+            _check_answers(wanted, results(content), model)
+        elif results(content):
+            raise invalid(
+                "Please ensure that function response turns have the user role: user, model."
+            )
+        previous = content
+    if previous and calls(previous):
+        _check_answers(calls(previous), [], model)
+
+
+def _check_answers(wanted: list[Json], given: list[Json], model: FakeModel) -> None:
+    if given and not wanted:
+        raise invalid(
+            "Please ensure that function response turn comes immediately after a function call "
+            "turn."
+        )
+    if len(wanted) != len(given):
+        raise invalid(
+            "Please ensure that the number of function response parts is equal to the number of "
+            "function call parts of the function call turn."
+        )
+    if Counter(call["name"] for call in wanted) != Counter(answer["name"] for answer in given):
+        raise invalid(
+            "Please ensure that the function response names match the function call names of the "
+            "function call turn."
+        )
+    if model.matches_ids:
+        _check_ids(wanted, given)
+
+
+def _check_ids(wanted: list[Json], given: list[Json]) -> None:
+    """Gemini 3.5 and later: every result carries the id and the name of its call."""
+    names = {call.get("id"): call["name"] for call in wanted}
+    if None in names or len(names) != len(wanted):
+        raise invalid("Please ensure that every function call has an id of its own.")
+    for answer in given:
+        if names.pop(answer.get("id"), None) != answer["name"]:
+            raise invalid(
+                f"Function response `{answer['name']}` with id `{answer.get('id', '')}` does not "
+                "match a function call of the function call turn."
+            )
+
+
+# -- signatures ---------------------------------------------------------------------------------
+
+
+def _check_signatures(contents: list[Json], model: FakeModel) -> None:
+    """The current turn: from the last user content without a function result to the end."""
+    start = max(
+        (i for i, c in enumerate(contents) if role(c) == "user" and not results(c)), default=0
+    )
+    for position, content in enumerate(contents[start:], start + 1):
+        for part in content["parts"]:
+            signature = part.get("thoughtSignature")
+            if signature is not None and not is_valid(signature, model.id):
+                raise invalid("Corrupted thought signature.")
+        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        if model.signs and first is not None and not first.get("thoughtSignature"):
+            raise invalid(
+                "Function call is missing a thought_signature in functionCall parts. This is "
+                "required for tools to work correctly, and missing thought_signature may lead to "
+                "degraded model performance. Additional data, function call "
+                f"`default_api:{first['functionCall']['name']}` , position {position}. Please "
+                "refer to https://ai.google.dev/gemini-api/docs/thought-signatures for more "
+                "details."
+            )

@@ -1,0 +1,32 @@
+"""Logging: one line per event on standard error, with every credential blanked out."""
+
+import logging
+import re
+
+from server.settings import Settings
+
+_SECRETS = re.compile(
+    r"(ya29\.|1//|GOCSPX-|AIza|gp-|sk-|4/0)[\w./+-]{6,}"
+    r"|(?i:(bearer|key|token|secret|code)(\"?\s*[:=]\s*\"?|\s+))[\w./+~-]{12,}=*"
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without anything that looks like a credential."""
+    return _SECRETS.sub(lambda found: (found[1] or f"{found[2]}{found[3]}") + "…", text)
+
+
+class _Redacting(logging.Formatter):
+    """The last thing that happens to a log line, traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def configure_logging(settings: Settings) -> None:
+    """Set up the root logger once, at start."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "hypercorn.error", "quart"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,0 +1,261 @@
+"""The one path of a request: resolve, fetch, fit, wait for a turn, send, read, retry, record.
+
+Nothing here knows a dialect or an upstream by name. ``Pipeline.generate`` reads top to bottom as
+the life of a request; everything it calls does one thing.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from server.attempt import Attempt
+from server.doors import Doors
+from server.errors import AuthenticationError, NotOfferedError, ProxyError
+from server.exchange import Exchange
+from server.fetch import Fetcher
+from server.gemini.estimate import estimate_tokens
+from server.gemini.events import Event
+from server.gemini.fit import fit
+from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
+from server.models import Model, bare_name
+from server.retry import Retries
+from server.signature_store import SignatureStore
+from server.throttle import Throttle
+from server.upstreams.base import Outgoing, Upstream
+from server.usage import UsageLog
+
+COUNT_TIMEOUT_S = 2.0
+COUNTS_AT_ONCE = 4
+COUNTS_KEPT = 512
+
+_NAMESPACE = uuid.UUID("6f9d6a56-5a0e-5b5c-9a43-6a0f5f1f7a10")
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The parts every request passes through."""
+
+    doors: Doors
+    throttle: Throttle
+    usage: UsageLog
+    signatures: SignatureStore
+    fetcher: Fetcher
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    live: dict[str, Exchange] = field(default_factory=dict)
+    """Requests being answered right now, by id; for the pages."""
+    _counts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
+
+    @contextlib.contextmanager
+    def recorded(self, exchange: Exchange) -> Iterator[None]:
+        """Around all that happens to a request: it writes the one usage entry, whatever happens."""
+        self.live[exchange.id] = exchange
+        self.usage.metrics.in_flight.inc()
+        self.usage.publish({"type": "started", "id": exchange.id, "client": exchange.client})
+        try:
+            yield
+        except ProxyError as error:
+            exchange.fail(error)
+            raise
+        except asyncio.CancelledError:
+            exchange.outcome = "cancelled"
+            raise
+        except BaseException as error:
+            exchange.outcome, exchange.error = "internal", type(error).__name__
+            raise
+        finally:
+            del self.live[exchange.id]
+            self.usage.metrics.in_flight.dec()
+            self.usage.record(exchange.entry())
+
+    async def generate(
+        self, call: Call, exchange: Exchange
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """The answer, batch by batch; the last event of every choice is its ``Finish``.
+
+        Raises ``ProxyError``: before the first batch nothing has been sent to the client, after it
+        the failure belongs inside the stream.
+        """
+        exchange.accept(call)
+        upstream = self.doors.chosen()
+        exchange.upstream = upstream.name
+        model = self.doors.aliases.resolve(call.model, await self.doors.available())
+        exchange.model = model.id
+        await self.fetcher.inline(call.downloads)
+        fitted = fit(call, model, self.signatures)
+        exchange.dropped += fitted.dropped
+        out = outgoing(call, model, fitted.request)
+        answers = [self._answer(call, upstream, out, exchange, i) for i in range(call.choices)]
+        async with aclosing(answers[0] if len(answers) == 1 else merged(answers)) as batches:
+            async for batch in batches:
+                exchange.answered()
+                yield batch
+
+    async def _answer(
+        self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """One choice: attempts, until one of them has something for the client."""
+        ticket = self.throttle.ticket((upstream.name, out.model))
+        exchange.tickets.append(ticket)
+        retries = Retries(ticket, self.sleep)
+        await ticket.turn()
+        while True:
+            exchange.attempts += 1
+            attempt = Attempt(
+                call, out, exchange, choice, self.signatures, accept_empty=retries.blips > 0
+            )
+            sent = False
+            try:
+                async with aclosing(attempt.events(upstream)) as batches:
+                    if call.stream:
+                        async for batch in batches:
+                            sent = True
+                            yield batch
+                    else:
+                        # Nothing leaves before the end, so even a late failure can be repeated.
+                        whole = [event async for batch in batches for event in batch]
+                        sent = True
+                        yield whole
+            except ProxyError as error:
+                if sent:
+                    raise
+                out = await retries.again(error, out)
+            else:
+                return
+
+    async def count(self, call: Call) -> tuple[int, bool]:
+        """Tokens of what would be sent, and whether that is only an estimate.
+
+        Never queued, and never fails because of upstream: editors ask for it all the time. Raises
+        only for what is wrong with the request itself.
+        """
+        try:
+            upstream = self.doors.chosen()
+        except AuthenticationError:
+            return estimate_tokens(call.request), True
+        model = self.doors.aliases.resolve(call.model, await self.doors.available())
+        await self.fetcher.inline(call.downloads)
+        out = outgoing(call, model, fit(call, model, self.signatures).request)
+        key = _digest(upstream.name, out)
+        if key not in self._counts:
+            try:
+                async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
+                    self._counts[key] = await upstream.count_tokens(out)
+            except (ProxyError, TimeoutError):
+                return estimate_tokens(out.request), True
+            if len(self._counts) > COUNTS_KEPT:
+                self._counts.popitem(last=False)
+        self._counts.move_to_end(key)
+        return self._counts[key], False
+
+    async def embed(self, call: EmbedCall, exchange: Exchange) -> Embedding:
+        """Vectors; real where the upstream has them, otherwise mock ones that say so."""
+        exchange.asked, exchange.dropped = call.model, call.dropped
+        upstream = self.doors.chosen()
+        exchange.upstream = upstream.name
+        exchange.model = self.doors.aliases.table.get(call.model, bare_name(call.model))
+        if upstream.embeds:
+            embedding = await self._embed_upstream(call, upstream, exchange)
+        elif self.doors.settings.embeddings == "off":
+            raise NotOfferedError(
+                f"The upstream {upstream.name} has no embeddings, and EMBEDDINGS=off refuses mock "
+                "vectors. Choose the gemini-api or vertex upstream."
+            )
+        else:
+            embedding = await upstream.embed(call, exchange.model)
+        exchange.mock = embedding.mock
+        exchange.usage_by_choice[0] = Usage(
+            prompt_tokens=embedding.prompt_tokens, estimated=embedding.estimated
+        )
+        return embedding
+
+    async def _embed_upstream(
+        self, call: EmbedCall, upstream: Upstream, exchange: Exchange
+    ) -> Embedding:
+        ticket = self.throttle.ticket((upstream.name, exchange.model))
+        exchange.tickets.append(ticket)
+        retries = Retries(ticket, self.sleep)
+        out = Outgoing(model=exchange.model, request={}, session="", prompt_id="")
+        await ticket.turn()
+        while True:
+            exchange.attempts += 1
+            try:
+                return await upstream.embed(call, exchange.model)
+            except ProxyError as error:
+                await retries.again(error, out)
+
+    async def models(self) -> list[Model]:
+        """Every name a client may ask for: the upstream's models, then the aliases."""
+        return self.doors.aliases.listed(await self.doors.available())
+
+    async def model(self, name: str) -> Model:
+        """The list entry for one name. Raises ``NotFoundError``."""
+        return self.doors.aliases.find(name, await self.doors.available())
+
+
+def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
+    """The request with its ids: a session per conversation and model, a prompt id per user prompt.
+
+    Both are hashes, so nothing of the client's own ids leaves the machine. Gemini CLI changes the
+    session with the model, and keeps the prompt id through the tool rounds of one prompt.
+    """
+    contents = request.get("contents") or []
+    seed = call.session or json.dumps(contents[:1], sort_keys=True)
+    session = uuid.uuid5(_NAMESPACE, f"{model.id}\n{seed}")
+    prompts = [content for content in contents if _is_prompt(content)]
+    last = json.dumps(prompts[-1:], sort_keys=True)
+    return Outgoing(
+        model=model.id,
+        request=request,
+        session=str(session),
+        prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
+    )
+
+
+def _is_prompt(content: Content) -> bool:
+    return content.get("role") == "user" and not any(
+        "functionResponse" in part for part in content.get("parts") or []
+    )
+
+
+def _digest(upstream: str, out: Outgoing) -> bytes:
+    body = json.dumps([upstream, out.model, out.request], sort_keys=True)
+    return hashlib.sha256(body.encode()).digest()
+
+
+async def merged(
+    answers: Sequence[AsyncGenerator[Sequence[Event], None]],
+) -> AsyncGenerator[Sequence[Event], None]:
+    """Batches of several answers as they come; the first failure ends them all."""
+    queue: asyncio.Queue[Sequence[Event] | ProxyError | None] = asyncio.Queue(maxsize=1)
+
+    async def forward(answer: AsyncGenerator[Sequence[Event], None]) -> None:
+        try:
+            async with aclosing(answer):
+                async for batch in answer:
+                    await queue.put(batch)
+            await queue.put(None)
+        except ProxyError as error:
+            await queue.put(error)
+
+    tasks = [asyncio.create_task(forward(answer)) for answer in answers]
+    try:
+        left = len(tasks)
+        while left:
+            item = await queue.get()
+            if isinstance(item, ProxyError):
+                raise item
+            if item is None:
+                left -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

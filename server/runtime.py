@@ -1,0 +1,218 @@
+"""Settings -> a running server: Hypercorn in a thread of its own, started and stopped.
+
+Sockets are bound here, in the caller's thread, so that a port in use is an immediate, typed error.
+Hypercorn installs no signal handlers because it gets a shutdown trigger.
+"""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
+
+from server.app import Application, Edge
+from server.dialects import DIALECTS
+from server.gateway import Gateway
+from server.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 1.5
+"""How long a stop waits for connections after every stream has been ended."""
+
+
+class PortInUseError(Exception):
+    """Another program listens there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"Port {port} on {host} is in use.")
+        self.host = host
+        self.port = port
+
+
+class Server:
+    """One server thread. ``start`` returns once it answers; ``stop`` within about two seconds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_pages: Callable[[Gateway], Application],
+        make_gateway: Callable[[Settings], Gateway] = Gateway,
+    ) -> None:
+        self.settings = settings
+        self._make_pages = make_pages
+        self._make_gateway = make_gateway
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self.gateway: Gateway | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> Gateway:
+        """Bind, serve, and return the running parts.
+
+        Raises ``PortInUseError``; ``SettingsError`` for an address this machine does not have.
+        """
+        sockets = bind(self.settings)
+        self._ready.clear()
+        self._failure = None
+        self._thread = threading.Thread(target=self._run, args=(sockets,), name="server")
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        assert self.gateway is not None  # noqa: S101  # set before _ready
+        return self.gateway
+
+    def stop(self) -> None:
+        """End every request and stop listening."""
+        if self._loop is not None and self._stop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self.join()
+
+    def join(self) -> None:
+        """Wait until the server has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, sockets: Sequence[socket.socket]) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._main(sockets))
+        except BaseException as error:
+            self._failure = error
+            log.exception("The server ended unexpectedly")
+        finally:
+            for open_socket in sockets:
+                open_socket.close()
+            self._ready.set()
+
+    async def _main(self, sockets: Sequence[socket.socket]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_on_loop_error)
+        self._stop = stop = asyncio.Event()
+        self.gateway = gateway = self._make_gateway(self.settings)
+        edge = Edge(gateway.pipeline, gateway.access, DIALECTS, self._make_pages(gateway))
+        config = _hypercorn_config(sockets)
+        framework = cast("ASGIFramework", edge)
+        serving = asyncio.create_task(serve(framework, config, shutdown_trigger=stop.wait))
+        stopping = asyncio.create_task(stop.wait())
+        gc.freeze()
+        self._loop.call_soon(self._ready.set)
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
+            edge.stop()
+            # From Python 3.12.1 on, asyncio's Server.wait_closed() waits for every connection
+            # before Hypercorn applies its own grace period, so the limit is ours to keep.
+            done, _ = await asyncio.wait({serving}, timeout=GRACE_S)
+            if not done:
+                serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+        finally:
+            stopping.cancel()
+            await gateway.aclose()
+            gc.unfreeze()
+
+
+def _hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
+    config = Config()
+    config.bind = [f"fd://{s.detach()}" for s in sockets]
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.graceful_timeout = GRACE_S
+    config.keep_alive_timeout = 120.0  # an editor pauses longer than Hypercorn's 5 s
+    config.keep_alive_max_requests = 1_000_000
+    config.h11_max_incomplete_size = 64 * 1024
+    config.backlog = 1024
+    return config
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Log what no task handled; connections cut by a stop are no news."""
+    error = context.get("exception")
+    if isinstance(error, asyncio.CancelledError | ConnectionError):
+        return
+    loop.default_exception_handler(context)
+
+
+def bind(settings: Settings) -> list[socket.socket]:
+    """Listening sockets for every HOST. Raises ``PortInUseError`` or ``SettingsError``."""
+    sockets: list[socket.socket] = []
+    try:
+        for host in settings.host:
+            found = _bind_one(host, settings.port, given=settings.source("HOST") != "default")
+            sockets.extend(found)
+        if not sockets:
+            raise SettingsError(
+                "HOST", ",".join(settings.host), "an address of this machine", "default"
+            )
+    except BaseException:
+        for open_socket in sockets:
+            open_socket.close()
+        raise
+    return sockets
+
+
+def _bind_one(host: str, port: int, *, given: bool) -> list[socket.socket]:
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [_listen(family, address) for family, _, _, _, address in dict.fromkeys(infos)]
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES, 10048, 10013):
+            raise PortInUseError(host, port) from error
+        if given:
+            raise SettingsError(
+                "HOST", host, "an address of this machine", "command line"
+            ) from error
+        log.info("%s is not available on this machine; listening without it", host)
+        return []
+
+
+def _listen(family: int, address: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def next_free_port(host: str, port: int) -> int | None:
+    """The first free port after ``port``, looking at most twenty ahead."""
+    for candidate in range(port + 1, min(port + 21, 65_536)):
+        try:
+            for listener in _bind_one(host, candidate, given=True):
+                listener.close()
+        except (PortInUseError, SettingsError):
+            continue
+        return candidate
+    return None
