@@ -30,6 +30,8 @@ FORMATS = frozenset((*_DATES, *_NUMBERS, "email", "uuid", "uri", "enum"))
 
 MAX_DEPTH = 64
 MAX_DESCRIPTION_CHARS = 10_000
+_MAX_RECURSION = 3
+"""How many times a definition may appear inside itself."""
 _MAX_NODES = 5_000
 """Nodes after which no further ``$ref`` is unfolded: a few kB of definitions can mean gigabytes."""
 _MAX_HINT_CHARS = 500
@@ -111,9 +113,9 @@ def _cleaned(schema: object) -> Json:
     """``schema`` without what Gemini refuses; ``{}`` when nothing is left."""
     if not isinstance(schema, dict):
         return {}
-    # Recursive definitions with many branches explode when unfolded thrice: then once has to do.
-    for unfold in (3, 1):
-        cleaner = _Cleaner(schema, unfold)
+    # Definitions that name each other multiply when unfolded: then fewer levels have to do.
+    for levels in (MAX_DEPTH, 8, 4, 2):
+        cleaner = _Cleaner(schema, levels)
         cleaned = cleaner.node(schema)
         if cleaner.nodes < _MAX_NODES:
             break
@@ -132,8 +134,8 @@ class _Cleaner:
     """One pass over one schema document."""
 
     root: Json
-    unfold: int
-    """How many times a definition may appear inside itself."""
+    levels: int
+    """How many references deep definitions are unfolded."""
     nodes: int = 0
 
     def node(self, schema: Json, refs: tuple[str, ...] = (), depth: int = 0) -> Json:
@@ -167,7 +169,8 @@ class _Cleaner:
         target = _resolve(self.root, ref)
         if not isinstance(target, dict):
             return
-        if refs.count(ref) >= self.unfold or self.nodes >= _MAX_NODES:
+        recurses = refs.count(ref) >= _MAX_RECURSION or len(refs) >= self.levels
+        if recurses or self.nodes >= _MAX_NODES:
             name = ref.rsplit("/", 1)[-1]
             yield _Layer({"type": "object", "description": f"(nested again: {name})"}, refs)
         else:
@@ -202,7 +205,7 @@ class _Cleaner:
             out["prefixItems"] = [member or {"type": "string"} for member in members]
         extra = schema.get("additionalProperties")
         if isinstance(extra, dict | bool):
-            out["additionalProperties"] = extra and (self._any(extra, refs, depth) or True)
+            out["additionalProperties"] = self._any(extra, refs, depth) or extra is not False
         branches = [*_list(schema.get("anyOf")), *_list(schema.get("oneOf"))]
         if branches:
             out["anyOf"] = [self._any(b, refs, depth) for b in branches if b is not False]

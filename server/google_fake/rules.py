@@ -105,8 +105,10 @@ def _check_declaration(declaration: Json, path: str) -> None:
             raise invalid(f"{path}: only one of {typed} and {free} may be set.")
         check_schema(declaration.get(typed), f"{path}.{typed}")
         check_json_schema(declaration.get(free), f"{path}.{free}")
-    if declaration.get("parametersJsonSchema", {}).get("type", "object") != "object":
-        raise invalid(f"{path}.parameters_json_schema: schema must be of type object.")
+    for name in ("parameters", "parametersJsonSchema"):
+        kind = declaration.get(name, {}).get("type")
+        if isinstance(kind, str) and kind.upper() != "OBJECT":
+            raise invalid(f"{path}.{name}: functionDeclaration schema should be of type OBJECT.")
 
 
 def _check_calling(request: Json, names: list[str]) -> None:

@@ -1,0 +1,293 @@
+"""What Google's refusals mean: status, body and ``ErrorInfo`` -> one ``ProxyError``.
+
+``refusals`` reads the body; ``judge`` here is the decision table. Facts: code-assist dossier
+section 8; Gemini CLI 0.61 ``googleQuotaErrors``.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from server.eligibility import CODES, SIGN_IN_REQUIRED, EligibilityError, problem_for
+from server.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ContextLengthError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    ProxyError,
+    RateLimitError,
+    SchemaRejectedError,
+    SignatureRejectedError,
+    UpstreamError,
+)
+from server.upstreams.refusals import (
+    Refusal,
+    delay_s,
+    dicts,
+    error_object,
+    read_refusal,
+    refusal_of,
+)
+
+Credential = Literal["sign-in", "key"]
+"""What the request carried: it decides what a person is told to do about a 401."""
+
+LONGEST_SHORT_DELAY_S = 300.0
+"""A longer delay than this is a quota used up, not a rate limit (Gemini CLI's own border)."""
+
+_CAPACITY = frozenset({"MODEL_CAPACITY_EXHAUSTED", "MODEL_CAPACITY_EXCEEDED"})
+_QUOTA = frozenset({"RATE_LIMIT_EXCEEDED", "QUOTA_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"})
+_CAPACITY_TEXT = re.compile(r"exhausted your capacity|capacity exceeded|no capacity", re.I)
+_KEY_TEXT = re.compile(r"api key (not valid|expired|not found)|valid api key", re.I)
+_LICENCE_TEXT = re.compile(r"#3501|valid license|named user on your organization", re.I)
+_LIMIT_ZERO = re.compile(r"limit:\s*0(?![\d.])")
+_TOO_LONG = re.compile(
+    r"token count (?:\(|is )?([\d,]+)\)?.*?"
+    r"(?:maximum number of tokens allowed \(?|supports up to )([\d,]+)",
+    re.I | re.S,
+)
+_SIGNATURE = re.compile(r"thought.?signature", re.I)
+_SCHEMA = re.compile(
+    r"function_?declarations\[\d+\]|parameters_?json_?schema|response_?(json_?)?schema|\bschema\b"
+    r"|cannot start list",
+    re.I,
+)
+_VAGUE = re.compile(r"\s*request contains an invalid argument\.?\s*", re.I)
+_SECRETS = (
+    re.compile(r"\bya29\.[\w.-]+|\b1//[\w-]+|\bAIza[\w-]+|(?<=Bearer )[\w.~+/-]+=*"),
+    re.compile(r"(?<=\bprojects/)[\w:.-]+"),
+    re.compile(r"(?<=\bproject )(?:\d{6,}|[a-z][a-z0-9]*-[a-z0-9-]+)|(?<=[?&]project=)[\w:.-]+"),
+)
+_LONGEST_MESSAGE = 2000
+
+
+def error_from_response(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    credential: Credential = "sign-in",
+    now: Callable[[], float] = time.time,
+) -> ProxyError:
+    """The error an HTTP answer other than 200 stands for. ``now``: Unix seconds."""
+    return judge(read_refusal(status, headers, body), credential=credential, now=now)
+
+
+def error_from_payload(
+    payload: object,
+    *,
+    credential: Credential = "sign-in",
+    now: Callable[[], float] = time.time,
+) -> ProxyError | None:
+    """The error inside a JSON value that came with status 200; None when there is none."""
+    error = error_object(payload)
+    if error is None:
+        return None
+    return judge(refusal_of(500, {}, error), credential=credential, now=now)
+
+
+def judge(
+    refusal: Refusal, *, credential: Credential = "sign-in", now: Callable[[], float] = time.time
+) -> ProxyError:
+    """The decision table. Reasons come before texts: one sentence of Google's ("You have exhausted
+    your capacity on this model") is used for rate limits, quotas and real lack of capacity.
+    """
+    reason, code = refusal.reason, refusal.code
+    if reason in _CAPACITY:
+        return _no_capacity(refusal, now())
+    if reason in _QUOTA or code == 429:
+        return _quota(refusal, now())
+    if reason.startswith("API_KEY") or (code in (400, 403) and _KEY_TEXT.search(refusal.message)):
+        return _bad_key(refusal)
+    return _by_status(refusal, credential, now())
+
+
+def _by_status(refusal: Refusal, credential: Credential, now: float) -> ProxyError:
+    """Where the reason decides nothing, the status does."""
+    match refusal.code:
+        case 400:
+            return _bad_request(refusal)
+        case 401:
+            return _unauthenticated(refusal, credential)
+        case 403:
+            return _forbidden(refusal)
+        case 404:
+            return _not_found(refusal)
+        case 413:
+            return PayloadTooLargeError(_worded("Google finds this request too large", refusal))
+        case 409 | 499 | 503:
+            return _unavailable(refusal, now)
+        case code if 400 <= code < 500:
+            return BadRequestError(_worded(f"Google refused the request ({code})", refusal))
+        case code:
+            return UpstreamError(_worded(f"Google failed to answer ({code})", refusal))
+
+
+def _worded(lead: str, refusal: Refusal, advice: str = "") -> str:
+    """Our words around Google's own, without tokens and project ids."""
+    said = clean(refusal.message, refusal.metadata)
+    said = f"{lead}: {said}" if said else lead
+    return f"{said.rstrip('.')}. {advice}".rstrip()
+
+
+def clean(message: str, metadata: Mapping[str, str] | None = None) -> str:
+    """A message of Google's without access tokens, keys and project ids."""
+    for name in ("consumer", "containerInfo"):
+        value = (metadata or {}).get(name, "").removeprefix("projects/")
+        if value:
+            message = message.replace(value, "…")
+    for pattern in _SECRETS:
+        message = pattern.sub("…", message)
+    return message.strip()[:_LONGEST_MESSAGE]
+
+
+def _no_capacity(refusal: Refusal, now: float) -> ProxyError:
+    lead = "Google has no capacity for this model right now, which is not your quota"
+    advice = "Try again shortly, or choose another model."
+    return OverloadedError(
+        _worded(lead, refusal, advice), code="no_capacity", retry_after_s=delay_s(refusal, now)
+    )
+
+
+def _quota(refusal: Refusal, now: float) -> ProxyError:
+    if not refusal.reason and _CAPACITY_TEXT.search(refusal.message):
+        return _no_capacity(refusal, now)
+    ids, delay = refusal.quota_ids.lower(), delay_s(refusal, now)
+    if _LIMIT_ZERO.search(refusal.message):
+        return _used_up("This plan has no quota for this model", refusal, None, "Choose another.")
+    if refusal.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
+        return _used_up("There are not enough Google One AI credits", refusal, delay)
+    if "perday" in ids or "daily" in ids:
+        # The RetryInfo of a daily quota says seconds, and is of no use.
+        reset = _reset_from(refusal, now) or _until_midnight_pacific(now)
+        return _used_up("Google's daily quota is used up", refusal, reset)
+    if delay is None and "perminute" in ids:
+        delay = 60.0
+    # The delay tells more than the word: a "used up" quota may be back in seconds.
+    terminal = refusal.reason == "QUOTA_EXHAUSTED" and delay is None
+    if terminal or (delay or 0) > LONGEST_SHORT_DELAY_S:
+        return _used_up("Google's quota for this account is used up", refusal, delay)
+    message = _worded("Google's rate limit was hit", refusal, _when(delay))
+    return RateLimitError(message, source="quota", retry_after_s=delay)
+
+
+def _used_up(lead: str, refusal: Refusal, delay: float | None, advice: str = "") -> RateLimitError:
+    message = _worded(lead, refusal, advice or _when(delay))
+    return RateLimitError(message, source="quota", retry_after_s=delay, exhausted=True)
+
+
+def _when(delay: float | None) -> str:
+    if delay is None:
+        return ""
+    return f"Try again in {timedelta(seconds=max(1, round(delay)))} (h:mm:ss)."
+
+
+def _reset_from(refusal: Refusal, now: float) -> float | None:
+    """The delay to ``quotaResetTimeStamp`` or ``quotaResetDelay``; neither is ever invented."""
+    stamped = {k: v for k, v in refusal.metadata.items() if k.startswith("quotaReset")}
+    return delay_s(Refusal(refusal.code, "", metadata=stamped), now) if stamped else None
+
+
+def _until_midnight_pacific(now: float) -> float:
+    """Daily quotas reset at midnight Pacific time (Gemini API, *Rate limits*).
+
+    Counted in UTC-8 all year: an hour late in summer, and no time-zone database is needed.
+    """
+    local = datetime.fromtimestamp(now, UTC) - timedelta(hours=8)
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight - local).total_seconds()
+
+
+def _bad_key(refusal: Refusal) -> ProxyError:
+    problem = problem_for("API_KEY_INVALID")
+    said = clean(refusal.message, refusal.metadata)
+    return AuthenticationError(
+        f"{said} {problem.sentence}".strip(), code="invalid_api_key", should_retry=False
+    )
+
+
+def _bad_request(refusal: Refusal) -> ProxyError:
+    said = clean(refusal.message, refusal.metadata) or "Google found the request invalid."
+    too_long = _TOO_LONG.search(said)
+    if too_long:
+        tokens, maximum = (int(number.replace(",", "")) for number in too_long.groups())
+        return ContextLengthError(said, tokens=tokens, maximum=maximum)
+    if "exceeds the maximum number of tokens" in said:
+        return ContextLengthError(said)
+    if _SIGNATURE.search(said):
+        return SignatureRejectedError(said, code="thought_signature")
+    fields = " ".join(
+        str(v.get("field", "")) for v in dicts(refusal.detail("BadRequest").get("fieldViolations"))
+    )
+    # Google words a schema it cannot digest as vaguely as this, without naming a field.
+    if _SCHEMA.search(f"{said} {fields}") or (_VAGUE.fullmatch(said) and not fields):
+        return SchemaRejectedError(said, code="invalid_schema")
+    if "location is not supported" in said:
+        problem = problem_for("UNSUPPORTED_LOCATION")
+        return BadRequestError(f"{said} {problem.sentence}", code=problem.code, should_retry=False)
+    return BadRequestError(said, code=refusal.status.lower() or None)
+
+
+def _unauthenticated(refusal: Refusal, credential: Credential) -> ProxyError:
+    if credential == "key":
+        return _bad_key(refusal)
+    message = _worded("Google does not accept the sign-in", refusal, "Sign in again.")
+    return AuthenticationError(message, code=SIGN_IN_REQUIRED, should_retry=False)
+
+
+def _forbidden(refusal: Refusal) -> ProxyError:
+    said = clean(refusal.message, refusal.metadata)
+    code = "NO_LICENSE" if _LICENCE_TEXT.search(said) else refusal.reason
+    if not code:
+        # A bare refusal; Code Assist looks at the account once more before it believes it.
+        code = "PERMISSION_DENIED"
+    link, link_text = _link_of(refusal)
+    known = code in CODES
+    problem = problem_for(
+        code,
+        service=refusal.metadata.get("service", ""),
+        said=said,
+        link=link,
+        link_text=link_text,
+    )
+    return EligibilityError(problem, said if known else "")
+
+
+def _link_of(refusal: Refusal) -> tuple[str | None, str | None]:
+    """The page Google sends the user to: verification, appeal, or switching an API on."""
+    metadata = refusal.metadata
+    for link in dicts(refusal.detail("Help").get("links")):
+        url, text = str(link.get("url", "")), str(link.get("description", ""))
+        if url and text != "Learn more" and "//support.google.com" not in url:
+            return url, text or None
+    for url, text in (
+        ("validation_url", "validation_url_link_text"),
+        ("validation_link", "validation_url_link_text"),
+        ("appeal_url", "appeal_url_link_text"),
+        ("activationUrl", "serviceTitle"),
+    ):
+        if metadata.get(url):
+            return metadata[url], metadata.get(text)
+    return None, None
+
+
+def _not_found(refusal: Refusal) -> ProxyError:
+    if refusal.web_page:
+        lead = "A web page answered where Google's API was expected (404)"
+        return UpstreamError(_worded(lead, refusal, "Check the upstream's base address."))
+    advice = "The model may not exist or not be served to this account; see /v1/models."
+    return NotFoundError(
+        _worded("Google does not find it", refusal, advice), param="model", code="model_not_found"
+    )
+
+
+def _unavailable(refusal: Refusal, now: float) -> ProxyError:
+    lead = "Google broke the request off" if refusal.code == 499 else "Google is overloaded"
+    return OverloadedError(
+        _worded(f"{lead} ({refusal.code})", refusal, "Try again shortly."),
+        retry_after_s=delay_s(refusal, now),
+    )

@@ -1,0 +1,162 @@
+"""The one place that talks HTTP to Google.
+
+Streams are read as they come: one list of chunks per network read. Everything that goes wrong, in
+the status line, below HTTP or inside a stream that began with 200, leaves as a ``ProxyError``.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
+
+import httpx
+
+from server import __version__
+from server.errors import BrokenAnswerError, ProxyError, UpstreamError
+from server.gemini.types import Chunk, Json
+from server.sse import SSEReader
+from server.upstreams.google_errors import Credential, error_from_payload, error_from_response
+from server.upstreams.network import mapped_errors
+from server.upstreams.refusals import dicts, loads
+
+HEADERS: Mapping[str, str] = {
+    "user-agent": f"gemini-api-proxy/{__version__}",
+    "via": "1.1 gemini-api-proxy",
+}
+"""Who we are, said honestly; ``via`` lets a proxy that meets itself notice."""
+
+CONNECT_S = 10.0
+WRITE_S = 60.0
+FIRST_BYTE_S = 600.0
+"""Until the answer begins. Gemini 3 and later may think for minutes before the first event, and
+clients themselves give up after ten."""
+IDLE_S = 300.0
+"""Silence inside a stream; Gemini CLI's own limit."""
+UNARY_S = 60.0
+
+Unwrap = Callable[[Json], Chunk | None]
+"""One event -> its chunk; None when the event carries none."""
+
+
+def build_request(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: Json | None = None,
+    answer_within_s: float = UNARY_S,
+) -> httpx.Request:
+    """A request with our own headers and timeouts."""
+    timeout = httpx.Timeout(answer_within_s, connect=CONNECT_S, write=WRITE_S, pool=CONNECT_S)
+    with mapped_errors():
+        return http.build_request(
+            method, url, headers={**HEADERS, **headers}, json=body, timeout=timeout
+        )
+
+
+async def open_stream(
+    http: httpx.AsyncClient, request: httpx.Request, *, credential: Credential = "sign-in"
+) -> httpx.Response:
+    """Send and wait for the head of a good answer; the caller closes it.
+
+    Raises ``ProxyError`` for any other answer, whose body has then been read and closed.
+    """
+    with mapped_errors():
+        response = await http.send(request, stream=True)
+    if response.status_code == 200:
+        return response
+    try:
+        with mapped_errors():
+            body = await response.aread()
+    finally:
+        await response.aclose()
+    raise error_from_response(response.status_code, response.headers, body, credential=credential)
+
+
+async def read_chunks(
+    response: httpx.Response, unwrap: Unwrap, *, credential: Credential = "sign-in"
+) -> AsyncGenerator[list[Chunk], None]:
+    """The chunks of an open answer, one list per network read that completed any.
+
+    Closing the generator closes the connection, which cancels the request upstream. An error inside
+    the stream is raised after the chunks before it were handed out.
+    """
+    # httpx looks the timeout up anew when the body is read.
+    response.request.extensions["timeout"]["read"] = IDLE_S
+    reader = SSEReader()
+    try:
+        with mapped_errors(started=True):
+            async with aclosing(response.aiter_bytes()) as reads:  # type: ignore[type-var]
+                async for data in reads:
+                    for chunks in _chunks(reader.feed(data), unwrap, credential):
+                        yield chunks
+        for chunks in _chunks(reader.close(), unwrap, credential):
+            yield chunks
+    finally:
+        await response.aclose()
+
+
+def _chunks(events: list[bytes], unwrap: Unwrap, credential: Credential) -> Iterator[list[Chunk]]:
+    """The chunks of these events as one list, if there are any; then the error that ended them."""
+    chunks: list[Chunk] = []
+    failure: ProxyError | None = None
+    try:
+        for payload in _payloads(events):
+            failure = error_from_payload(payload, credential=credential)
+            if failure is not None:
+                break
+            chunk = unwrap(payload)
+            if chunk is not None:
+                chunks.append(chunk)
+    except BrokenAnswerError as error:
+        failure = error
+    if chunks:
+        yield chunks
+    if failure is not None:
+        raise failure
+
+
+def _payloads(events: list[bytes]) -> Iterator[Json]:
+    """The JSON objects of events. A bare array (an answer without ``alt=sse``) is its members."""
+    for event in events:
+        try:
+            payload = loads(event)
+        except ValueError as error:
+            raise BrokenAnswerError("Google's stream broke: an event is not JSON.") from error
+        yield from dicts(payload if isinstance(payload, list) else [payload])
+
+
+async def stream_chunks(
+    http: httpx.AsyncClient,
+    request: httpx.Request,
+    unwrap: Unwrap,
+    *,
+    credential: Credential = "sign-in",
+) -> AsyncGenerator[list[Chunk], None]:
+    """Send ``request`` and read its answer as ``read_chunks`` does."""
+    response = await open_stream(http, request, credential=credential)
+    async with aclosing(read_chunks(response, unwrap, credential=credential)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def ask(
+    http: httpx.AsyncClient, request: httpx.Request, *, credential: Credential = "sign-in"
+) -> Json:
+    """Send ``request`` and return the JSON object of its answer; an empty body counts as ``{}``."""
+    with mapped_errors():
+        response = await http.send(request)
+    body = response.content
+    if response.status_code != 200:
+        raise error_from_response(
+            response.status_code, response.headers, body, credential=credential
+        )
+    try:
+        payload = loads(body) if body.strip() else {}
+    except ValueError as error:
+        raise UpstreamError(f"{request.url.host} answered something that is not JSON.") from error
+    if not isinstance(payload, dict):
+        raise UpstreamError(f"{request.url.host} answered something unexpected.")
+    failure = error_from_payload(payload, credential=credential)
+    if failure is not None:
+        raise failure
+    return payload

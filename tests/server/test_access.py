@@ -1,0 +1,212 @@
+"""Access: who may call, decided before a body is read (contract section 5)."""
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from server.access import Access, Caller
+from server.errors import (
+    AuthenticationError,
+    BadRequestError,
+    LoopError,
+    MisdirectedRequestError,
+    PermissionDeniedError,
+    ProxyError,
+)
+from server.settings import Settings
+
+LOCAL, LAN = "127.0.0.1", "192.168.1.7"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path)
+
+
+def check(
+    access: Access,
+    peer: str = LOCAL,
+    *,
+    method: str = "POST",
+    path: str = "/v1/messages",
+    area: str = "api",
+    **headers: str,
+) -> Caller:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return access.check(
+        method,
+        path,
+        {"host": "127.0.0.1:8081", **named},
+        peer,
+        "api" if area == "api" else "page",
+    )
+
+
+def ready(settings: Settings) -> Access:
+    access = Access(settings)
+    access.ensure_key()
+    return access
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback_needs_no_key(settings: Settings, peer: str) -> None:
+    assert check(ready(settings), peer).local
+
+
+@pytest.mark.parametrize("peer", [LAN, "2001:db8::1", "::ffff:10.0.0.1"])
+def test_everybody_else_needs_one(settings: Settings, peer: str) -> None:
+    access = ready(settings)
+    with pytest.raises(AuthenticationError):
+        check(access, peer)
+    assert access.generated_key is not None
+    assert not check(access, peer, authorization=f"Bearer {access.generated_key}").local
+
+
+@pytest.mark.parametrize(
+    "header", ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"]
+)
+def test_a_forwarded_request_is_never_local(settings: Settings, header: str) -> None:
+    with pytest.raises(AuthenticationError):
+        check(ready(settings), **{header: "127.0.0.1"})
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "x-goog-api-key"])
+def test_a_set_key_closes_loopback_and_opens_with_every_header(
+    settings: Settings, header: str
+) -> None:
+    access = ready(replace(settings, api_keys=("first", "second")))
+    with pytest.raises(AuthenticationError):
+        check(access)
+    with pytest.raises(AuthenticationError):
+        check(access, **{header: "Bearer wrong" if header == "authorization" else "wrong"})
+    for key in ("first", "second"):
+        check(access, **{header: f"Bearer {key}" if header == "authorization" else key})
+
+
+def test_either_of_two_keys_is_enough(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    check(access, authorization="Bearer dummy", x_api_key="right")
+
+
+def test_trusted_networks_need_no_key(settings: Settings) -> None:
+    access = ready(replace(settings, trusted_networks=("192.168.0.0/16",)))
+    check(access, LAN)
+    with pytest.raises(AuthenticationError):
+        check(access, LAN, x_forwarded_for="10.1.1.1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:1",
+        "127.0.0.1",
+        "[::1]:8081",
+        "app.localhost",
+        "192.168.1.2:8081",
+        "host.docker.internal",
+        "LOCALHOST.",
+    ],
+)
+def test_hosts_that_are_this_machine(settings: Settings, host: str) -> None:
+    check(ready(settings), host=host)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io"])
+def test_a_foreign_host_is_misdirected(settings: Settings, host: str) -> None:
+    with pytest.raises(MisdirectedRequestError):
+        check(ready(settings), host=host)
+
+
+@pytest.mark.parametrize("host", ["", "a b", "localhost:port", "[::1", "a/b", "user@localhost"])
+def test_an_unreadable_host_is_a_bad_request(settings: Settings, host: str) -> None:
+    with pytest.raises(BadRequestError):
+        check(ready(settings), host=host)
+
+
+def test_a_valid_key_excuses_the_host_and_an_allowed_host_needs_none(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    check(access, host="gateway.example", x_api_key="right")
+    check(ready(replace(settings, allowed_hosts=("proxy",))), host="proxy:8080")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://127.0.0.1:8081",
+        "http://localhost:3000",
+        "http://[::1]:5",
+        "http://a.localhost",
+        "vscode-webview://abc",
+        "app://obsidian.md",
+        "tauri://localhost",
+    ],
+)
+def test_allowed_origins_are_echoed(settings: Settings, origin: str) -> None:
+    assert check(ready(settings), origin=origin).allowed_origin == origin
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "https://evil.example", "http://localhost.evil.example", "file://", ""]
+)
+def test_a_foreign_origin_is_refused(settings: Settings, origin: str) -> None:
+    with pytest.raises(PermissionDeniedError):
+        check(ready(settings), origin=origin)
+
+
+def test_cross_site_requests_pass_only_as_a_visit_to_a_page(settings: Settings) -> None:
+    access = ready(settings)
+    visit = {
+        "sec_fetch_site": "cross-site",
+        "sec_fetch_mode": "navigate",
+        "sec_fetch_dest": "document",
+    }
+    check(access, method="GET", path="/", area="page", **visit)
+    for tried in (
+        {"method": "GET", "path": "/v1/models", "area": "api"},
+        {"method": "POST", "path": "/setup", "area": "page"},
+    ):
+        with pytest.raises(PermissionDeniedError):
+            check(access, **tried, **visit)
+    with pytest.raises(PermissionDeniedError):
+        check(access, method="GET", path="/", area="page", sec_fetch_site="cross-site")
+
+
+def test_our_own_via_is_a_loop(settings: Settings) -> None:
+    with pytest.raises(LoopError):
+        check(ready(settings), via="1.1 gemini-api-proxy")
+
+
+def test_health_and_the_way_back_from_google_need_no_key(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    for path in ("/health", "/auth", "/oauth2callback"):
+        check(access, LAN, method="GET", path=path, area="page")
+
+
+def test_a_preflight_needs_no_key_but_a_known_origin(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    asked = {"access_control_request_method": "POST"}
+    check(access, method="OPTIONS", origin="http://localhost:3000", **asked)
+    with pytest.raises(ProxyError):
+        check(access, method="OPTIONS", origin="https://evil.example", **asked)
+
+
+def test_the_cookie_opens_pages_only_and_is_not_the_key(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    cookie = f"a=b; gemini_proxy_key={access.cookie_value('right')}"
+    assert "right" not in cookie
+    check(access, method="GET", path="/", area="page", cookie=cookie)
+    with pytest.raises(AuthenticationError):
+        check(access, cookie=cookie)
+    with pytest.raises(AuthenticationError):
+        check(access, method="GET", path="/", area="page", cookie="gemini_proxy_key=x")
+
+
+def test_the_generated_key_is_private_and_kept(settings: Settings) -> None:
+    first, second = Access(settings), Access(settings)
+    assert first.ensure_key() is True
+    assert second.ensure_key() is False
+    assert first.generated_key == second.generated_key
+    mode = stat.S_IMODE((settings.data_dir / "api_key").stat().st_mode)
+    assert mode == 0o600
