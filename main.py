@@ -5,7 +5,6 @@ Reads the command line, puts settings, server and pages together, and runs them.
 """
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -14,9 +13,11 @@ import urllib.request
 import webbrowser
 from pathlib import Path
 
-from server import __version__, settings as settings_file
+from server import __version__
+from server import settings as settings_file
 from server.access import Access
-from server.banner import account_lines, start_lines
+from server.banner import account_lines, start_lines, token_lines
+from server.gateway import Gateway
 from server.logs import configure_logging
 from server.runtime import PortInUseError, Server, next_free_port
 from server.settings import Settings, SettingsError
@@ -94,26 +95,33 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         code = INTERRUPTED if number == signal.SIGINT else OK
         finished.set()
 
-    server = Server(settings, create_pages)
-    gateway = server.start()
+    server = Server(settings, create_pages, announce=announce)
+    server.start()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, finish)
-    key_is_new = gateway.access.ensure_key()
-    for line in start_lines(gateway, key_is_new=key_is_new):
-        print(line, flush=True)
     if open_browser:
         no_tray(settings)
-    gateway.check_account(lambda: print("\n".join(account_lines(gateway)), flush=True))
     while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
         pass
     server.stop()
     return code
 
 
+async def announce(gateway: Gateway) -> None:
+    """The banner: where the server is, then, once Google has told, who is behind it."""
+    key_is_new = gateway.access.ensure_key()
+    print("\n".join(start_lines(gateway, key_is_new=key_is_new)), flush=True)
+    await gateway.check_account()
+    lines = account_lines(gateway)
+    if gateway.settings.show_token and gateway.tokens.signed_in:
+        lines += token_lines(await gateway.tokens.access_token())
+    print("\n".join(lines), flush=True)
+
+
 def no_tray(settings: Settings) -> None:
     """Until the tray exists: the dashboard in the default browser, where there is a screen."""
-    has_screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get(
-        "WAYLAND_DISPLAY"
+    has_screen = (
+        sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
     if not has_screen:
         print("No display: running without a tray.", flush=True)

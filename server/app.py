@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -38,6 +39,7 @@ from server.errors import (
     RateLimitError,
 )
 from server.exchange import Exchange, client_name
+from server.gemini.events import Event
 from server.gemini.types import Call, Json, new_id
 from server.pipeline import Pipeline
 
@@ -46,7 +48,8 @@ log = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""(scope, receive, send); every framework types them in its own way."""
 
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
@@ -237,7 +240,7 @@ class Edge:
             if call.stream:
                 await self._stream(request, dialect, operation.encoder(call), call, exchange)
                 return
-            events = []
+            events: list[Event] = []
             async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
                 async for batch in batches:
                     events.extend(batch)
@@ -271,9 +274,9 @@ class Edge:
             if not out.started:
                 raise
             log.exception("%s failed in mid-stream", request.id)
-            error = _our_fault(request)
-            exchange.fail(error)
-            await out.write(encoder.fail(error))
+            fault = _our_fault(request)
+            exchange.fail(fault)
+            await out.write(encoder.fail(fault))
         finally:
             quiet.cancel()
         await out.end()
@@ -407,7 +410,8 @@ def _facts(exchange: Exchange) -> dict[str, str]:
     if exchange.model:
         facts["x-gemini-model"] = exchange.model
     if exchange.dropped:
-        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped))
+        names = ", ".join(dict.fromkeys(exchange.dropped))
+        facts["x-proxy-dropped"] = re.sub(r"[^\x20-\x7e]", "?", names)[:1000]
     if exchange.queue_wait_s:
         facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
     return facts

@@ -49,7 +49,10 @@ def account_lines(gateway: Gateway) -> list[str]:
 
 def token_lines(token: str) -> list[str]:
     """SHOW_TOKEN: the one place where a credential is printed on purpose."""
-    return ["  WARNING: SHOW_TOKEN is on. Whoever sees this line can use your account:", f"  {token}"]
+    return [
+        "  WARNING: SHOW_TOKEN is on. Whoever sees this line can use your account:",
+        f"  {token}",
+    ]
 
 
 def _limits(gateway: Gateway) -> str:

@@ -55,6 +55,10 @@ class Doors:
         """
         return [door for door in self._registry.values() if door.configured(self._parts)]
 
+    def listed(self) -> list[Door]:
+        """Every upstream there is."""
+        return list(self._registry.values())
+
     def choice(self) -> Choice:
         """The upstream that answers now."""
         name = self.settings.upstream

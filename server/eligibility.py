@@ -110,6 +110,10 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "Check the licence and GOOGLE_CLOUD_PROJECT; an individual account should leave that unset "
         f"and needs a licence, too. {_ASK_ADMIN}",
     ),
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (
+        "The permission for Google Cloud was not given at sign-in.",
+        "Sign in again and leave its box ticked.",
+    ),
     "PROJECT_REQUIRED": (
         "This account's licence needs a Google Cloud project.",
         "Set GOOGLE_CLOUD_PROJECT to the ID of the licensed project.",

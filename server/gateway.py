@@ -4,20 +4,25 @@ Holds the settings in force. A change is checked, saved, handed to the parts tha
 effect without cutting a stream.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from server import __version__, settings as settings_file
+from server import __version__
+from server import settings as settings_file
 from server.access import Access
 from server.doors import Doors
+from server.errors import BadRequestError
 from server.fetch import Fetcher
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
+from server.oauth_client import OAuthClient, find_client, save_client
 from server.pipeline import Pipeline
-from server.settings import OPTIONS, Settings
+from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
 from server.upstreams import UPSTREAMS
@@ -27,7 +32,7 @@ from server.usage import UsageLog
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A snapshot for everything that shows the state of the server."""
 
@@ -40,11 +45,28 @@ class Status:
     setup_address: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInOffer:
+    """What the sign-in page can offer: an address to follow, or what is in the way."""
+
+    url: str | None = None
+    state: str = ""
+    source: str = ""
+    problem: str | None = None
+
+
 class Gateway:
     """One server's parts, built from settings; closed when the server stops."""
 
-    def __init__(self, settings: Settings, *, fetcher: Fetcher | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        http: httpx.AsyncClient | None = None,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self.settings = settings
+        self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
         self.signatures = SignatureStore(settings.data_dir)
@@ -53,20 +75,130 @@ class Gateway:
             wait_mode=settings.wait_mode,
             queue_limit=settings.queue_limit,
         )
-        self.http = httpx.AsyncClient(
+        self.http = http or httpx.AsyncClient(
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=8)
         )
         self.tokens = Tokens(
             token_file=settings.token_file,
             data_dir=settings.data_dir,
-            client=self._oauth_client,
+            client=self._find_client,
+            setup_address=f"{self.base_url}/setup",
         )
         self.sign_in = SignIn(self.tokens)
-        self.doors = Doors(
-            Parts(settings=settings, tokens=self.tokens, http=self.http), UPSTREAMS
-        )
+        self.doors = Doors(Parts(settings=settings, tokens=self.tokens, http=self.http), UPSTREAMS)
         self.pipeline = Pipeline(
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
         self.access = Access(settings)
         self.metrics.queued.set_function(lambda: self.throttle.state().waiting)
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def base_url(self) -> str:
+        """What users paste into their tools."""
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    def status(self) -> Status:
+        """The state now; never waits."""
+        choice = self.doors.choice()
+        upstream = self.doors.current()
+        account = upstream.account() if upstream else self._nobody()
+        return Status(
+            version=__version__,
+            upstream=upstream.name if upstream else None,
+            upstream_reason=choice.reason,
+            account=account,
+            throttle=self.throttle.state(),
+            running=len(self.pipeline.live),
+            setup_address=f"{self.base_url}/setup",
+        )
+
+    def _nobody(self) -> Account:
+        return Account(authenticated=False, problem=self.tokens.problem)
+
+    async def check_account(self) -> Account:
+        """Ask Google who is behind the upstream in use; problems are in the answer."""
+        upstream = self.doors.current()
+        return await upstream.check() if upstream else self._nobody()
+
+    async def change(self, name: str, value: object) -> None:
+        """Change one setting, save it, and let it take effect.
+
+        Raises ``SettingsError``. A folder that cannot be written costs the saving, not the change.
+        """
+        settings = self.settings.with_value(name, value)
+        option = settings_file.ALL_OPTIONS[name]
+        shown = getattr(settings, option.field)
+        try:
+            await asyncio.to_thread(settings_file.save, settings.data_dir, {name: shown})
+        except OSError as error:
+            log.warning("%s is changed but could not be saved: %s", name, error)
+        self.settings = settings
+        self.throttle.configure(
+            rate_limit_s=settings.rate_limit_s,
+            wait_mode=settings.wait_mode,
+            queue_limit=settings.queue_limit,
+        )
+        self.doors.use(settings)
+
+    # Sign-in
+
+    async def offer_sign_in(self) -> SignInOffer:
+        """A fresh address to sign in at, where there is an OAuth client to do it with."""
+        try:
+            client = await asyncio.to_thread(self._find_client)
+        except BadRequestError as error:
+            return SignInOffer(problem=error.message)
+        if client is None:
+            asked = self.settings.use_gemini_cli_client
+            return SignInOffer(
+                problem="No Gemini CLI was found on this computer." if asked else None
+            )
+        redirect = client.redirect_uri(self.settings.port)
+        url = await asyncio.to_thread(self.sign_in.begin, client, redirect)
+        state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+        source = "the Gemini CLI on this computer" if client.borrowed else "yours"
+        return SignInOffer(url=url, state=state, source=source)
+
+    async def finish_sign_in(self, state: str, code_or_address: str) -> None:
+        """Trade the code for a sign-in. Raises ``ProxyError`` with a sentence for the page."""
+        await self.sign_in.finish(state or None, code_or_address)
+        self.doors.use(self.settings)
+        await self.check_account()
+
+    async def sign_out(self) -> None:
+        """Forget the Google account and everything kept for it."""
+        await self.tokens.sign_out()
+        await asyncio.to_thread(self.signatures.wipe)
+        self.doors.use(self.settings)
+
+    def keep_client(self, text: str) -> None:
+        """Keep an uploaded client-secrets file. Raises ``BadRequestError``."""
+        save_client(self.settings.data_dir, text)
+
+    def _find_client(self) -> OAuthClient | None:
+        settings = self.settings
+        return find_client(
+            settings.data_dir,
+            settings.google_oauth_client_file,
+            allow_gemini_cli=settings.use_gemini_cli_client,
+        )
+
+    # Life
+
+    def in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Run something nobody waits for; it ends with the server."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def aclose(self) -> None:
+        """Commit what is queued and close connections."""
+        for task in self._background:
+            task.cancel()
+        await self.http.aclose()
+        await asyncio.to_thread(self._close_stores)
+
+    def _close_stores(self) -> None:
+        self.usage.close()
+        self.signatures.close()

@@ -73,7 +73,9 @@ def is_loopback(address: str) -> bool:
     return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
 
 
-def make_client(fields: Json, name: str = "the OAuth client", **known: bool) -> OAuthClient:
+def make_client(
+    fields: Json, name: str = "the OAuth client", *, borrowed: bool = False
+) -> OAuthClient:
     """A client from the fields of a client-secrets file. ``name`` is what errors call the file.
 
     Raises ``BadRequestError``: a field is missing, or an address is neither https nor loopback.
@@ -96,7 +98,7 @@ def make_client(fields: Json, name: str = "the OAuth client", **known: bool) -> 
         else (),
         revoke_uri=_address(fields, "revoke_uri", revoke, name),
         userinfo_uri=_address(fields, "userinfo_uri", userinfo, name),
-        **known,
+        borrowed=borrowed,
     )
 
 
@@ -219,8 +221,8 @@ def _module_folders(home: Path) -> Iterator[Path]:
     yield home / "AppData" / "Roaming" / "npm" / "node_modules"
     for prefix in (home / ".npm-global", home / ".local", *sorted(home.glob(".nvm/versions/*/*"))):
         yield prefix / "lib" / "node_modules"
-    for prefix in ("/usr/local", "/opt/homebrew", "/usr"):
-        yield Path(prefix) / "lib" / "node_modules"
+    for system in ("/usr/local", "/opt/homebrew", "/usr"):
+        yield Path(system, "lib", "node_modules")
 
 
 def _scripts(package: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import cast
 
 from hypercorn.asyncio import serve
@@ -46,10 +46,14 @@ class Server:
         self,
         settings: Settings,
         make_pages: Callable[[Gateway], Application],
+        *,
+        announce: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
         make_gateway: Callable[[Settings], Gateway] = Gateway,
     ) -> None:
+        """``announce`` runs in the server's loop once it answers; it may ask Google who we are."""
         self.settings = settings
         self._make_pages = make_pages
+        self._announce = announce
         self._make_gateway = make_gateway
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,11 +77,15 @@ class Server:
         self._thread = threading.Thread(target=self._run, args=(sockets,), name="server")
         self._thread.start()
         self._ready.wait()
-        if self._failure is not None:
+        gateway, failure = self._outcome()
+        if gateway is None:
             self._thread.join()
-            raise self._failure
-        assert self.gateway is not None  # noqa: S101  # set before _ready
-        return self.gateway
+            raise failure or RuntimeError("the server ended before it answered")
+        return gateway
+
+    def _outcome(self) -> "tuple[Gateway | None, BaseException | None]":
+        """What the thread has come to, once it is ready."""
+        return (None if self._failure else self.gateway), self._failure
 
     def stop(self) -> None:
         """End every request and stop listening."""
@@ -109,16 +117,20 @@ class Server:
         self._stop = stop = asyncio.Event()
         self.gateway = gateway = self._make_gateway(self.settings)
         edge = Edge(gateway.pipeline, gateway.access, DIALECTS, self._make_pages(gateway))
-        config = _hypercorn_config(sockets)
+        config = hypercorn_config(sockets)
         framework = cast("ASGIFramework", edge)
         serving = asyncio.create_task(serve(framework, config, shutdown_trigger=stop.wait))
         stopping = asyncio.create_task(stop.wait())
         gc.freeze()
         self._loop.call_soon(self._ready.set)
+        if self._announce is not None:
+            gateway.in_background(self._announce(gateway))
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
                 serving.result()
+            gateway.stopping.set()
+            gateway.usage.publish({"type": "stopping"})
             edge.stop()
             # From Python 3.12.1 on, asyncio's Server.wait_closed() waits for every connection
             # before Hypercorn applies its own grace period, so the limit is ours to keep.
@@ -133,7 +145,8 @@ class Server:
             gc.unfreeze()
 
 
-def _hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
+def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
+    """How Hypercorn serves on these sockets, which become its own."""
     config = Config()
     config.bind = [f"fd://{s.detach()}" for s in sockets]
     config.accesslog = None
@@ -158,18 +171,17 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) 
 def bind(settings: Settings) -> list[socket.socket]:
     """Listening sockets for every HOST. Raises ``PortInUseError`` or ``SettingsError``."""
     sockets: list[socket.socket] = []
+    given = settings.source("HOST") != "default"
     try:
         for host in settings.host:
-            found = _bind_one(host, settings.port, given=settings.source("HOST") != "default")
-            sockets.extend(found)
-        if not sockets:
-            raise SettingsError(
-                "HOST", ",".join(settings.host), "an address of this machine", "default"
-            )
-    except BaseException:
+            sockets.extend(_bind_one(host, settings.port, given=given))
+    except (PortInUseError, SettingsError):
         for open_socket in sockets:
             open_socket.close()
         raise
+    if not sockets:
+        hosts = ",".join(settings.host)
+        raise SettingsError("HOST", hosts, "an address of this machine", settings.source("HOST"))
     return sockets
 
 

@@ -82,7 +82,7 @@ class Settings:
 
     def with_value(self, name: str, value: object) -> "Settings":
         """A copy with one setting changed, checked as if it stood in ``settings.toml``."""
-        option = OPTIONS[name]
+        option = ALL_OPTIONS[name]
         return replace(
             self,
             **{option.field: _parse(option, value, "settings.toml", self.data_dir)},
@@ -369,7 +369,7 @@ FILE_OPTIONS: Mapping[str, Option] = {
         "the answer given on the sign-in page",
     ),
 }
-_ALL = {**OPTIONS, **FILE_OPTIONS}
+ALL_OPTIONS: Mapping[str, Option] = {**OPTIONS, **FILE_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +410,7 @@ def load(
     values: dict[str, Any] = {}
     for name, (value, source) in given.items():
         if name != "DATA_DIR":
-            values[_ALL[name].field] = _parse(_ALL[name], value, source, data_dir)
+            values[ALL_OPTIONS[name].field] = _parse(ALL_OPTIONS[name], value, source, data_dir)
     settings = replace(settings, **values)
     settings, own = _without_own_address(settings)
     return Loaded(settings, (*warnings, *own))
@@ -434,7 +434,7 @@ def _add_file(given: dict[str, tuple[object, Source]], data_dir: Path) -> tuple[
     unknown = []
     for key, value in content.items():
         name = key.upper().replace("-", "_")
-        if name == "DATA_DIR" or name not in _ALL:
+        if name == "DATA_DIR" or name not in ALL_OPTIONS:
             unknown.append(f"settings.toml: unknown setting {key!r} is ignored")
         elif value != "":
             given.setdefault(name, (value, "settings.toml"))

@@ -7,7 +7,8 @@ error may arrive in mid-stream) is handed out as if it had been one.
 
 import re
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_LONGEST_BLANK_LINE = 4
 
 
 def frame(data: bytes, event: str | None = None) -> bytes:
@@ -26,26 +27,29 @@ class SSEReader:
     """Bytes in, cut anywhere; the data of complete events out."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event completed by these bytes."""
+        # What is there already holds no whole blank line: a long event is searched only once.
+        seen = max(0, len(self._buffer) - _LONGEST_BLANK_LINE)
         self._buffer += data
         # A CR at the very end may be half of a CRLF: leave it for the next read.
         end = len(self._buffer) - self._buffer.endswith(b"\r")
         events: list[bytes] = []
         start = 0
-        for blank in _BLANK_LINE.finditer(self._buffer, 0, end):
-            block = _data_of(self._buffer[start : blank.start()])
+        for blank in _BLANK_LINE.finditer(self._buffer, seen, end):
+            block = _data_of(bytes(self._buffer[start : blank.start()]))
             start = blank.end()
             if block:
                 events.append(block)
-        self._buffer = self._buffer[start:]
+        del self._buffer[:start]
         return events
 
     def close(self) -> list[bytes]:
         """The event still open at the end of the stream, if there is one."""
-        block, self._buffer = _data_of(self._buffer), b""
+        block = _data_of(bytes(self._buffer))
+        self._buffer.clear()
         return [block] if block else []
 
 

@@ -86,8 +86,8 @@ class _Pages:
 
     async def gate(self) -> Any:
         """Whoever the access check turned away gets the login form, and nothing else."""
-        locked = request.scope.get("gemini_proxy.locked", False)  # type: ignore[typeddict-item]
-        g.local = request.scope.get("gemini_proxy.local", False)  # type: ignore[typeddict-item]
+        locked = request.scope.get("gemini_proxy.locked", False)
+        g.local = request.scope.get("gemini_proxy.local", False)
         if not locked or request.path in ("/login", "/static/style.css", "/static/icon.svg"):
             return None
         if request.path in _JSON_PATHS:
@@ -165,7 +165,7 @@ class _Pages:
         if action == "client":
             files = await request.files
             uploaded = files.get("file")
-            gateway.keep_client(uploaded.read() if uploaded else b"")
+            gateway.keep_client(uploaded.read().decode("utf-8", "replace") if uploaded else "")
             return "The OAuth client is saved."
         if action == "gemini-cli":
             await gateway.change("USE_GEMINI_CLI_CLIENT", value=True)
@@ -182,9 +182,8 @@ class _Pages:
         """Google (or the user's browser) brings the code; the one-shot state is its authority."""
         query = request.args
         try:
-            if query.get("error"):
-                await self._gateway.sign_in_refused(query.get("state", ""), query["error"])
-            await self._gateway.finish_sign_in(query.get("state", ""), query.get("code", ""))
+            # The whole address, so that an error Google sends back is read where codes are.
+            await self._gateway.finish_sign_in(query.get("state", ""), request.url)
         except ProxyError as error:
             page = await render_template(
                 "message.html", heading="Not signed in", message=str(error), failed=True
@@ -236,7 +235,7 @@ class _Pages:
     async def _feed(self) -> AsyncIterator[bytes]:
         with self._gateway.usage.feed() as queue:
             yield b": connected\n\n"
-            while True:
+            while not self._gateway.stopping.is_set():
                 try:
                     change = await asyncio.wait_for(queue.get(), FEED_PING_S)
                 except TimeoutError:

@@ -334,7 +334,8 @@ class StreamEncoder:
         self._answer = Answer(call)
 
     def feed(self, event: Event) -> bytes:
-        if type(event) is TextDelta and (index := self._answer.open_text) is not None:
+        index = self._answer.open_text
+        if index is not None and isinstance(event, TextDelta) and event.text:
             # Nearly every event of an answer: only the text itself is worth encoding.
             return _TEXT_HEAD % index + _encoded(event.text) + _TEXT_TAIL
         return _frames(self._answer.feed(event))

@@ -44,8 +44,9 @@ def read_sampling(fields: Fields, call: Call) -> Json:
     for name in ("presence_penalty", "frequency_penalty"):
         if fields.number(name, low=-2, high=2):
             call.dropped += (name,)
-    if fields.raw.get("logit_bias") == {}:
-        fields.known("logit_bias")
+    for name in ("logit_bias", "logprobs", "top_logprobs"):
+        if not fields.raw.get(name):  # false, 0 and {} ask for nothing
+            fields.known(name)
     call.choices = fields.integer("n", low=1, high=8) or 1
     _read_stop(fields, call)
     return config

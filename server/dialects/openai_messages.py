@@ -1,13 +1,12 @@
 """Chat ``messages`` -> Gemini contents, in the client's order.
 
 Only what the messages say is settled here. Merging turns, putting results beside their calls and
-filling gaps is the repair of ``gemini/fit.py``. Source: OpenAI API reference, *Create chat
+filling gaps is the repair of ``gemini/history.py``. Source: OpenAI API reference, *Create chat
 completion*, ``messages``; what clients add to it: protocol notes ``openai.md`` sections 2, 4 and 7.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
 from server.dialects.openai_content import (
@@ -34,131 +33,83 @@ def read_messages(fields: Fields, call: Call) -> None:
         raise wrong(fields.at("messages"), problem, code="missing_required_parameter")
     roles = [message.required_string("role") for message in messages]
     leading = next((i for i, role in enumerate(roles) if role not in _SYSTEM), len(roles))
-    system = _texts(messages[:leading])
-    history = _History(call, _answered(messages, roles))
+    system = [{"text": text} for message in messages[:leading] if (text := _text(message))]
     contents = [
-        Content(role=_SPEAKERS[role], parts=parts)
+        _content(message, role, call)
         for message, role in zip(messages[leading:], roles[leading:], strict=True)
-        if (parts := history.parts(message, role))
     ]
-    if contents:
-        if system:
-            call.request["systemInstruction"] = Content(role="user", parts=system)
-    else:
-        # A request of nothing but system messages: Gemini needs a turn to answer.
-        contents = [Content(role="user", parts=system or [{"text": ""}])]
-    call.request["contents"] = contents
+    if contents and system:
+        call.request["systemInstruction"] = Content(role="user", parts=system)
+    # A request of nothing but system messages still needs a turn to answer.
+    call.request["contents"] = contents or [Content(role="user", parts=system or _NOTHING)]
 
 
 _SYSTEM = ("system", "developer")
-_SPEAKERS = {
-    "system": "user",
-    "developer": "user",
-    "user": "user",
-    "assistant": "model",
-    "tool": "user",
-    "function": "user",
-}
-"""OpenAI role -> Gemini role."""
+_NOTHING: list[Json] = [{"text": " "}]
+"""What an empty user message says: Gemini refuses a turn without text."""
 
 
-def _texts(messages: list[Fields]) -> list[Json]:
-    texts = (read_text(message.get("content"), message.at("content")) for message in messages)
-    return [{"text": text} for text in texts if text]
+def _content(message: Fields, role: str, call: Call) -> Content:
+    """One message as a Gemini content; one that says nothing has no parts.
+
+    ``function_call`` and role ``function`` are the legacy form of tool calls: they have no id.
+    """
+    match role:
+        case "system" | "developer":
+            text = _text(message)
+            note = f"<system_message>\n{text}\n</system_message>" if text else ""
+            return Content(role="user", parts=[{"text": note}])
+        case "user":
+            parts = _parts(message, call)
+            empty = all(part == {"text": ""} for part in parts)
+            return Content(role="user", parts=_NOTHING if empty else parts)
+        case "assistant":
+            refusal = {"text": message.string("refusal") or ""}
+            parts = [*_parts(message, call), refusal, *_calls(message, call)]
+            return Content(role="model", parts=parts)
+        case "tool":
+            call_id, _ = _split_id(message.string("tool_call_id"))
+            return Content(role="user", parts=[_result(message, call_id, call)])
+        case "function":
+            return Content(role="user", parts=[_result(message, "", call)])
+        case _:
+            known = "system, developer, user, assistant, tool, function"
+            raise wrong(message.at("role"), f"Unknown role {role!r}; known: {known}")
 
 
-def _answered(messages: list[Fields], roles: list[str]) -> set[str]:
-    """The ids of all calls that have a result somewhere in the history."""
-    results = (m for m, role in zip(messages, roles, strict=True) if role == "tool")
-    return {_split_id(message.string("tool_call_id"))[0] for message in results}
+def _text(message: Fields) -> str:
+    return read_text(message.get("content"), message.at("content"))
 
 
-@dataclass(slots=True)
-class _History:
-    """Reads one message after the other; knows the calls that still wait for a result."""
+def _parts(message: Fields, call: Call) -> list[Json]:
+    return read_parts(message.get("content"), message.at("content"), call.downloads)
 
-    call: Call
-    answered: set[str]
-    known: set[str] = field(default_factory=set)
-    waiting: dict[str, str] = field(default_factory=dict)
-    """Id -> function name of calls without a result of their own."""
-    nameless: int = 0
 
-    def parts(self, message: Fields, role: str) -> list[Json]:
-        """The parts of one message; none when it says nothing."""
-        match role:
-            case "system" | "developer":
-                text = read_text(message.get("content"), message.at("content"))
-                return [{"text": f"<system_message>\n{text}\n</system_message>"}] if text else []
-            case "user":
-                return self._content(message) or [{"text": ""}]
-            case "assistant":
-                return [*self._content(message), *self._said(message), *self._calls(message)]
-            case "tool":
-                return [self._result(message, _split_id(message.string("tool_call_id"))[0])]
-            case "function":
-                return [self._result(message, "")]
-            case _:
-                known = ", ".join(_SPEAKERS)
-                raise wrong(message.at("role"), f"Unknown role {role!r}; known: {known}")
+def _calls(message: Fields, call: Call) -> Iterator[Json]:
+    """The tool calls of an assistant message; their signatures are noted in ``call.carried``."""
+    encrypted = _encrypted_details(message.get("reasoning_details"))
+    for entry in message.objects("tool_calls"):
+        call_id, hidden = _split_id(entry.string("id"))
+        function = entry.object("custom") or entry.object("function") or entry
+        signature = _carried(entry, function) or encrypted.get(call_id) or _signature(hidden)
+        if signature is not None:
+            call.carried[call_id] = signature
+        yield _call(function, call_id, call)
+    legacy = message.object("function_call")
+    if legacy is not None:
+        yield _call(legacy, "", call)
 
-    def _content(self, message: Fields) -> list[Json]:
-        path = message.at("content")
-        return read_parts(message.get("content"), path, self.call.downloads)
 
-    def _said(self, message: Fields) -> list[Json]:
-        refusal = message.string("refusal")
-        return [{"text": refusal}] if refusal else []
+def _call(function: Fields, call_id: str, call: Call) -> Json:
+    sent = call.tool_names.send(function.required_string("name"))
+    return function_call(call_id, sent, _arguments(function))
 
-    def _calls(self, message: Fields) -> Iterator[Json]:
-        encrypted = _encrypted_details(message.get("reasoning_details"))
-        for entry in message.objects("tool_calls"):
-            given_id, suffix = _split_id(entry.string("id"))
-            function = entry.object("custom") or entry.object("function") or entry
-            name = function.required_string("name")
-            call_id = self._opened(given_id, name)
-            signature = _carried(entry, function) or encrypted.get(given_id) or _signature(suffix)
-            if signature is not None:
-                self.call.carried[call_id] = signature
-            yield function_call(call_id, self.call.tool_names.send(name), _arguments(function))
-        legacy = message.object("function_call")
-        if legacy is not None:
-            name = legacy.required_string("name")
-            sent = self.call.tool_names.send(name)
-            yield function_call(self._opened("", name), sent, _arguments(legacy))
 
-    def _opened(self, call_id: str, name: str) -> str:
-        """Note a call and return its id; a call without one gets a synthetic id."""
-        if not call_id:
-            call_id = f"fc_{self.nameless}"
-            self.nameless += 1
-        self.known.add(call_id)
-        if call_id not in self.answered:
-            self.waiting[call_id] = name
-        return call_id
-
-    def _result(self, message: Fields, given_id: str) -> Json:
-        name = message.string("name") or ""
-        call_id = self._closed(given_id, name)
-        path = message.at("content")
-        sent = self.call.tool_names.send(name) if name else ""
-        downloads = self.call.downloads
-        return function_response(call_id, sent, message.get("content"), path, downloads)
-
-    def _closed(self, given_id: str, name: str) -> str:
-        """The id of the call a result belongs to.
-
-        A result whose id is unknown belongs to the call waiting under its name, else to the only
-        call that waits; else it keeps its id, and the repair makes it readable text.
-        """
-        if given_id in self.known:
-            return given_id
-        same_name = [call_id for call_id, waiting in self.waiting.items() if waiting == name]
-        candidates = same_name or list(self.waiting)
-        if not same_name and len(candidates) != 1:
-            return given_id
-        del self.waiting[candidates[0]]
-        return candidates[0]
+def _result(message: Fields, call_id: str, call: Call) -> Json:
+    name = message.string("name")
+    sent = call.tool_names.send(name) if name else ""
+    content, path = message.get("content"), message.at("content")
+    return function_response(call_id, sent, content, path, call.downloads)
 
 
 def _arguments(function: Fields) -> Json:

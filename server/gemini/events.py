@@ -4,8 +4,11 @@
 candidates, so every dialect sees the same answer the same way.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from server.gemini.names import ToolNames
 from server.gemini.types import Chunk, Json, Usage, new_id
@@ -116,12 +119,12 @@ def read_usage(metadata: Json) -> Usage:
     """``usageMetadata`` as ``Usage``; absent counts are 0."""
 
     def count(name: str) -> int:
-        value = metadata.get(name)
+        value = _field(metadata, name)
         return value if isinstance(value, int) and value > 0 else 0
 
     prompt = count("promptTokenCount") + count("toolUsePromptTokenCount")
     candidates, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")
-    if not candidates and "candidatesTokenCount" not in metadata:
+    if _field(metadata, "candidatesTokenCount") is None:
         candidates = max(0, count("totalTokenCount") - prompt - thoughts)
     return Usage(prompt, min(count("cachedContentTokenCount"), prompt), candidates, thoughts)
 
@@ -145,22 +148,27 @@ class EventReader:
     _detail: str | None = None
     _version: str | None = None
     _pending_signature: str | None = None
+    _pending_is_of_text: bool = False
 
     def read(self, chunks: Iterable[Chunk]) -> list[Event]:
-        """The events of ``chunks``, in order; unknown parts are skipped, never an error."""
+        """The events of ``chunks``, in order; unknown parts are skipped, never an error.
+
+        A chunk's usage comes before its content: dialects tell the input size first.
+        """
         events: list[Event] = []
         for chunk in chunks:
-            self._version = chunk.get("modelVersion", self._version)
-            for candidate in _dicts(chunk.get("candidates")):
-                events.extend(self._candidate(candidate))
-            feedback = chunk.get("promptFeedback")
-            if isinstance(feedback, dict) and feedback.get("blockReason"):
-                self.finish_reason = "BLOCKED"
-                self._detail = str(feedback["blockReason"])
-            usage = chunk.get("usageMetadata") or chunk.get("usage_metadata")
+            version = _field(chunk, "modelVersion")
+            self._version = version if isinstance(version, str) else self._version
+            usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
                 events.append(UsageSeen(read_usage(usage), self.choice))
+            for candidate in _dicts(chunk.get("candidates")):
+                events.extend(self._candidate(candidate))
+            feedback = _field(chunk, "promptFeedback")
+            if isinstance(feedback, dict) and (blocked := _field(feedback, "blockReason")):
+                self.finish_reason = "BLOCKED"
+                self._detail = str(blocked)
         return events
 
     def finish(self) -> list[Event]:
@@ -176,39 +184,41 @@ class EventReader:
         content = candidate.get("content")
         for part in _dicts(content.get("parts") if isinstance(content, dict) else None):
             yield from self._part(part)
-        grounding = candidate.get("groundingMetadata")
+        grounding = _field(candidate, "groundingMetadata")
         if isinstance(grounding, dict) and grounding:
             yield Grounding(grounding, self.choice)
-        reason = candidate.get("finishReason")
+        reason = _field(candidate, "finishReason")
         if isinstance(reason, str) and reason and reason != "FINISH_REASON_UNSPECIFIED":
             self.finish_reason = reason
-            message = candidate.get("finishMessage")
+            message = _field(candidate, "finishMessage")
             self._detail = message if isinstance(message, str) else None
 
     def _part(self, part: Json) -> Iterator[Event]:
-        signature = part.get("thoughtSignature") or part.get("thought_signature")
-        call = part.get("functionCall") or part.get("function_call")
-        if isinstance(call, dict):
+        signature = _field(part, "thoughtSignature")
+        call = _field(part, "functionCall")
+        if isinstance(call, dict) and call.get("name"):
             yield self._call(call, signature if isinstance(signature, str) else None)
             return
+        text = part.get("text")
         if isinstance(signature, str):
             self._pending_signature = signature
-        text = part.get("text")
+            self._pending_is_of_text = bool(text) and part.get("thought") is not True
         if isinstance(text, str):
             yield from self._text(text, thought=part.get("thought") is True)
             return
         yield from self._other(part)
 
     def _call(self, call: Json, signature: str | None) -> FunctionCall:
-        # Code Assist may put a step's signature on an empty thought part before the call.
-        if signature is None and not self.saw_call:
+        # Code Assist may put a step's signature on an empty thought part before the call; one on
+        # visible text (2.5 signs its first part, whatever it is) is not the call's.
+        if signature is None and not self.saw_call and not self._pending_is_of_text:
             signature = self._pending_signature
         self._pending_signature = None
         self.saw_call = self.saw_visible = True
         args, upstream_id = call.get("args"), call.get("id")
         return FunctionCall(
             id=new_id(self.id_prefix),
-            name=self.tool_names.client(str(call.get("name", ""))),
+            name=self.tool_names.client(str(call["name"])),
             args=args if isinstance(args, dict) else {},
             signature=signature,
             model=self.model,
@@ -227,10 +237,10 @@ class EventReader:
             yield TextDelta(text, self.choice)
 
     def _other(self, part: Json) -> Iterator[Event]:
-        data = part.get("inlineData") or part.get("inline_data")
-        code, result = part.get("executableCode"), part.get("codeExecutionResult")
+        data = _field(part, "inlineData")
+        code, result = _field(part, "executableCode"), _field(part, "codeExecutionResult")
         if isinstance(data, dict):
-            mime = data.get("mimeType") or data.get("mime_type") or "application/octet-stream"
+            mime = _field(data, "mimeType") or "application/octet-stream"
             event: Event = InlineData(str(mime), str(data.get("data", "")), self.choice)
         elif isinstance(code, dict):
             language = str(code.get("language", "")).lower()
@@ -241,6 +251,17 @@ class EventReader:
             return
         self.saw_visible = True
         yield event
+
+
+def _field(holder: Mapping[str, object], name: str) -> Any:
+    """The wire's field ``name``, which some back ends spell in snake_case."""
+    value = holder.get(name)
+    return holder.get(_snake(name)) if value is None else value
+
+
+@cache
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda letter: "_" + letter[0].lower(), name)
 
 
 def _dicts(value: object) -> list[Json]:

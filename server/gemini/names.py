@@ -27,8 +27,9 @@ class ToolNames:
         if not (legal[0].isalpha() or legal[0] == "_"):
             legal = "_" + legal
         if len(legal) > _LONGEST or legal in self._client:
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-            legal = f"{legal[: _LONGEST - 7]}_{digest}"
+            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+            marked = (f"{legal[: _LONGEST - 7]}_{digest[i : i + 6]}" for i in range(58))
+            legal = next(candidate for candidate in marked if candidate not in self._client)
         self._sent[name] = legal
         self._client[legal] = name
         return legal

@@ -29,6 +29,8 @@ _NUMBERS = ("int32", "int64", "float", "double")
 FORMATS = frozenset((*_DATES, *_NUMBERS, "email", "uuid", "uri", "enum"))
 
 MAX_DEPTH = 64
+_SIMPLE_DEPTH = 12
+"""Depth of the strong pass: "maximum schema depth exceeded" may have been the trouble."""
 MAX_DESCRIPTION_CHARS = 10_000
 _MAX_RECURSION = 3
 """How many times a definition may appear inside itself."""
@@ -79,11 +81,11 @@ def clean_answer(schema: object) -> Json | None:
 
 
 def simplify(schema: Json) -> Json:
-    """The strong pass, for one retry after upstream refused a schema: no unions, typed throughout.
+    """The strong pass, for one retry after upstream refused a schema: typed, flat, without unions.
 
     What is lost as a constraint stays readable in the description.
     """
-    return _simplified(_cleaned(schema))
+    return _simplified(_cleaned(schema, _SIMPLE_DEPTH))
 
 
 def simplify_request(request: GenerateRequest) -> GenerateRequest:
@@ -109,13 +111,13 @@ def _simplify_key(holder: Json, key: str) -> Json:
     return {**holder, key: simplify(holder[key])} if key in holder else holder
 
 
-def _cleaned(schema: object) -> Json:
+def _cleaned(schema: object, max_depth: int = MAX_DEPTH) -> Json:
     """``schema`` without what Gemini refuses; ``{}`` when nothing is left."""
     if not isinstance(schema, dict):
         return {}
     # Definitions that name each other multiply when unfolded: then fewer levels have to do.
-    for levels in (MAX_DEPTH, 8, 4, 2):
-        cleaner = _Cleaner(schema, levels)
+    for levels in (max_depth, 8, 4, 2):
+        cleaner = _Cleaner(schema, max_depth, levels)
         cleaned = cleaner.node(schema)
         if cleaner.nodes < _MAX_NODES:
             break
@@ -134,19 +136,21 @@ class _Cleaner:
     """One pass over one schema document."""
 
     root: Json
+    max_depth: int
     levels: int
     """How many references deep definitions are unfolded."""
     nodes: int = 0
 
     def node(self, schema: Json, refs: tuple[str, ...] = (), depth: int = 0) -> Json:
         """One schema position, cleaned."""
-        if depth >= MAX_DEPTH:
+        if depth >= self.max_depth:
             return {"type": "object"}
         merged: Json = {}
         for layer in self._layers(schema, refs, depth):
             _merge(merged, self._keywords(layer, depth))
         _settle_union(merged)
         _settle_properties(merged)
+        _settle_type(merged)
         return merged
 
     def _any(self, schema: object, refs: tuple[str, ...], depth: int) -> Json:
@@ -319,9 +323,6 @@ def _choices(schema: Json) -> Json:
     out: Json = {"enum": choices} if choices else {}
     if len(choices) < len(values):
         out["nullable"] = True
-    kinds = {_KINDS.get(type(value)) for value in choices}
-    if "type" not in schema and len(kinds) == 1 and (kind := kinds.pop()):
-        out["type"] = kind
     return out
 
 
@@ -383,8 +384,15 @@ def _settle_properties(node: Json) -> None:
         names = [name for name in node.pop(key, ()) if name in properties]
         if names:
             node[key] = names
-    if "type" not in node and properties:
-        node["type"] = "object"
+
+
+def _settle_type(node: Json) -> None:
+    """The type, where properties or choices of one kind tell it."""
+    kinds = {_KINDS.get(type(value)) for value in node.get("enum", ())}
+    if "properties" in node:
+        node.setdefault("type", "object")
+    elif len(kinds) == 1 and (kind := kinds.pop()):
+        node.setdefault("type", kind)
 
 
 def _one_object(root: Json) -> Json:
@@ -421,14 +429,16 @@ def _simplified(node: Json) -> Json:
     out = {key: value for key, value in node.items() if key not in _NOT_SIMPLE}
     if description := _described(node, ("pattern", "format")):
         out["description"] = description
-    if "enum" in node:
-        choices = [value if isinstance(value, str) else _compact(value) for value in node["enum"]]
+    # Strings only, and no empty one: "enum[0]: cannot be empty".
+    choices = [v if isinstance(v, str) else _compact(v) for v in out.pop("enum", ()) if v != ""]
+    if choices:
         return _only(out, ("description", "nullable")) | {"type": "string", "enum": choices}
     out["type"] = node.get("type") or _likely_type(node)
     if "properties" in node:
         out["properties"] = {name: _simplified(sub) for name, sub in node["properties"].items()}
+    items = out.pop("items", None)
     if out["type"] == "array":
-        out["items"] = _simplified(node.get("items") or next(iter(node.get("prefixItems", ())), {}))
+        out["items"] = _simplified(items or next(iter(node.get("prefixItems", ())), {}))
     return out
 
 

@@ -1,4 +1,4 @@
-"""Values for schemas: the smallest instance that satisfies one, filled from the user's own words."""
+"""The smallest instance of a schema, filled from the user's own words."""
 
 import re
 from datetime import UTC, datetime
@@ -114,9 +114,7 @@ def _object(schema: Json, root: Json, clue: str, depth: int) -> Json:
     wanted = schema.get("required", [])
     if depth >= _DEEPEST:
         return {}
-    built = {
-        name: _value(properties.get(name, {}), root, clue, depth + 1) for name in wanted
-    }
+    built = {name: _value(properties.get(name, {}), root, clue, depth + 1) for name in wanted}
     for name in properties:
         if len(built) >= schema.get("minProperties", 0):
             break

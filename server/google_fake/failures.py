@@ -123,7 +123,7 @@ def shared_capacity() -> Failure:
 
 
 def quota_failure(quota_id: str, delay: str | None = None) -> Failure:
-    """The Gemini API's refusal; ``quota_id`` as ``GenerateRequestsPerDayPerProjectPerModel-Free``."""
+    """The Gemini API's refusal; ``quota_id`` like ``GenerateRequestsPerDayPerProject-FreeTier``."""
     violation = {
         "quotaMetric": "generativelanguage.googleapis.com/generate_content_free_tier_requests",
         "quotaId": quota_id,
@@ -303,14 +303,15 @@ def deadline() -> Failure:
 
 def html(status: int = 502) -> Failure:
     """The front end answers before any API does."""
+    return refuse(html_page(status))
+
+
+def html_page(status: int) -> GoogleError:
     page = (
         f"<!DOCTYPE html>\n<html lang=en>\n<title>Error {status} (Server Error)!!1</title>\n"
         f"<p><b>{status}.</b> <ins>That’s an error.</ins>\n"
     )
-    error = GoogleError(
-        status, "", raw=page.encode(), media_type="text/html; charset=UTF-8"
-    )
-    return refuse(error)
+    return GoogleError(status, "", raw=page.encode(), media_type="text/html; charset=UTF-8")
 
 
 def in_array(error: Json) -> Failure:

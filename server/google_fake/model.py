@@ -106,7 +106,8 @@ def thoughts_tokens(asked: Asked) -> int:
     budget = config.get("thinkingBudget")
     if budget is not None:
         return THOUGHT_TOKENS["MEDIUM"] if budget < 0 else min(int(budget), THOUGHT_TOKENS["HIGH"])
-    return THOUGHT_TOKENS.get(config.get("thinkingLevel") or asked.model.default_level, 0)
+    level = config.get("thinkingLevel", asked.model.default_level)
+    return THOUGHT_TOKENS[level] if level is not None else 0
 
 
 # -- function calls -----------------------------------------------------------------------------
@@ -118,16 +119,14 @@ def _callable(asked: Asked) -> list[Json]:
     if calling.get("mode") == "NONE":
         return []
     allowed = calling.get("allowedFunctionNames")
-    functions = [
-        d for d in declarations(asked.request) if not allowed or d["name"] in allowed
-    ]
+    functions = [d for d in declarations(asked.request) if not allowed or d["name"] in allowed]
     words = set(re.findall(r"[\w.:-]+", asked.user_text))
     return sorted(functions, key=lambda d: d["name"] not in words)
 
 
 def _calls(functions: list[Json], text: str) -> list[Json]:
     function = functions[0]
-    schema = function.get("parametersJsonSchema", function.get("parameters", {}))
+    schema: Json = function.get("parametersJsonSchema") or function.get("parameters") or {}
     found = [clue for clue in clues(text) if clue != function["name"]] or [text]
     count = 2 if _PARALLEL.search(text) else 1
     return [

@@ -11,6 +11,7 @@ import html
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from server.google_fake.http import (
@@ -28,7 +29,7 @@ PROFILE_SCOPE = "https://www.googleapis.com/auth/userinfo.profile"
 SCOPES = (CLOUD_SCOPE, EMAIL_SCOPE, PROFILE_SCOPE)
 
 CLIENT_ID = "fake-client.apps.example.com"
-CLIENT_SECRET = "fake-secret"
+CLIENT_SECRET = "fake-secret"  # noqa: S105  (it opens nothing)
 CODE_LIFE_S = 600
 TOKEN_LIFE_S = 3599
 AUTHORIZE, TOKEN, REVOKE = "/o/oauth2/v2/auth", "/token", "/revoke"
@@ -76,13 +77,13 @@ class OAuth:
     # -- for tests ------------------------------------------------------------------------------
 
     def sign_in(self, scopes: tuple[str, ...] = SCOPES, client_id: str = CLIENT_ID) -> Json:
-        """A token answer without the browser."""
-        self._consented.add(client_id)
+        """A token answer without the browser; it does not count as the first consent."""
         return self._answer(client_id, scopes, self._new_refresh(client_id, scopes))
 
     def credentials(self, base_url: str) -> Json:
         """Signs in; the google-auth *authorized_user* file of that sign-in."""
         answer = self.sign_in()
+        expiry = datetime.fromtimestamp(self.now() + TOKEN_LIFE_S, UTC)
         return {
             "token": answer["access_token"],
             "refresh_token": answer["refresh_token"],
@@ -90,7 +91,7 @@ class OAuth:
             "client_id": CLIENT_ID,
             "client_secret": self.clients[CLIENT_ID],
             "scopes": list(SCOPES),
-            "expiry": "2000-01-01T00:00:00Z",
+            "expiry": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
     def client_config(self, base_url: str) -> Json:
@@ -150,7 +151,7 @@ class OAuth:
         """Code exchange and refresh."""
         form = _form(request)
         client_id = form.get("client_id", "")
-        if self.clients.get(client_id) != form.get("client_secret"):
+        if client_id not in self.clients or self.clients[client_id] != form.get("client_secret"):
             raise _oauth_error(401, "invalid_client", "The OAuth client was not found.")
         match form.get("grant_type"):
             case "authorization_code":
@@ -302,7 +303,9 @@ def _oauth_error(status: int, code: str, description: str) -> GoogleError:
 
 
 def _page_error(status: int, code: str, text: str) -> GoogleError:
-    page = f"<!doctype html><title>Error</title><h1>Error {status}: {code}</h1><p>{html.escape(text)}"
+    page = (
+        f"<!doctype html><title>Error</title><h1>Error {status}: {code}</h1><p>{html.escape(text)}"
+    )
     return GoogleError(status, text, raw=page.encode(), media_type="text/html; charset=utf-8")
 
 

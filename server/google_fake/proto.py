@@ -140,12 +140,18 @@ class _Reader:
             case Message():
                 return self._nested(spec, given, path)
             case Enum():
-                word = given.upper() if spec.any_case and isinstance(given, str) else given
-                if word not in spec.values:
-                    self._wrong(path, spec.type_name, json.dumps(given))
-                return word
+                return self._enum(spec, given, path)
             case Scalar():
                 return self._scalar(spec, given, path)
+
+    def _enum(self, spec: Enum, given: object, path: str) -> object:
+        if isinstance(given, list):
+            self._complain(path, f'Proto field "{path}" is not repeating, cannot start list.')
+            return None
+        word = given.upper() if spec.any_case and isinstance(given, str) else given
+        if not isinstance(word, str) or word not in spec.values:
+            self._wrong(path, spec.type_name, json.dumps(given))
+        return word
 
     def _scalar(self, spec: Scalar, given: object, path: str) -> object:
         if isinstance(given, list) and spec is not VALUE:
@@ -169,9 +175,7 @@ class _Reader:
             self._wrong(path, "Map", json.dumps(given)[:80])
             return {}
         pairs = enumerate(given.items())
-        return {
-            key: self.value(spec.item, item, f"{path}[{i}].value") for i, (key, item) in pairs
-        }
+        return {key: self.value(spec.item, item, f"{path}[{i}].value") for i, (key, item) in pairs}
 
     def _nested(self, spec: Message, given: object, path: str) -> object:
         if isinstance(given, dict):
@@ -189,7 +193,9 @@ class _Reader:
     def _wrong(self, path: str, type_name: str, given: str) -> None:
         self._complain(path, f"Invalid value at '{path}' ({type_name}), {given}", prefix="")
 
-    def _complain(self, path: str, text: str, prefix: str = "Invalid JSON payload received. ") -> None:
+    def _complain(
+        self, path: str, text: str, prefix: str = "Invalid JSON payload received. "
+    ) -> None:
         self.violations.append((path, prefix + text))
 
 

@@ -253,13 +253,11 @@ def _check_answer_format(request: Json, model: FakeModel) -> None:
         raise invalid("Only one of response_schema and response_json_schema may be set.")
     if schemas and mime not in (_JSON_MIME, "text/x.enum"):
         raise invalid(
-            f"* GenerateContentRequest.generation_config.response_schema: only supported with "
+            "* GenerateContentRequest.generation_config.response_schema: only supported with "
             "response mime type `application/json` or `text/x.enum`."
         )
     check_schema(config.get("responseSchema"), "generation_config.response_schema")
-    check_json_schema(
-        config.get("responseJsonSchema"), "generation_config.response_json_schema"
-    )
+    check_json_schema(config.get("responseJsonSchema"), "generation_config.response_json_schema")
     if mime == _JSON_MIME and not model.signs:
         if declarations(request):
             raise invalid(

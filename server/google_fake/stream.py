@@ -47,6 +47,18 @@ class Framing:
     """Spread every event over several ``data:`` lines."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A valid generate request, and how its door wants the answer."""
+
+    asked: Asked
+    wrap: Callable[[Json], Json]
+    """Puts a chunk into the door's envelope."""
+    streams: bool
+    sse: bool
+    """``alt=sse``; without it a stream is one long JSON array."""
+
+
 # -- chunks -------------------------------------------------------------------------------------
 
 
@@ -200,7 +212,9 @@ def _split(data: bytes, size: int) -> list[bytes]:
     return [data[i : i + size] for i in range(0, len(data), size)]
 
 
-async def encode_array(items: Iterable[Item], *, delay_s: float, sleep: Sleep) -> AsyncIterator[bytes]:
+async def encode_array(
+    items: Iterable[Item], *, delay_s: float, sleep: Sleep
+) -> AsyncIterator[bytes]:
     """What ``streamGenerateContent`` sends without ``alt=sse``: one JSON array, piece by piece."""
     opened = False
     for item in items:

@@ -107,7 +107,7 @@ class PrefixCache:
     def _marks(self, request: Json, model_id: str) -> list[tuple[bytes, int]]:
         """A hash and a token count after the preamble and after each content."""
         contents = request.get("contents", [])
-        head = {k: request[k] for k in ("systemInstruction", "tools") if k in request}
+        head: Json = {k: request[k] for k in ("systemInstruction", "tools") if k in request}
         digest = hashlib.sha256(f"{model_id}\n{json.dumps(head, sort_keys=True)}".encode())
         tokens = count_request(head).total
         marks = [(digest.digest(), tokens)]

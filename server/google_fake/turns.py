@@ -5,6 +5,7 @@ ai.google.dev, *Thought signatures*.
 """
 
 from collections import Counter
+from itertools import pairwise
 
 from server.google_fake.catalogue import FakeModel
 from server.google_fake.http import Json, invalid
@@ -23,7 +24,7 @@ def check(request: Json, model: FakeModel, door: Door) -> None:
     if system is not None:
         _check_parts(system, "system_instruction")
     check_contents(contents, door)
-    for before, content in zip(contents, contents[1:], strict=False):
+    for before, content in pairwise(contents):
         if role(before) == role(content):
             raise invalid("Please ensure that multiturn requests alternate between user and model.")
     if role(contents[0]) != "user":
@@ -99,9 +100,7 @@ def _check_part(part: Json, path: str) -> None:
         )
 
 
-def _check_blob(
-    blob: Json, path: str, types: tuple[str, ...], families: tuple[str, ...]
-) -> None:
+def _check_blob(blob: Json, path: str, types: tuple[str, ...], families: tuple[str, ...]) -> None:
     mime = blob.get("mimeType", "")
     if mime not in types and not mime.startswith(families):
         raise invalid(

@@ -57,9 +57,7 @@ def _network_words(error: Exception, *, started: bool) -> str:
         return f"The name {host} could not be resolved. Is this computer online?"
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if tls is not None:
-        return (
-            f"No secure connection to {host} ({tls.reason or tls}). Is something intercepting it?"
-        )
+        return f"No secure connection to {host} ({tls}). Is something intercepting it?"
     match error:
         case httpx.ConnectError():
             return f"Could not connect to {host}: {error}. Check the network and the base address."

@@ -42,7 +42,7 @@ def build_request(
     url: str,
     *,
     headers: Mapping[str, str],
-    body: Json | None = None,
+    body: Mapping[str, object] | None = None,
     answer_within_s: float = UNARY_S,
 ) -> httpx.Request:
     """A request with our own headers and timeouts."""

@@ -94,9 +94,7 @@ def test_server_tools_become_built_in_ones(kind: str, builtin: str) -> None:
 
 
 def test_web_search_alone_is_search_mode() -> None:
-    tools = read(
-        {"type": "web_search_20250305", "name": "web_search"}, choice={"type": "auto"}
-    )
+    tools = read({"type": "web_search_20250305", "name": "web_search"}, choice={"type": "auto"})
     assert (tools.entries, tools.search_only, tools.config) == ([{"googleSearch": {}}], True, None)
 
 
@@ -122,7 +120,7 @@ def test_anthropics_client_tools_bring_their_schema(
 @pytest.mark.parametrize(
     ("kind", "undo"), [("text_editor_20250124", True), ("text_editor_20250728", False)]
 )
-def test_undo_exists_in_old_text_editors_only(kind: str, undo: bool) -> None:  # noqa: FBT001
+def test_undo_exists_in_old_text_editors_only(kind: str, undo: bool) -> None:
     [declaration] = read({"type": kind, "name": "e"}).entries[0]["functionDeclarations"]
     commands = declaration["parametersJsonSchema"]["properties"]["command"]["enum"]
     assert ("undo_edit" in commands) is undo

@@ -1,0 +1,68 @@
+"""Tokens counted without asking upstream; every place that shows one says it is an estimate.
+
+Figures: protocol notes ``anthropic.md`` section 8b.
+"""
+
+import base64
+import binascii
+import json
+import re
+
+from server.gemini.types import GenerateRequest, Json
+
+_BYTES_PER_TOKEN = 4
+_PER_MEDIUM = 258
+"""Tokens of an image, or of one page of a PDF."""
+_PER_CONTENT = 4
+_PER_TOOL = 8
+_PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
+
+
+def estimate_text(text: str) -> int:
+    """Tokens of ``text``, at four characters each."""
+    return -(-len(text) // _BYTES_PER_TOKEN)
+
+
+def estimate_tokens(request: GenerateRequest) -> int:
+    """Tokens of a whole request: system, contents, tools and media."""
+    contents = [*request.get("contents", ()), request.get("systemInstruction", {})]
+    parts = [part for content in contents for part in content.get("parts", ())]
+    tools = request.get("tools", [])
+    declared = sum(max(1, len(tool.get("functionDeclarations", ()))) for tool in tools)
+    size = sum(map(_text_bytes, parts)) + _json_bytes(tools) * bool(tools)
+    fixed = _PER_CONTENT * len(request.get("contents", ())) + _PER_TOOL * declared
+    return -(-size // _BYTES_PER_TOKEN) + fixed + _PER_MEDIUM * sum(map(_media, parts))
+
+
+def _text_bytes(part: Json) -> int:
+    """Bytes the model reads of a part; signatures and media are not text."""
+    size = len(str(part.get("text", "")).encode("utf-8", "surrogatepass"))
+    call, result = part.get("functionCall", {}), part.get("functionResponse", {})
+    return size + sum(
+        _json_bytes(value)
+        for value in (call.get("name"), call.get("args"), result.get("response"))
+        if value is not None
+    )
+
+
+def _json_bytes(value: object) -> int:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _media(part: Json) -> int:
+    """Images and PDF pages in a part, those inside a function result included."""
+    nested = part.get("functionResponse", {}).get("parts", ())
+    blob = part.get("inlineData")
+    own = 0 if blob is None else _pages(blob)
+    return own + sum(map(_media, nested)) + ("fileData" in part)
+
+
+def _pages(blob: Json) -> int:
+    if blob.get("mimeType") != "application/pdf":
+        return 1
+    try:
+        pages = _PDF_PAGE.findall(base64.b64decode(str(blob.get("data", ""))))
+    except (binascii.Error, ValueError):
+        pages = []
+    return max(1, len(pages))

@@ -1,0 +1,43 @@
+"""``python -m server.google_fake``: a Google on loopback, for trying sign-in and clients.
+
+Start the proxy against it with ``CODE_ASSIST_ENDPOINT`` (or ``GOOGLE_GEMINI_BASE_URL`` and the key
+``fake-api-key``) set to the printed address and ``GOOGLE_OAUTH_CLIENT_FILE`` to the written file.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.serving import serving
+
+
+async def _serve(port: int, client_file: Path | None, delay_s: float) -> None:
+    google = FakeGoogle(chunk_delay_s=delay_s)
+    async with serving(google.handle, port=port) as base_url:
+        if client_file is not None:
+            config = json.dumps(google.oauth.client_config(base_url), indent=2)
+            await asyncio.to_thread(client_file.write_text, config)
+        sys.stdout.write(f"Fake Google at {base_url} (Gemini API key: {API_KEY})\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m server.google_fake", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--write-client", type=Path, metavar="FILE", help="client-secrets JSON")
+    parser.add_argument("--delay-ms", type=int, default=20, help="between two chunks")
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(_serve(options.port, options.write_client, options.delay_ms / 1000))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

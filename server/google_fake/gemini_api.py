@@ -1,0 +1,192 @@
+"""The Gemini API door: ``/v1beta/models...`` and ``/v1/models...`` with an API key."""
+
+import hashlib
+import math
+import re
+import struct
+from typing import TYPE_CHECKING
+
+from server.google_fake import messages, rules, turns
+from server.google_fake.catalogue import FakeModel
+from server.google_fake.http import (
+    FakeRequest,
+    FakeResponse,
+    GoogleError,
+    Json,
+    error_info,
+    invalid,
+    parse_json,
+    respond,
+)
+from server.google_fake.model import Asked
+from server.google_fake.proto import read
+from server.google_fake.stream import Generation
+from server.google_fake.tokens import Counted, count_request
+
+if TYPE_CHECKING:
+    from server.google_fake.google import FakeGoogle
+
+LARGEST_VECTOR = 3072
+LARGEST_BATCH = 100
+
+_WORDS = 256
+"""Words of a text that go into its vector."""
+
+
+def handle(google: "FakeGoogle", request: FakeRequest, rest: str) -> FakeResponse | Generation:
+    """Answer ``rest``, the path after the version: ``models``, ``models/x`` or ``models/x:y``."""
+    _authenticate(google, request)
+    if rest == "models":
+        return respond(_list(google, request))
+    name, _, method = rest.removeprefix("models/").partition(":")
+    model = google.model(name, "gemini-api")
+    if model is None or (method and model.embeds != ("mbed" in method)):
+        raise _no_such_model(request, name, method or "GetModel")
+    if not method:
+        return respond(model.described())
+    body = parse_json(request)
+    match method:
+        case "generateContent" | "streamGenerateContent":
+            return _generate(google, request, model, body)
+        case "countTokens":
+            return respond(_count(model, read(messages.COUNT, body)))
+        case "embedContent":
+            return respond(_embed(model, read(messages.EMBED, body)))
+        case "batchEmbedContents":
+            return respond(_batch(model, read(messages.BATCH_EMBED, body)))
+        case _:
+            raise _no_such_model(request, name, method)
+
+
+def _authenticate(google: "FakeGoogle", request: FakeRequest) -> None:
+    """The key comes in a header; in the address it would end up in every log on the way."""
+    key = request.headers.get("x-goog-api-key")
+    if key is None:
+        raise GoogleError(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). "
+            "Please use API Key or other form of API consumer identity to call this API.",
+        )
+    if key not in google.api_keys:
+        service = "generativelanguage.googleapis.com"
+        raise GoogleError(
+            400,
+            "API key not valid. Please pass a valid API key.",
+            error_info("API_KEY_INVALID", "googleapis.com", service=service),
+        )
+
+
+def _no_such_model(request: FakeRequest, name: str, method: str) -> GoogleError:
+    version = request.path.split("/")[1]
+    return GoogleError(
+        404,
+        f"models/{name} is not found for API version {version}, or is not supported for {method}. "
+        "Call ListModels to see the list of available models and their supported methods.",
+    )
+
+
+def _list(google: "FakeGoogle", request: FakeRequest) -> Json:
+    """``models.list``: 50 a page unless asked otherwise, never over 1000."""
+    models = google.models("gemini-api")
+    size = request.query.get("pageSize", "50")
+    token = request.query.get("pageToken", "0")
+    if not size.isdigit() or not token.isdigit():
+        raise invalid("Invalid page size or page token.")
+    start, end = int(token), int(token) + min(int(size) or 50, 1000)
+    page: Json = {"models": [model.described() for model in models[start:end]]}
+    if end < len(models):
+        page["nextPageToken"] = str(end)
+    return page
+
+
+def _generate(
+    google: "FakeGoogle", request: FakeRequest, model: FakeModel, body: Json
+) -> Generation:
+    message = read(messages.GENERATE, body)
+    rules.check(message, model, "gemini-api")
+    asked = Asked(model=model, request=message, serial=google.next_serial(), flavour=google.flavour)
+    return Generation(
+        asked=asked,
+        wrap=dict,
+        streams=request.path.endswith(":streamGenerateContent"),
+        sse=request.query.get("alt") == "sse",
+    )
+
+
+def _count(model: FakeModel, body: Json) -> Json:
+    """Either bare contents, or a whole request: then system and tools count as well."""
+    whole = body.get("generateContentRequest")
+    if whole is not None and "contents" in body:
+        raise invalid("Only one of contents and generate_content_request may be set.")
+    if whole is not None and whole.get("model") != f"models/{model.id}":
+        raise invalid("* CountTokensRequest.generate_content_request.model: unexpected model name")
+    if whole is not None:
+        rules.check(whole, model, "gemini-api")
+    else:
+        turns.check_contents(body.get("contents", []), "gemini-api")
+    counted = count_request(whole or body)
+    return {"totalTokens": counted.total, "promptTokensDetails": counted.details()}
+
+
+# -- embeddings ---------------------------------------------------------------------------------
+
+
+def _embed(model: FakeModel, body: Json) -> Json:
+    return {"embedding": {"values": _vector(model, body, "EmbedContentRequest")}}
+
+
+def _batch(model: FakeModel, body: Json) -> Json:
+    requests = body.get("requests", [])
+    if not requests:
+        raise invalid("* BatchEmbedContentsRequest.requests: required field is empty")
+    if len(requests) > LARGEST_BATCH:
+        raise invalid(
+            f"* BatchEmbedContentsRequest.requests: at most {LARGEST_BATCH} requests can be in one "
+            "batch"
+        )
+    for i, one in enumerate(requests):
+        if one.get("model") != f"models/{model.id}":
+            raise invalid(
+                f"* BatchEmbedContentsRequest.requests[{i}].model: model must match the model "
+                "specified in the parent request"
+            )
+    path = "BatchEmbedContentsRequest.requests"
+    return {"embeddings": [{"values": _vector(model, one, path)} for one in requests]}
+
+
+def _vector(model: FakeModel, body: Json, path: str) -> list[float]:
+    texts = [part.get("text") for part in body.get("content", {}).get("parts", ())]
+    if not texts or not all(texts):
+        raise invalid(f"* {path}.content contains an empty Part.")
+    dimensions = body.get("outputDimensionality", LARGEST_VECTOR)
+    if not 1 <= dimensions <= LARGEST_VECTOR:
+        raise invalid(f"* {path}.output_dimensionality: must be between 1 and {LARGEST_VECTOR}.")
+    if body.get("title") and body.get("taskType") != "RETRIEVAL_DOCUMENT":
+        raise invalid(f"* {path}.title: only applicable when task type is RETRIEVAL_DOCUMENT.")
+    rules.check_length(_text_tokens(body), model)
+    full = embedding(model.id, "\n".join(map(str, texts)))
+    cut = full[:dimensions]
+    # gemini-embedding-001 leaves shortened vectors as they are; the caller normalises them
+    # (Gemini API, *Embeddings*, "Ensuring quality for smaller dimensions").
+    return cut if model.id == "gemini-embedding-001" else _normalised(cut)
+
+
+def _text_tokens(body: Json) -> int:
+    counted: Counted = count_request({"contents": [body["content"]]})
+    return counted.total
+
+
+def embedding(model_id: str, text: str) -> list[float]:
+    """A unit vector; texts that share words lie near each other."""
+    words = re.findall(r"\w+", text.lower())[:_WORDS] or [text]
+    total = [0.0] * LARGEST_VECTOR
+    for word in words:
+        noise = hashlib.shake_256(f"{model_id}/{word}".encode()).digest(2 * LARGEST_VECTOR)
+        for i, value in enumerate(struct.unpack(f"<{LARGEST_VECTOR}h", noise)):
+            total[i] += value
+    return _normalised(total)
+
+
+def _normalised(vector: list[float]) -> list[float]:
+    length = math.sqrt(math.fsum(value * value for value in vector)) or 1.0
+    return [value / length for value in vector]

@@ -1,0 +1,281 @@
+"""FakeGoogle: one request in, one response out, and a record of both."""
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+from server.google_fake import account as accounts
+from server.google_fake import code_assist, gemini_api, model, oauth, stream
+from server.google_fake.catalogue import CATALOGUE, FakeModel
+from server.google_fake.failures import Failure, html_page
+from server.google_fake.http import (
+    JSON_TYPE,
+    ConnectionCutError,
+    FakeRequest,
+    FakeResponse,
+    GoogleError,
+    Json,
+    parse_json,
+    respond,
+)
+from server.google_fake.messages import Door
+from server.google_fake.model import Answer, Asked, Script
+from server.google_fake.oauth import OAuth
+from server.google_fake.stream import Framing, Generation, Item, Sleep
+from server.google_fake.tokens import PrefixCache, count_request
+
+API_KEY = "fake-api-key"
+GENERATE = frozenset({"generateContent", "streamGenerateContent"})
+
+_CODE_ASSIST = re.compile(r"/v\d\w*(?::(\w+)|/(operations/[\w-]+))")
+_GEMINI_API = re.compile(r"/v1(?:beta)?/(models(?:/[^/]+)?)")
+
+
+@dataclass(slots=True, kw_only=True)
+class Recorded:
+    """One request as it was received, and how it ended."""
+
+    method: str
+    """The HTTP method."""
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    json: Json
+    """The body, when it was a JSON object; otherwise empty."""
+    call: str
+    """What was asked for: ``generateContent``, ``loadCodeAssist``, ``models``, ``token``, ..."""
+    at: float
+    """When, by the fake's clock."""
+    status: int | None = None
+    finished: bool = False
+    """The body was sent to its end."""
+    cancelled: bool = False
+    """The client left before that."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when either has happened."""
+
+    def end(self, *, finished: bool) -> None:
+        """Note how it ended; the first word counts."""
+        if not self.ended.is_set():
+            self.finished, self.cancelled = finished, not finished
+            self.ended.set()
+
+    @property
+    def model(self) -> str | None:
+        """The model asked for, whichever door it came through."""
+        found = re.search(r"/models/([^/:]+)", self.path)
+        inner = self.json.get("request", {})
+        return found[1] if found else self.json.get("model") or inner.get("model")
+
+
+@dataclass(slots=True)
+class _Plan:
+    failure: Failure
+    methods: frozenset[str]
+    model: str | None
+    times: int | None
+
+    def suits(self, entry: Recorded) -> bool:
+        named = self.model is None or self.model == entry.model
+        return self.times != 0 and named and (entry.call in self.methods or "*" in self.methods)
+
+
+@dataclass(kw_only=True)
+class FakeGoogle:
+    """The scripted Google; every field may be changed between requests."""
+
+    now: Callable[[], float] = time.time
+    sleep: Sleep = asyncio.sleep
+    chunk_delay_s: float = 0
+    flavour: str = ""
+    """Begins every text answer of the scripted model."""
+    api_keys: set[str] = field(default_factory=lambda: {API_KEY})
+    catalogue: tuple[FakeModel, ...] = CATALOGUE
+    account: accounts.Account = field(default_factory=accounts.onboarded)
+    framing: Framing = field(default_factory=Framing)
+    quota: dict[str, float] = field(default_factory=dict)
+    """Model id -> remaining fraction of its bucket; absent: full."""
+    answers: deque[Script] = field(default_factory=deque)
+    """Answers for the next generate requests; empty: the scripted model answers itself."""
+    requests: list[Recorded] = field(default_factory=list)
+    oauth: OAuth = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.oauth = OAuth(lambda: self.now())  # noqa: PLW0108  (``now`` may be replaced)
+        self._plans: list[_Plan] = []
+        self._cache = PrefixCache()
+        self._serial = 0
+
+    def fail(
+        self,
+        *failures: Failure,
+        times: int | None = 1,
+        model: str | None = None,
+        methods: frozenset[str] | set[str] = GENERATE,
+    ) -> None:
+        """Let the next requests fail, each failure ``times`` times (None: always), in order.
+
+        ``methods`` are values of ``Recorded.call``; ``"*"`` is every request.
+        """
+        for failure in failures:
+            self._plans.append(_Plan(failure, frozenset(methods), model, times))
+
+    def calls(self, call: str) -> list[Recorded]:
+        """The recorded requests for one thing."""
+        return [entry for entry in self.requests if entry.call == call]
+
+    async def handle(self, request: FakeRequest) -> FakeResponse:
+        """Answer one request; never raises for what the client did."""
+        entry = self._record(request)
+        self.requests.append(entry)
+        try:
+            response = await self._answer(request, entry)
+        except GoogleError as error:
+            response = error.response()
+        except asyncio.CancelledError:
+            entry.end(finished=False)
+            raise
+        entry.status = response.status
+        response.body = _Watched(response.body, entry)
+        return response
+
+    # -- what the doors use ---------------------------------------------------------------------
+
+    def models(self, door: Door) -> list[FakeModel]:
+        """The models behind a door."""
+        on_door = "on_code_assist" if door == "code-assist" else "on_gemini_api"
+        return [entry for entry in self.catalogue if getattr(entry, on_door)]
+
+    def model(self, model_id: str, door: Door) -> FakeModel | None:
+        return next((entry for entry in self.models(door) if entry.id == model_id), None)
+
+    def next_serial(self) -> int:
+        """Numbers the answers; ids and signatures are made from it."""
+        self._serial += 1
+        return self._serial
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _record(self, request: FakeRequest) -> Recorded:
+        try:
+            body = parse_json(request)
+        except GoogleError:
+            body = {}
+        return Recorded(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers=dict(request.headers),
+            json=body,
+            call=_call_of(request.path),
+            at=self.now(),
+        )
+
+    async def _answer(self, request: FakeRequest, entry: Recorded) -> FakeResponse:
+        # A generate request is judged before it may fail: a wrong one is never excused.
+        result = self._route(request) if entry.call in GENERATE else None
+        failure = self._next_failure(entry)
+        if failure.first_byte_s:
+            await self.sleep(failure.first_byte_s)
+        if failure.error is not None:
+            return failure.error.response()
+        result = result or self._route(request)
+        if isinstance(result, FakeResponse):
+            return result
+        return self._generated(result, request, failure)
+
+    def _next_failure(self, entry: Recorded) -> Failure:
+        for plan in self._plans:
+            if plan.suits(entry):
+                if plan.times is not None:
+                    plan.times -= 1
+                return plan.failure
+        return Failure()
+
+    def _route(self, request: FakeRequest) -> FakeResponse | Generation:
+        if found := _CODE_ASSIST.fullmatch(request.path):
+            return code_assist.handle(self, request, found[1] or found[2])
+        if found := _GEMINI_API.fullmatch(request.path):
+            return gemini_api.handle(self, request, found[1])
+        match request.method, request.path:
+            case "GET", oauth.AUTHORIZE:
+                return self.oauth.authorize(request)
+            case "POST", oauth.TOKEN:
+                return self.oauth.token(request)
+            case "POST", oauth.REVOKE:
+                return self.oauth.revoke(request)
+            case "GET" | "POST", oauth.TOKENINFO:
+                return self.oauth.tokeninfo(request)
+            case "GET", oauth.USERINFO:
+                return self.oauth.userinfo(request)
+        raise html_page(404)
+
+    def _generated(
+        self, generation: Generation, request: FakeRequest, failure: Failure
+    ) -> FakeResponse:
+        """The model's answer to a valid request, failing as ``failure`` says."""
+        asked = generation.asked
+        answer = self._answer_of(asked)
+        if failure.bend is not None:
+            answer = failure.bend(answer)
+        cached = self._cache.cached_tokens(asked.request, asked.model.id)
+        chunks = stream.chunks(answer, asked, count_request(asked.request), cached)
+        if not generation.streams:
+            return respond(generation.wrap(stream.fold(chunks)))
+        items: list[Item] = [generation.wrap(chunk) for chunk in chunks]
+        if failure.tear is not None:
+            items = failure.tear(items)
+        if not generation.sse:
+            body = stream.encode_array(items, delay_s=self.chunk_delay_s, sleep=self.sleep)
+            return FakeResponse(200, {"content-type": JSON_TYPE}, body)
+        framing = failure.framing or self.framing
+        headers = {"content-type": "text/event-stream"}
+        if framing.gzip and "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+        else:
+            framing = replace(framing, gzip=False)
+        body = stream.encode(items, framing, delay_s=self.chunk_delay_s, sleep=self.sleep)
+        return FakeResponse(200, headers, body)
+
+    def _answer_of(self, asked: Asked) -> Answer:
+        script = self.answers.popleft() if self.answers else model.answer
+        answer = script if isinstance(script, Answer) else script(asked)
+        return model.signed(answer, asked) if answer.signed else answer
+
+
+def _call_of(path: str) -> str:
+    """The last word of a path: ``/v1internal:loadCodeAssist`` -> ``loadCodeAssist``."""
+    if "/operations/" in path:
+        return "operations"
+    if re.fullmatch(r"/v1(beta)?/models/[^:]+", path):
+        return "models"
+    return path.rpartition(":")[2].rpartition("/")[2]
+
+
+class _Watched:
+    """A body that notes how it ended; also when nobody ever began to read it."""
+
+    def __init__(self, body: AsyncIterator[bytes], entry: Recorded) -> None:
+        self._body = body
+        self._entry = entry
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._body)
+        except (StopAsyncIteration, ConnectionCutError):
+            self._entry.end(finished=True)
+            raise
+        except asyncio.CancelledError:
+            self._entry.end(finished=False)
+            raise
+
+    async def aclose(self) -> None:
+        self._entry.end(finished=False)
+        if isinstance(self._body, AsyncGenerator):
+            await self._body.aclose()

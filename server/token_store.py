@@ -1,0 +1,169 @@
+"""Which sign-in is on disk, and where a new one is written.
+
+Several processes may share the token file, and another program (Gemini CLI, the original proxy) may
+own it: such a file is only ever read, and our renewed copy of its sign-in goes to
+``google_token.json`` in the data folder (contract section 2, *Token files read*).
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from server.files import write_private
+from server.token_files import Credential, Stamp, parse_token_file, render_token_file, stamp_of
+
+log = logging.getLogger(__name__)
+
+HALF_WRITTEN_S = 2.0
+"""How long a file that does not parse may still be in the middle of being written."""
+OWN_FILE = "google_token.json"
+ORIGINAL_FILE = Path("/opt/gemini-api-proxy") / OWN_FILE
+"""Where the original program left its token."""
+SIGNED_OUT_FILE = "signed_out"
+"""Fingerprints of other programs' sign-ins that are not to be used any more."""
+
+
+class TokenStore:
+    """The sign-in on disk: ``held``, as of the last ``scan()``, which costs four ``stat`` calls."""
+
+    def __init__(
+        self,
+        token_file: Path,
+        data_dir: Path,
+        *,
+        now: Callable[[], float],
+        original_file: Path = ORIGINAL_FILE,
+    ) -> None:
+        self._token_file, self._data_dir = token_file, data_dir
+        self._own_file = data_dir / OWN_FILE
+        self._original_file = original_file
+        self._signed_out_file = data_dir / SIGNED_OUT_FILE
+        self._now = now
+        self._stamps: dict[Path, Stamp | None] = {}
+        self._read: dict[Path, Credential] = {}
+        self._half_since: dict[Path, float] = {}
+        self._foreign: set[Path] = {original_file}
+        self._signed_out: frozenset[str] = frozenset()
+        self.held: Credential | None = None
+        self.broken = False
+        """Whether ``TOKEN_FILE`` is there and cannot be used."""
+
+    def scan(self) -> bool:
+        """Read what has changed. False while a file may be half-written."""
+        files = (self._own_file, self._token_file, self._original_file)
+        stamps = {path: stamp_of(path) for path in (*files, self._signed_out_file)}
+        if stamps == self._stamps and not self._half_since:
+            return True
+        for path in dict.fromkeys(files):
+            if stamps[path] != self._stamps.get(path) or path in self._half_since:
+                self._read_file(path, stamps[path])
+        self._stamps = stamps
+        self._signed_out = frozenset(_words(self._signed_out_file))
+        self.held = self._pick()
+        return not self._half_since
+
+    def write(self, credential: Credential) -> None:
+        """Hold ``credential`` and save it; where that fails it lives in memory."""
+        home = self._home()
+        try:
+            write_private(home, render_token_file(credential))
+        except OSError as error:
+            log.warning("%s cannot be written (%s): the sign-in is not saved", home, error)
+        else:
+            self.scan()
+        self.held = credential
+
+    def remove(self) -> None:
+        """Delete our file, and use no other program's sign-in until there is a new one."""
+        self._home().unlink(missing_ok=True)
+        self._ignore({other.fingerprint for other in self._others()})
+        self._forget()
+
+    def reject(self, credential: Credential) -> None:
+        """Put a sign-in that Google has ended aside. A newer one in its place stays."""
+        self.scan()
+        if self.held is None or self.held.fingerprint != credential.fingerprint:
+            return
+        home = self._home()
+        if home.exists():
+            home.replace(home.with_name(f"{home.name}.rejected-{int(self._now())}"))
+        if self.is_borrowed(credential):
+            self._ignore({credential.fingerprint})
+        self._forget()
+
+    def is_borrowed(self, credential: Credential) -> bool:
+        """Whether this is another program's sign-in, or our copy of it."""
+        prints = {other.fingerprint for other in self._others()}
+        return credential.copied or credential.fingerprint in prints
+
+    def _forget(self) -> None:
+        self.scan()
+        self.held = self._pick()
+
+    def _read_file(self, path: Path, stamp: Stamp | None) -> None:
+        """Read one file; one that does not parse gets ``HALF_WRITTEN_S`` to become whole."""
+        try:
+            found = parse_token_file(path.read_text("utf-8"))
+        except FileNotFoundError:
+            self._read.pop(path, None)
+            self._half_since.pop(path, None)
+        except (OSError, ValueError) as error:
+            written = stamp[0] / 1e9 if stamp else self._now()
+            since = self._half_since.setdefault(path, min(written, self._now()))
+            if self._now() - since >= HALF_WRITTEN_S:
+                self._give_up(path, error)
+        else:
+            self._read[path] = found
+            self._half_since.pop(path, None)
+            self.broken = self.broken and path != self._token_file
+            inside = path.is_relative_to(self._data_dir)
+            if found.format == "gemini-cli" or (found.format == "original" and not inside):
+                self._foreign.add(path)
+
+    def _give_up(self, path: Path, error: Exception) -> None:
+        """Set a broken file in our folder aside; report one elsewhere."""
+        self._read.pop(path, None)
+        del self._half_since[path]
+        self.broken = self.broken or path == self._token_file
+        if not path.is_relative_to(self._data_dir):
+            log.warning("%s cannot be read (%s) and is left as it is", path, error)
+            return
+        aside = path.with_name(f"{path.name}.corrupt-{int(self._now())}")
+        log.warning("%s cannot be read (%s); set aside as %s", path, error, aside.name)
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+
+    def _home(self) -> Path:
+        """The file we write."""
+        foreign = self._token_file in self._foreign or self._token_file.name == "oauth_creds.json"
+        return self._own_file if foreign else self._token_file
+
+    def _others(self) -> Iterator[Credential]:
+        """Sign-ins of other programs that may be used."""
+        for path in (self._token_file, self._original_file):
+            found = self._read.get(path)
+            if found and path in self._foreign and found.fingerprint not in self._signed_out:
+                yield found
+
+    def _pick(self) -> Credential | None:
+        """Our own sign-in, else another program's; of that and our copy of it, the fresher."""
+        ours = self._read.get(self._home())
+        other = next(self._others(), None)
+        if ours is None or other is None or not ours.copied:
+            return ours or other
+        if ours.fingerprint != other.fingerprint:
+            return other  # that program has signed in anew
+        return max(ours, other, key=lambda credential: credential.expires_at)
+
+    def _ignore(self, prints: Collection[str]) -> None:
+        lines = sorted({*self._signed_out, *prints})
+        if len(lines) > len(self._signed_out):
+            write_private(self._signed_out_file, "\n".join(lines) + "\n")
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return []

@@ -1,0 +1,332 @@
+"""Gemini Code Assist: Google sign-in, licensed accounts.
+
+The Vertex-shaped ``generateContent`` in one envelope (code-assist dossier section 2). Sends no
+telemetry, spends no credits, and says honestly who is asking.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TypeVar, cast
+
+import httpx
+
+from server.eligibility import SIGN_IN_REQUIRED, EligibilityError, Problem, problem_for
+from server.embeddings import default_dimensions, mock_vectors
+from server.errors import AuthenticationError, ProxyError, UpstreamError
+from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
+from server.models import CATALOGUE, Model, describe
+from server.oauth import Tokens
+from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.code_assist_account import Setup, set_up
+from server.upstreams.refusals import dicts
+from server.upstreams.wire import (
+    FIRST_BYTE_S,
+    UNARY_S,
+    ask,
+    build_request,
+    open_stream,
+    read_chunks,
+)
+
+VERSION = "v1internal"
+REFUSAL_REMEMBERED_S = 30.0
+"""An account that Google refuses is not asked about again for each request."""
+MODELS_FRESH_S = 300.0
+QUOTA_WITHIN_S = 5.0
+
+_SERVED_AS = {"gemini-3-flash": "gemini-3.5-flash"}
+"""Backend spellings in quota buckets -> the id clients use (Gemini CLI ``models.js``)."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What is left of one model's daily requests, as ``retrieveUserQuota`` says."""
+
+    model: str
+    remaining_fraction: float | None
+    remaining: int | None = None
+    """Requests; Google leaves it out while the bucket is full."""
+    reset_at: float | None = None
+    """Unix seconds."""
+
+
+class CodeAssist:
+    """The ``code-assist`` upstream. ``http`` belongs to whoever passes it."""
+
+    name = "code-assist"
+    embeds = False
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        endpoint: str,
+        tokens: Tokens,
+        project: str | None,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._http = http
+        self._base = f"{endpoint.rstrip('/').removesuffix(f'/{VERSION}')}/{VERSION}"
+        self._tokens = tokens
+        self._project = project
+        self._now, self._sleep = now, sleep
+        self._loading = asyncio.Lock()
+        self._setup: tuple[str, Setup] | None = None
+        self._refused: tuple[str, float] = ("", 0.0)
+        self._problem: Problem | None = None
+        self._asking_quota = asyncio.Lock()
+        self._quota: tuple[Quota, ...] = ()
+        self._quota_asked: tuple[str, float] = ("", 0.0)
+
+    # ── Upstream ──
+
+    async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
+        """Stream the answer; a 401 costs one refresh, a bare 403 one look at the account."""
+        response = await self._in_project(partial(self._open, out))
+        async with aclosing(read_chunks(response, _unwrap)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def count_tokens(self, out: Outgoing) -> int:
+        """``countTokens`` takes contents only, so everything else is folded into them."""
+        request = {"model": f"models/{out.model}", "contents": countable(out.request)}
+        answer = await self._ask(":countTokens", {"request": request})
+        total = answer.get("totalTokens")
+        if not isinstance(total, int):
+            raise UpstreamError("Google's token count has no number in it.")
+        return total
+
+    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+        """Mock vectors: Code Assist has no embeddings."""
+        return mock_vectors(call.inputs, call.dimensions or default_dimensions(call.model))
+
+    async def models(self) -> tuple[Model, ...]:
+        """The catalogue, corrected by the account's quota buckets where Google shows them."""
+        if self._tokens.signed_in:
+            await self.refresh_quota(MODELS_FRESH_S)
+        return available_models(self._quota)
+
+    def account(self) -> Account:
+        """The last known state."""
+        if not self._tokens.signed_in:
+            problem = self._tokens.problem or problem_for(SIGN_IN_REQUIRED)
+            return Account(authenticated=False, problem=problem)
+        setup = self._known_setup()
+        return Account(
+            authenticated=True,
+            email=self._tokens.email,
+            tier=setup.tier if setup else None,
+            project=setup.project if setup else self._project,
+            problem=self._tokens.problem or self._problem,
+        )
+
+    async def check(self) -> Account:
+        """Load the account anew; also learns its address and quota."""
+        self._refused = ("", 0.0)
+        try:
+            await self._ready(instead_of=self._known_setup())
+        except EligibilityError:
+            pass  # noted where it arose
+        except ProxyError as error:
+            self._problem = Problem(
+                code=error.code or error.kind, message=error.message, remedy="Then check again."
+            )
+        else:
+            await asyncio.gather(self._tokens.learn_email(), self.refresh_quota(0.0))
+        return self.account()
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close."""
+
+    # ── quota ──
+
+    def quota(self) -> tuple[Quota, ...]:
+        """What Google last said is left, for the pages; empty when it said nothing."""
+        return self._quota
+
+    async def refresh_quota(self, older_than_s: float = 30.0) -> tuple[Quota, ...]:
+        """Ask again unless the last answer is fresh. Fails only by not knowing."""
+        async with self._asking_quota:
+            identity, asked_at = self._quota_asked
+            another = identity != self._tokens.identity
+            if another or self._now() - asked_at >= older_than_s:
+                self._quota = () if another else self._quota
+                with contextlib.suppress(ProxyError):
+                    setup = await self._ready()
+                    body = {"project": setup.project}
+                    answer = await self._ask(":retrieveUserQuota", body, within_s=QUOTA_WITHIN_S)
+                    self._quota = read_quota(answer)
+                self._quota_asked = (self._tokens.identity, self._now())
+        return self._quota
+
+    # ── the account ──
+
+    def _known_setup(self) -> Setup | None:
+        if self._setup is None or self._setup[0] != self._tokens.identity:
+            return None
+        return self._setup[1]
+
+    async def _ready(self, *, instead_of: Setup | None = None) -> Setup:
+        """The account's project; loaded once per sign-in, and anew when ``instead_of`` is stale."""
+        await self._tokens.access_token()
+        known = self._known_setup()
+        if known is not None and known is not instead_of:
+            return known
+        async with self._loading:
+            identity, known = self._tokens.identity, self._known_setup()
+            if known is not None and known is not instead_of:
+                return known  # loaded while we waited
+            if self._problem and self._refused[0] == identity and self._now() < self._refused[1]:
+                raise EligibilityError(self._problem)
+            self._setup = None
+            try:
+                setup = await self._noted(set_up(self._ask, self._project, self._sleep))
+            except EligibilityError:
+                self._refused = (identity, self._now() + REFUSAL_REMEMBERED_S)
+                raise
+            self._setup = (identity, setup)
+            return setup
+
+    async def _noted(self, asked: Awaitable[T]) -> T:
+        """``asked``, with the account's problem kept in step with how it ends."""
+        try:
+            answer = await asked
+        except EligibilityError as error:
+            self._problem = error.problem
+            raise
+        self._problem = None
+        return answer
+
+    async def _in_project(self, send: Callable[[str, str], Awaitable[T]]) -> T:
+        """``send(project, token)``; once more with a freshly loaded project after a bare 403."""
+        setup = await self._ready()
+        try:
+            return await self._noted(self._with_token(partial(send, setup.project)))
+        except EligibilityError as error:
+            if error.code != "PERMISSION_DENIED":
+                raise
+        setup = await self._ready(instead_of=setup)
+        return await self._noted(self._with_token(partial(send, setup.project)))
+
+    # ── the wire ──
+
+    async def _with_token(self, send: Callable[[str], Awaitable[T]]) -> T:
+        """``send(token)``; once more with a new token when Google refuses this one."""
+        token = await self._tokens.access_token()
+        try:
+            return await send(token)
+        except AuthenticationError:
+            return await send(await self._tokens.access_token(stale=token))
+
+    async def _ask(self, path: str, body: Json | None, *, within_s: float = UNARY_S) -> Json:
+        async def send(token: str) -> Json:
+            return await ask(self._http, self._request(path, body, token, within_s))
+
+        return await self._with_token(send)
+
+    async def _open(self, out: Outgoing, project: str, token: str) -> httpx.Response:
+        request = {k: v for k, v in out.request.items() if v is not None}
+        body: Json = {
+            "model": out.model,
+            "project": project,
+            "user_prompt_id": out.prompt_id,
+            "request": {**request, "session_id": out.session},
+        }
+        path = ":streamGenerateContent?alt=sse"
+        return await open_stream(self._http, self._request(path, body, token, FIRST_BYTE_S))
+
+    def _request(self, path: str, body: Json | None, token: str, within_s: float) -> httpx.Request:
+        return build_request(
+            self._http,
+            "GET" if body is None else "POST",
+            self._base + path,
+            headers={"authorization": f"Bearer {token}"},
+            body=body,
+            answer_within_s=within_s,
+        )
+
+
+def _unwrap(payload: Json) -> Chunk | None:
+    """The chunk in its envelope. An event may be without one (credits only): that is no error."""
+    response = payload.get("response")
+    return cast(Chunk, response) if isinstance(response, dict) else None
+
+
+def countable(request: GenerateRequest) -> list[Content]:
+    """``contents`` with system instruction and tools put before the first user text."""
+    system = request.get("systemInstruction") or {}
+    texts = [str(part["text"]) for part in dicts(system.get("parts")) if part.get("text")]
+    if request.get("tools"):
+        texts.append(json.dumps(request["tools"], ensure_ascii=False, separators=(",", ":")))
+    contents = list(request.get("contents") or [])
+    if not texts:
+        return contents
+    extra: Json = {"text": "\n".join(texts)}
+    if not contents or contents[0].get("role") != "user":
+        return [{"role": "user", "parts": [extra]}, *contents]
+    first: Content = {"role": "user", "parts": [extra, *contents[0].get("parts", [])]}
+    return [first, *contents[1:]]
+
+
+def read_quota(answer: Json) -> tuple[Quota, ...]:
+    """The buckets that are of use: whole models, not their variants on other back ends."""
+    quota = []
+    for bucket in dicts(answer.get("buckets")):
+        model, fraction = bucket.get("modelId"), bucket.get("remainingFraction")
+        if not isinstance(model, str) or not model or "_" in model:
+            continue
+        amount = str(bucket.get("remainingAmount", ""))
+        quota.append(
+            Quota(
+                model=_SERVED_AS.get(model, model),
+                remaining_fraction=float(fraction) if isinstance(fraction, int | float) else None,
+                remaining=int(amount) if amount.isdecimal() else None,
+                reset_at=_instant(bucket.get("resetTime")),
+            )
+        )
+    return tuple(quota)
+
+
+def _instant(text: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
+def available_models(quota: tuple[Quota, ...]) -> tuple[Model, ...]:
+    """The catalogue with models it does not know; without previews the account has no bucket for.
+
+    Without any bucket it is the catalogue as it is.
+    """
+    if not quota:
+        return CATALOGUE
+    listed = {bucket.model: None for bucket in quota}
+    known = [m for m in CATALOGUE if not m.id.endswith("-preview") or m.id in listed]
+    ids = {model.id for model in known}
+    return (*known, *(describe(model_id) for model_id in listed if model_id not in ids))
+
+
+def _build(parts: Parts) -> Upstream:
+    settings = parts.settings
+    project = settings.google_cloud_project
+    return CodeAssist(parts.http, settings.code_assist_endpoint, parts.tokens, project)
+
+
+DOOR = Door(
+    name="code-assist",
+    title="Google sign-in (Code Assist)",
+    configured=lambda parts: parts.tokens.signed_in,
+    missing="nobody is signed in to Google",
+    build=_build,
+)

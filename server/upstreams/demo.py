@@ -1,0 +1,50 @@
+"""The ``demo`` upstream: this project's scripted Google, in the same process.
+
+No account and no network. Everything between the client and Google is the real code; only the model
+is made up, and every answer says so.
+"""
+
+import httpx
+
+from server.embeddings import default_dimensions, mock_vectors
+from server.gemini.types import EmbedCall, Embedding
+from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.transport import InProcessTransport
+from server.upstreams.base import Account, Door, Parts, Upstream
+from server.upstreams.gemini_api import GeminiApi
+
+CHUNK_DELAY_S = 0.02
+"""Slow enough to see that it streams."""
+
+
+class Demo(GeminiApi):
+    """The Gemini API road with nobody at its end; its embeddings are mock ones, marked as such."""
+
+    embeds = False
+
+    def __init__(self, *, chunk_delay_s: float = CHUNK_DELAY_S) -> None:
+        google = FakeGoogle(flavour="[demo] ", chunk_delay_s=chunk_delay_s)
+        http = httpx.AsyncClient(transport=InProcessTransport(google))
+        super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
+
+    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+        return mock_vectors(call.inputs, call.dimensions or default_dimensions(model))
+
+    def account(self) -> Account:
+        return Account(authenticated=True, tier="demo")
+
+    async def check(self) -> Account:
+        return self.account()
+
+
+def _build(_parts: Parts) -> Upstream:
+    return Demo()
+
+
+DOOR = Door(
+    name="demo",
+    title="Demo (no account, made-up answers)",
+    configured=lambda _parts: False,  # never chosen by itself
+    missing="",
+    build=_build,
+)

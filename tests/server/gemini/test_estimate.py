@@ -1,0 +1,64 @@
+"""Estimated tokens."""
+
+import base64
+
+import pytest
+
+from server.gemini.estimate import estimate_text, estimate_tokens
+from server.gemini.types import Content, GenerateRequest, Json
+
+
+def user(*parts: Json) -> Content:
+    return {"role": "user", "parts": list(parts)}
+
+
+def pdf(pages: int) -> Json:
+    kids = b"<< /Type /Page /Parent 1 0 R >>\n" * pages
+    data = base64.b64encode(b"%PDF-1.7\n<< /Type /Pages >>\n" + kids).decode()
+    return {"inlineData": {"mimeType": "application/pdf", "data": data}}
+
+
+IMAGE: Json = {"inlineData": {"mimeType": "image/png", "data": "A" * 40_000}}
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2)])
+def test_four_characters_are_a_token(text: str, tokens: int) -> None:
+    assert estimate_text(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("request_", "tokens"),
+    [
+        ({}, 0),
+        ({"contents": []}, 0),
+        ({"contents": [user({"text": "x" * 40})]}, 10 + 4),
+        ({"contents": [user({"text": "ä" * 40})]}, 20 + 4),
+        ({"contents": [user({"text": "\ud800"})]}, 1 + 4),
+        ({"contents": [user({"text": "x" * 40}), user({"text": "x"})]}, 11 + 8),
+        ({"contents": [user()], "systemInstruction": user({"text": "x" * 40})}, 10 + 4),
+        ({"contents": [user(IMAGE)]}, 258 + 4),
+        ({"contents": [user(pdf(3))]}, 3 * 258 + 4),
+        ({"contents": [user({"inlineData": {"mimeType": "application/pdf", "data": "A"}})]}, 262),
+        (
+            {"contents": [user({"functionCall": {"id": "1", "name": "ab", "args": {"a": 1}}})]},
+            3 + 4,
+        ),
+        (
+            {
+                "contents": [
+                    user({"functionResponse": {"response": {"output": "x"}, "parts": [IMAGE]}})
+                ]
+            },
+            258 + 4 + 4,
+        ),
+        ({"tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}]}, 13 + 16),
+        ({"tools": [{"googleSearch": {}}]}, 5 + 8),
+    ],
+)
+def test_bytes_media_messages_and_tools_are_counted(request_: GenerateRequest, tokens: int) -> None:
+    assert estimate_tokens(request_) == tokens
+
+
+def test_signatures_count_nothing() -> None:
+    part: Json = {"text": "abcd", "thoughtSignature": "A" * 4000}
+    assert estimate_tokens({"contents": [user(part)]}) == 1 + 4

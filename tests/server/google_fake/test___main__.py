@@ -1,0 +1,30 @@
+"""The developer's fake, started as a program."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+@pytest.mark.skipif(os.name == "nt", reason="stopped by SIGINT")
+async def test_it_prints_its_address_and_writes_a_client(tmp_path: Path) -> None:
+    file = tmp_path / "client.json"
+    command = (sys.executable, "-m", "server.google_fake", "--write-client", str(file))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        line = (await process.stdout.readline()).decode()
+        base_url = line.split()[3]
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(
+                f"{base_url}/v1beta/models", headers={"x-goog-api-key": "fake-api-key"}
+            )
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
+    assert answer.json()["models"]
+    assert json.loads(file.read_text())["installed"]["token_uri"] == f"{base_url}/token"

@@ -1,0 +1,100 @@
+"""Request bodies: JSON only, bounded, mended where editors cut an emoji in half."""
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from server import body
+from server.body import parse_json, read_json
+from server.errors import (
+    BadRequestError,
+    PayloadTooLargeError,
+    ProxyError,
+    UnsupportedMediaTypeError,
+)
+
+
+async def read(raw: bytes, *, pieces: int = 1, **headers: str) -> Any:
+    size = -(-len(raw) // pieces) or 1
+    parts = [raw[i : i + size] for i in range(0, len(raw), size)] or [b""]
+    messages = iter(
+        {"type": "http.request", "body": part, "more_body": i < len(parts) - 1}
+        for i, part in enumerate(parts)
+    )
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await read_json(receive, {"content-type": "application/json", **named})
+
+
+async def test_a_body_in_pieces_is_one_body() -> None:
+    assert await read(b'{"a": "\xc3\xa4"}', pieces=7) == {"a": "ä"}
+
+
+async def test_parameters_of_the_content_type_are_fine() -> None:
+    assert await read(b"{}", content_type="application/json; charset=UTF-8") == {}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_other_content_types_are_refused(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaTypeError):
+        await read(b"{}", content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(b'{"a":1}')),
+        ("deflate", zlib.compress(b'{"a":1}')),
+        ("deflate", zlib.compress(b'{"a":1}')[2:-4]),
+        ("identity", b'{"a":1}'),
+    ],
+)
+async def test_packed_bodies_are_read(coding: str, packed: bytes) -> None:
+    assert await read(packed, content_encoding=coding) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("raw", "coding", "error"),
+    [
+        (b"{}", "br", UnsupportedMediaTypeError),
+        (b"not gzip", "gzip", BadRequestError),
+        (b"not deflate", "deflate", BadRequestError),
+        (gzip.compress(b'{"a":1}')[:-5], "gzip", BadRequestError),
+    ],
+)
+async def test_unreadable_packing_is_refused(
+    raw: bytes, coding: str, error: type[ProxyError]
+) -> None:
+    with pytest.raises(error):
+        await read(raw, content_encoding=coding)
+
+
+async def test_the_limit_counts_after_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "MOST_BYTES", 1000)
+    bomb = gzip.compress(b'{"a":"' + b"x" * 100_000 + b'"}')
+    assert len(bomb) < 1000
+    with pytest.raises(PayloadTooLargeError):
+        await read(bomb, content_encoding="gzip")
+    with pytest.raises(PayloadTooLargeError):
+        await read(b" " * 1001, pieces=3)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b'"x"', b"null", b'{"a":NaN}', b"\xff\xfe", b"[" * 100_000]
+)
+async def test_what_is_not_a_json_object_is_a_bad_request(raw: bytes) -> None:
+    with pytest.raises(BadRequestError):
+        await read(raw)
+
+
+def test_half_an_emoji_is_mended_and_a_whole_one_kept() -> None:
+    whole = json.dumps({"a": "😀", "b": ["x😀y"]})
+    assert parse_json(whole.encode()) == {"a": "😀", "b": ["x😀y"]}
+    assert parse_json(b'{"a":"cut \\ud83d"}') == {"a": "cut \ufffd"}
+    assert parse_json(b'{"a":"\\ud83d\\ude00 \\uDE00"}') == {"a": "😀 \ufffd"}

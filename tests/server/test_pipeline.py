@@ -1,0 +1,517 @@
+"""The pipeline: one path, told as conversations with a scripted upstream."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.errors import (
+    BrokenAnswerError,
+    OverloadedError,
+    ProxyError,
+    RateLimitError,
+    SchemaRejectedError,
+    SignatureRejectedError,
+    UpstreamError,
+)
+from server.exchange import Exchange
+from server.fetch import Fetcher
+from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSeen
+from server.gemini.signatures import BYPASS
+from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json
+from server.metrics import Metrics
+from server.models import CATALOGUE, Aliases, Model
+from server.pipeline import Pipeline
+from server.settings import Settings
+from server.signature_store import SignatureStore
+from server.throttle import Throttle
+from server.upstreams.base import Account, Outgoing
+from server.usage import Entry, UsageLog
+from tests.clock import FakeClock, settle
+
+USAGE: Json = {"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 2}
+Step = Chunk | ProxyError | asyncio.Event
+
+
+def chunk(*parts: Json, finish: str | None = None, usage: Json | None = USAGE) -> Chunk:
+    candidate: Json = {"content": {"role": "model", "parts": list(parts)}}
+    if finish:
+        candidate["finishReason"] = finish
+    made: Chunk = {"candidates": [candidate]}
+    if usage is not None:
+        made["usageMetadata"] = usage
+    return made
+
+
+def text(words: str, **more: Any) -> Chunk:
+    return chunk({"text": words}, **more)
+
+
+OK: list[Step] = [text("Hello "), text("there", finish="STOP")]
+
+
+@dataclass
+class Scripted:
+    """An upstream that answers from a script, one list of steps per request."""
+
+    script: list[list[Step]]
+    name: str = "scripted"
+    embeds: bool = True
+    sent: list[Outgoing] = field(default_factory=list)
+    closed: int = 0
+    counted: int = 0
+    count: Callable[[], Any] = lambda: 42
+
+    async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
+        self.sent.append(out)
+        steps = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        try:
+            for step in steps:
+                if isinstance(step, ProxyError):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                else:
+                    yield [step]
+        finally:
+            self.closed += 1
+
+    async def count_tokens(self, out: Outgoing) -> int:
+        self.counted += 1
+        result = self.count()
+        if isinstance(result, ProxyError):
+            raise result
+        if isinstance(result, asyncio.Event):
+            await result.wait()
+        assert isinstance(result, int)
+        return result
+
+    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+        assert model
+        return Embedding(tuple((1.0,) for _ in call.inputs), 5)
+
+    async def models(self) -> tuple[Model, ...]:
+        return CATALOGUE
+
+    def account(self) -> Account:
+        return Account(authenticated=True)
+
+    async def check(self) -> Account:
+        return self.account()
+
+    async def aclose(self) -> None:
+        pass
+
+
+@dataclass
+class OneDoor:
+    """What the pipeline needs of ``Doors``."""
+
+    upstream: Scripted
+    settings: Settings
+    aliases: Aliases = field(default_factory=Aliases)
+
+    def chosen(self) -> Scripted:
+        return self.upstream
+
+    async def available(self) -> tuple[Model, ...]:
+        return CATALOGUE
+
+
+class House:
+    """A pipeline with everything around it, and the entries it records."""
+
+    def __init__(self, data_dir: Path, *, wait_mode: bool = False, rate_limit_s: float = 0) -> None:
+        self.clock = FakeClock()
+        self.throttle = Throttle(
+            wait_mode=wait_mode,
+            rate_limit_s=rate_limit_s,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+        )
+        self.usage = UsageLog(data_dir, Metrics())
+        self.signatures = SignatureStore(data_dir)
+        self.upstream = Scripted([OK])
+        self.entries: list[Entry] = []
+        record = self.usage.record
+
+        def keep(entry: Entry) -> None:
+            self.entries.append(entry)
+            record(entry)
+
+        self.usage.record = keep  # type: ignore[method-assign]
+        door: Any = OneDoor(self.upstream, Settings(data_dir=data_dir))
+        self.pipeline = Pipeline(
+            door, self.throttle, self.usage, self.signatures, Fetcher(), self.clock.sleep
+        )
+
+    def script(self, *answers: list[Step]) -> None:
+        self.upstream.script = list(answers)
+
+    async def ask(self, call: Call) -> list[Event]:
+        """Run one call to its end, time passing as needed."""
+        task = asyncio.create_task(self.events(call))
+        for _ in range(200):
+            await settle()
+            if task.done():
+                break
+            await self.clock.advance(1)
+        return await task
+
+    async def events(self, call: Call, seen: list[Event] | None = None) -> list[Event]:
+        seen = [] if seen is None else seen
+        exchange = Exchange(id="req_1", dialect="test", operation="generate", client="pytest")
+        with self.pipeline.recorded(exchange):
+            async with contextlib.aclosing(self.pipeline.generate(call, exchange)) as batches:
+                async for batch in batches:
+                    seen.extend(batch)
+        return seen
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.usage.close()
+    made.signatures.close()
+
+
+@pytest.fixture
+async def patient(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path, wait_mode=True)
+    yield made
+    made.throttle.close()
+    made.usage.close()
+    made.signatures.close()
+
+
+def call(words: str = "hi", *, model: str = "gemini-2.5-pro", **more: Any) -> Call:
+    contents: Any = more.pop("contents", [{"role": "user", "parts": [{"text": words}]}])
+    more.setdefault("stream", True)
+    return Call(dialect="test", model=model, request={"contents": contents}, **more)
+
+
+def words_of(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_ends_with_one_finish_and_one_entry(house: House, stream: bool) -> None:
+    events = await house.ask(call(stream=stream))
+    assert words_of(events) == "Hello there"
+    assert [e for e in events if isinstance(e, Finish)] == [events[-1]]
+    (entry,) = house.entries
+    assert (entry.outcome, entry.attempts, entry.model) == ("ok", 1, "gemini-2.5-pro")
+    assert (entry.usage.prompt_tokens, entry.usage.output_tokens) == (7, 5)
+    assert not house.pipeline.live
+
+
+async def test_blips_are_bridged_twice_and_no_more(house: House) -> None:
+    blip: list[Step] = [OverloadedError("no capacity")]
+    house.script(blip, [UpstreamError("500")], OK)
+    assert words_of(await house.ask(call())) == "Hello there"
+    assert house.entries[0].attempts == 3
+    house.script(blip)
+    with pytest.raises(OverloadedError):
+        await house.ask(call())
+    assert house.entries[1].attempts == 3
+    assert house.entries[1].outcome == "overloaded"
+
+
+async def test_a_refusal_with_a_delay_is_told_at_once_and_holds_the_lane(house: House) -> None:
+    house.script([RateLimitError("slow down", source="quota", retry_after_s=7.3)])
+    for waited in (7.3, 7.3):
+        with pytest.raises(RateLimitError) as caught:
+            await house.events(call())
+        assert caught.value.retry_after_s == pytest.approx(waited)
+    assert len(house.upstream.sent) == 1
+    assert [e.attempts for e in house.entries] == [1, 0]
+
+
+async def test_wait_mode_waits_the_delay_out_and_sends_again(patient: House) -> None:
+    patient.script([RateLimitError("slow down", source="quota", retry_after_s=7.3)], OK)
+    assert words_of(await patient.ask(call())) == "Hello there"
+    assert patient.entries[0].queue_wait_ms == pytest.approx(7300, abs=10)
+
+
+async def test_wait_mode_gives_up_after_three_refusals(patient: House) -> None:
+    patient.script([RateLimitError("slow down", source="quota", retry_after_s=5)])
+    with pytest.raises(RateLimitError) as caught:
+        await patient.ask(call())
+    assert caught.value.retry_after_s == 5
+    assert patient.entries[0].attempts == 3
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        RateLimitError("daily quota", source="quota", retry_after_s=30, exhausted=True),
+        RateLimitError("later", source="quota", retry_after_s=3600),
+    ],
+)
+async def test_a_refusal_of_hours_is_answered_at_once_even_in_wait_mode(
+    patient: House, refusal: RateLimitError
+) -> None:
+    patient.script([refusal])
+    with pytest.raises(RateLimitError):
+        await patient.events(call())
+    assert patient.entries[0].attempts == 1
+
+
+async def test_a_refused_schema_is_simplified_once(house: House) -> None:
+    schema = {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}}
+    wanted = call()
+    wanted.request["tools"] = [
+        {"functionDeclarations": [{"name": "f", "description": "", "parametersJsonSchema": schema}]}
+    ]
+    house.script([SchemaRejectedError("schema too deep")], OK)
+    await house.ask(wanted)
+    first, second = (str(out.request["tools"]) for out in house.upstream.sent)
+    assert "anyOf" in first
+    assert "anyOf" not in second
+    house.script([SchemaRejectedError("schema too deep")])
+    with pytest.raises(SchemaRejectedError):
+        await house.ask(wanted)
+    assert house.entries[1].attempts == 2
+
+
+async def test_a_refused_signature_is_replaced_once_by_the_bypass(house: House) -> None:
+    events = await signed_call(house)
+    house.script([SignatureRejectedError("Corrupted thought signature.")], OK)
+    await house.ask(answered(events))
+    assert signatures_sent(house) == [["c2lnbmVk"], [BYPASS]]
+
+
+async def signed_call(house: House) -> FunctionCall:
+    part = {
+        "functionCall": {"name": "look", "args": {}, "id": "up1"},
+        "thoughtSignature": "c2lnbmVk",
+    }
+    house.script([chunk(part, finish="STOP")])
+    events = await house.ask(call(model="gemini-3-pro-preview"))
+    house.upstream.sent.clear()
+    return next(event for event in events if isinstance(event, FunctionCall))
+
+
+def answered(made: FunctionCall, model: str = "gemini-3-pro-preview") -> Call:
+    called = {"functionCall": {"id": made.id, "name": "look", "args": {}}}
+    result = {"functionResponse": {"id": made.id, "name": "look", "response": {"output": "ok"}}}
+    return call(
+        model=model,
+        contents=[
+            {"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [called]},
+            {"role": "user", "parts": [result]},
+        ],
+    )
+
+
+def signatures_sent(house: House) -> list[list[str]]:
+    return [
+        [
+            part["thoughtSignature"]
+            for content in out.request["contents"]
+            for part in content["parts"]
+            if "thoughtSignature" in part
+        ]
+        for out in house.upstream.sent
+    ]
+
+
+async def test_a_signature_comes_back_by_tool_call_id_also_after_a_restart(
+    house: House, tmp_path: Path
+) -> None:
+    made = await signed_call(house)
+    house.signatures._store.flush()
+    later = House(tmp_path)
+    later.script(OK)
+    await later.ask(answered(made))
+    await later.ask(answered(made, model="gemini-3-flash-preview"))
+    sent = later.upstream.sent[0].request["contents"]
+    assert signatures_sent(later) == [["c2lnbmVk"], [BYPASS]]
+    assert sent[1]["parts"][0]["functionCall"]["id"] == "up1"
+    assert sent[2]["parts"][0]["functionResponse"]["id"] == "up1"
+    later.usage.close()
+    later.signatures.close()
+
+
+CUT: list[Step] = [text("Hel")]
+MALFORMED: list[Step] = [chunk(finish="MALFORMED_FUNCTION_CALL")]
+
+
+@pytest.mark.parametrize("broken", [[], MALFORMED, [chunk(finish="OTHER")], [{"candidates": []}]])
+async def test_a_broken_end_is_asked_again_while_nothing_was_sent(
+    house: House, broken: list[Step]
+) -> None:
+    house.script(broken, broken, OK)
+    assert words_of(await house.ask(call())) == "Hello there"
+    house.script(broken)
+    with pytest.raises(BrokenAnswerError):
+        await house.ask(call())
+    assert [e.attempts for e in house.entries] == [3, 3]
+
+
+async def test_after_content_a_broken_end_is_an_error_never_a_normal_end(house: House) -> None:
+    house.script(CUT)
+    seen: list[Event] = []
+    with pytest.raises(BrokenAnswerError):
+        await house.events(call(), seen)
+    assert words_of(seen) == "Hel"
+    assert not any(isinstance(event, Finish) for event in seen)
+    assert (house.entries[0].outcome, house.entries[0].attempts) == ("broken_answer", 1)
+
+
+async def test_a_call_that_does_not_stream_is_asked_again_even_after_content(house: House) -> None:
+    house.script(CUT, OK)
+    assert words_of(await house.ask(call(stream=False))) == "Hello there"
+
+
+async def test_other_with_content_is_a_normal_end(house: House) -> None:
+    house.script([text("fine", finish="OTHER")])
+    events = await house.ask(call())
+    assert isinstance(events[-1], Finish)
+    assert events[-1].reason == "OTHER"
+
+
+async def test_an_empty_answer_is_asked_again_once_then_passed_on(house: House) -> None:
+    house.script([chunk(finish="STOP")])
+    events = await house.ask(call())
+    assert house.entries[0].attempts == 2
+    assert [type(event) for event in events] == [UsageSeen, Finish]
+
+
+async def test_thoughts_alone_are_a_normal_end(house: House) -> None:
+    house.script([chunk({"text": "hm", "thought": True}, finish="STOP")])
+    await house.ask(call())
+    assert (house.entries[0].outcome, house.entries[0].attempts) == ("ok", 1)
+
+
+async def test_a_blocked_prompt_is_an_answer(house: House) -> None:
+    house.script([{"promptFeedback": {"blockReason": "SAFETY"}}])
+    events = await house.ask(call())
+    assert isinstance(events[-1], Finish)
+    assert (events[-1].reason, events[-1].detail) == ("BLOCKED", "SAFETY")
+
+
+async def test_a_stop_sequence_ends_the_answer_and_the_request_upstream(house: House) -> None:
+    never = asyncio.Event()
+    house.script([text("one\nObserv"), text("ation: two"), never])
+    events = await house.ask(call(stop=("\nObservation:",)))
+    assert words_of(events) == "one"
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    assert (finish.reason, finish.detail) == ("STOP_SEQUENCE", "\nObservation:")
+    assert house.upstream.closed == 1
+    assert house.entries[0].outcome == "ok"
+
+
+async def test_without_parallel_calls_only_the_first_is_passed_on(house: House) -> None:
+    calls = [{"functionCall": {"name": name, "args": {}}} for name in "ab"]
+    house.script([chunk(*calls, finish="STOP")])
+    events = await house.ask(call(parallel_tool_calls=False))
+    assert [e.name for e in events if isinstance(e, FunctionCall)] == ["a"]
+
+
+async def test_choices_are_requests_of_their_own_and_their_usage_adds_up(house: House) -> None:
+    events = await house.ask(call(choices=3))
+    assert sorted(e.choice for e in events if isinstance(e, Finish)) == [0, 1, 2]
+    (entry,) = house.entries
+    assert (entry.attempts, entry.usage.prompt_tokens) == (3, 21)
+
+
+async def test_one_failing_choice_ends_the_others(house: House) -> None:
+    never = asyncio.Event()
+    house.script([text("a"), never], [RateLimitError("no", source="quota", exhausted=True)])
+    with pytest.raises(RateLimitError):
+        await house.ask(call(choices=2))
+    assert house.upstream.closed == 2
+
+
+async def test_a_client_that_leaves_cancels_the_request_upstream(house: House) -> None:
+    never = asyncio.Event()
+    house.script([text("a"), never])
+    task = asyncio.create_task(house.events(call()))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert house.upstream.closed == 1
+    (entry,) = house.entries
+    assert (entry.outcome, entry.usage.prompt_tokens) == ("cancelled", 7)
+
+
+async def test_missing_usage_is_estimated_and_says_so(house: House) -> None:
+    house.script([text("Hello there", finish="STOP", usage=None)])
+    events = await house.ask(call())
+    assert house.entries[0].usage.estimated
+    assert house.entries[0].usage.output_tokens == 3
+    assert isinstance(events[-2], UsageSeen)
+
+
+async def test_an_unknown_model_is_recorded_as_such(house: House) -> None:
+    with pytest.raises(ProxyError, match="does not exist"):
+        await house.ask(call(model="llama-3"))
+    assert (house.entries[0].outcome, house.entries[0].asked) == ("not_found", "llama-3")
+
+
+async def test_sessions_are_stable_per_conversation_and_model(house: House) -> None:
+    await house.ask(call("one"))
+    await house.ask(call("one"))
+    await house.ask(call("one", model="gemini-2.5-flash"))
+    await house.ask(call("two"))
+    await house.ask(call("two", session="abc"))
+    first, same, other_model, other, named = (out.session for out in house.upstream.sent)
+    assert first == same
+    assert len({first, other_model, other, named}) == 4
+
+
+async def test_rate_limit_spaces_retries_too(tmp_path: Path) -> None:
+    house = House(tmp_path, wait_mode=True, rate_limit_s=10)
+    house.script([OverloadedError("busy")], OK)
+    start = house.clock.now()
+    await house.ask(call())
+    assert house.clock.now() - start >= 10
+    house.throttle.close()
+    house.usage.close()
+    house.signatures.close()
+
+
+async def test_a_quick_retry_that_has_no_turn_gives_the_reason_itself(tmp_path: Path) -> None:
+    house = House(tmp_path, rate_limit_s=10)
+    house.script([OverloadedError("busy")], OK)
+    with pytest.raises(OverloadedError):
+        await house.ask(call())
+    house.usage.close()
+    house.signatures.close()
+
+
+async def test_counts_are_cached_and_never_queued(patient: House) -> None:
+    patient.throttle.hold(("scripted", "gemini-2.5-pro"), 50)
+    assert await patient.pipeline.count(call()) == (42, False)
+    assert await patient.pipeline.count(call()) == (42, False)
+    assert patient.upstream.counted == 1
+    await patient.pipeline.count(call("other"))
+    assert patient.upstream.counted == 2
+    assert not patient.entries
+
+
+async def test_a_count_upstream_cannot_give_is_an_estimate(house: House) -> None:
+    house.upstream.count = lambda: UpstreamError("no")
+    tokens, estimated = await house.pipeline.count(call("x" * 400))
+    assert estimated
+    assert tokens > 90
+
+
+async def test_embeddings_take_a_turn_and_are_recorded(house: House) -> None:
+    wanted = EmbedCall(dialect="test", model="gemini-embedding-001", inputs=("a", "b"))
+    exchange = Exchange(id="r", dialect="test", operation="embed", client="c")
+    with house.pipeline.recorded(exchange):
+        embedding = await house.pipeline.embed(wanted, exchange)
+    assert len(embedding.vectors) == 2
+    (entry,) = house.entries
+    assert (entry.attempts, entry.usage.prompt_tokens, entry.mock) == (1, 5, False)
+    assert replace(entry, id="") != entry

@@ -1,0 +1,148 @@
+"""The usage log: one entry per request, true totals, and a feed of changes."""
+
+import asyncio
+import sqlite3
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from server.gemini.types import Usage
+from server.metrics import Metrics
+from server.usage import Entry, UsageLog
+
+
+def entry(number: int = 1, *, outcome: str = "ok", usage: Usage | None = None) -> Entry:
+    return Entry(
+        id=f"req_{number}",
+        started=time.time(),
+        dialect="anthropic",
+        operation="generate",
+        client="claude-cli",
+        asked="claude-opus-5-5",
+        model="gemini-2.5-pro",
+        upstream="demo",
+        outcome=outcome,
+        usage=usage or Usage(10, 4, 3, 2),
+        latency_ms=120,
+        first_token_ms=30,
+        queue_wait_ms=0,
+        attempts=1,
+        stream=True,
+        mock=False,
+        error=None if outcome == "ok" else "it broke",
+    )
+
+
+async def test_an_entry_shows_at_once_under_the_original_names(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    log.record(entry(1))
+    log.record(entry(2, outcome="upstream"))
+    log.record(entry(3, outcome="cancelled"))
+    summary = await log.summary()
+    log.close()
+    assert summary["total_requests"] == 3
+    assert summary["successful_requests"] == 1
+    assert summary["failed_requests"] == 1
+    assert summary["cancelled_requests"] == 1
+    assert summary["requests_today"] == 3
+    assert (summary["total_input_tokens"], summary["total_output_tokens"]) == (30, 15)
+    assert (summary["total_cached_tokens"], summary["total_thought_tokens"]) == (12, 6)
+    assert summary["requests_by_model"] == {"gemini-2.5-pro": 3}
+    newest = summary["recent_requests"][0]
+    assert (newest["id"], newest["success"], newest["outcome"]) == ("req_3", False, "cancelled")
+    assert (newest["input_tokens"], newest["output_tokens"]) == (10, 5)
+    assert newest["timestamp"].startswith("20")
+
+
+async def test_totals_survive_a_restart_and_add_up_over_two_servers(tmp_path: Path) -> None:
+    first, second = UsageLog(tmp_path, Metrics()), UsageLog(tmp_path, Metrics())
+    first.record(entry(1))
+    second.record(entry(2))
+    await first.summary()
+    await second.summary()
+    assert (await first.summary())["total_requests"] == 2
+    first.close()
+    second.close()
+    third = UsageLog(tmp_path, Metrics())
+    assert (await third.summary())["total_requests"] == 2
+    third.close()
+
+
+async def test_estimates_are_marked(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    log.record(entry(usage=Usage(5, 0, 1, 0, estimated=True)))
+    summary = await log.summary()
+    log.close()
+    assert summary["estimated_requests"] == 1
+    assert summary["recent_requests"][0]["estimated"] is True
+
+
+async def test_the_feed_tells_of_every_change_and_forgets_the_oldest(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    with log.feed() as feed:
+        for number in range(300):
+            log.record(entry(number))
+        assert feed.qsize() == 256
+        assert (await asyncio.wait_for(feed.get(), 1))["id"] == "req_44"
+    log.record(entry(301))
+    assert feed.qsize() == 255
+    log.close()
+
+
+async def test_the_last_days_have_no_gaps(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    log.record(entry())
+    days = await log.daily(7)
+    log.close()
+    assert len(days) == 7
+    assert [day["requests"] for day in days] == [0, 0, 0, 0, 0, 0, 1]
+
+
+async def test_the_file_is_private(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    log.close()
+    assert stat.S_IMODE((tmp_path / "usage.sqlite3").stat().st_mode) == 0o600
+
+
+async def test_a_damaged_file_is_set_aside_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "usage.sqlite3").write_bytes(b"this is not a database" * 100)
+    log = UsageLog(tmp_path, Metrics())
+    log.record(entry())
+    assert log.persistent
+    assert (await log.summary())["total_requests"] == 1
+    log.close()
+    assert len(list(tmp_path.glob("usage.sqlite3.corrupt-*"))) == 1
+
+
+async def test_a_folder_that_cannot_be_used_costs_persistence_not_service(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    log = UsageLog(tmp_path / "file", Metrics())
+    log.record(entry())
+    assert not log.persistent
+    assert (await log.summary())["total_requests"] == 1
+    log.close()
+
+
+async def test_committed_rows_are_whole(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    log.record(entry())
+    await log.summary()
+    with sqlite3.connect(tmp_path / "usage.sqlite3") as connection:
+        rows = connection.execute("SELECT count(*) FROM entries").fetchone()
+        days = connection.execute("SELECT sum(requests) FROM days").fetchone()
+    connection.close()
+    log.close()
+    assert rows == days == (1,)
+
+
+@pytest.mark.parametrize("outcome", ["ok", "upstream"])
+async def test_metrics_count_requests_and_tokens(tmp_path: Path, outcome: str) -> None:
+    metrics = Metrics()
+    log = UsageLog(tmp_path, metrics)
+    log.record(entry(outcome=outcome))
+    log.close()
+    text = metrics.render().decode()
+    assert f'outcome="{outcome}"' in text
+    assert 'gemini_proxy_tokens_total{kind="input",model="gemini-2.5-pro"} 10.0' in text
