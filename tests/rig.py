@@ -32,6 +32,7 @@ class Rig:
     """A running server, its parts, and clients for it."""
 
     gateway: Gateway
+    edge: Edge
     google: FakeGoogle
     url: str
     http: httpx.AsyncClient
@@ -70,7 +71,7 @@ async def running(
     keep_alive_s: float = 10.0,
     **chosen: Any,
 ) -> AsyncIterator[Rig]:
-    """Serve on a free port. ``chosen``: fields of ``Settings``; the default upstream is gemini-api."""
+    """Serve on a free port. ``chosen``: fields of ``Settings``; by default gemini-api answers."""
     google = google or FakeGoogle(api_keys={GEMINI_KEY})
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -94,7 +95,7 @@ async def running(
     )
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
-        rig = Rig(gateway, google, url, http)
+        rig = Rig(gateway, edge, google, url, http)
         try:
             yield rig
         finally:

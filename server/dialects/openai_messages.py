@@ -1,7 +1,8 @@
 """Chat ``messages`` -> Gemini contents, in the client's order.
 
 Only what the messages say is settled here. Merging turns, putting results beside their calls and
-filling gaps is the repair of ``gemini/history.py``. Source: OpenAI API reference, *Create chat
+filling gaps is the repair of ``gemini/history.py``; a request that says nothing but a system
+message, or nothing at all, is the affair of ``gemini/fit.py``. Source: OpenAI API reference, *Create chat
 completion*, ``messages``; what clients add to it: protocol notes ``openai.md`` sections 2, 4 and 7.
 """
 
@@ -38,15 +39,12 @@ def read_messages(fields: Fields, call: Call) -> None:
         _content(message, role, call)
         for message, role in zip(messages[leading:], roles[leading:], strict=True)
     ]
-    if contents and system:
+    call.request["contents"] = contents
+    if system:
         call.request["systemInstruction"] = Content(role="user", parts=system)
-    # A request of nothing but system messages still needs a turn to answer.
-    call.request["contents"] = contents or [Content(role="user", parts=system or _NOTHING)]
 
 
 _SYSTEM = ("system", "developer")
-_NOTHING: list[Json] = [{"text": " "}]
-"""What an empty user message says: Gemini refuses a turn without text."""
 
 
 def _content(message: Fields, role: str, call: Call) -> Content:
@@ -60,9 +58,7 @@ def _content(message: Fields, role: str, call: Call) -> Content:
             note = f"<system_message>\n{text}\n</system_message>" if text else ""
             return Content(role="user", parts=[{"text": note}])
         case "user":
-            parts = _parts(message, call)
-            empty = all(part == {"text": ""} for part in parts)
-            return Content(role="user", parts=_NOTHING if empty else parts)
+            return Content(role="user", parts=_parts(message, call))
         case "assistant":
             refusal = {"text": message.string("refusal") or ""}
             parts = [*_parts(message, call), refusal, *_calls(message, call)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from server.google_fake import account as accounts
 from server.google_fake import code_assist, gemini_api, model, oauth, stream
 from server.google_fake.catalogue import CATALOGUE, FakeModel
-from server.google_fake.failures import Failure, html_page
+from server.google_fake.failures import Failure, html_page, rate_limited
 from server.google_fake.http import (
     JSON_TYPE,
     ConnectionCutError,
@@ -98,6 +98,8 @@ class FakeGoogle:
     framing: Framing = field(default_factory=Framing)
     quota: dict[str, float] = field(default_factory=dict)
     """Model id -> remaining fraction of its bucket; absent: full."""
+    limit: tuple[int, float] | None = None
+    """So many generate requests in so many seconds; the next one is refused with ``RetryInfo``."""
     answers: deque[Script] = field(default_factory=deque)
     """Answers for the next generate requests; empty: the scripted model answers itself."""
     requests: list[Recorded] = field(default_factory=list)
@@ -108,6 +110,7 @@ class FakeGoogle:
         self._plans: list[_Plan] = []
         self._cache = PrefixCache()
         self._serial = 0
+        self._taken: deque[float] = deque()
 
     def fail(
         self,
@@ -178,6 +181,8 @@ class FakeGoogle:
         # A generate request is judged before it may fail: a wrong one is never excused.
         result = self._route(request) if entry.call in GENERATE else None
         failure = self._next_failure(entry)
+        if entry.call in GENERATE and failure.error is None and (wait_s := self._over_limit()):
+            failure = rate_limited(wait_s, entry.model or "")
         if failure.first_byte_s:
             await self.sleep(failure.first_byte_s)
         if failure.error is not None:
@@ -194,6 +199,18 @@ class FakeGoogle:
                     plan.times -= 1
                 return plan.failure
         return Failure()
+
+    def _over_limit(self) -> float:
+        """Seconds until the window has room; 0 when it has, and one place is taken."""
+        if self.limit is None:
+            return 0
+        most, window_s = self.limit
+        while self._taken and self._taken[0] <= self.now() - window_s:
+            self._taken.popleft()
+        if len(self._taken) >= most:
+            return self._taken[0] + window_s - self.now()
+        self._taken.append(self.now())
+        return 0
 
     def _route(self, request: FakeRequest) -> FakeResponse | Generation:
         if found := _CODE_ASSIST.fullmatch(request.path):

@@ -36,6 +36,9 @@ class Demo(GeminiApi):
     async def check(self) -> Account:
         return self.account()
 
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
 
 def _build(_parts: Parts) -> Upstream:
     return Demo()

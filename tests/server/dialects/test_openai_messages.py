@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from server.dialects.fields import Fields
 from server.dialects.openai_messages import read_messages
 from server.errors import BadRequestError
+from server.gemini.fit import fit
 from server.gemini.history import repair
 from server.gemini.types import Call, CarriedSignature, Content, Json
+from server.models import describe
 from tests.server.dialects.openai_support import JSON_VALUES
 
 SIGNATURE = "U0lHTkFUVVJF"
@@ -63,15 +65,23 @@ def test_a_later_system_message_keeps_its_place_as_marked_user_text() -> None:
     }
 
 
-def test_a_request_of_system_messages_only_asks_them() -> None:
-    request = read({"role": "system", "content": "do it"}).request
-    assert "systemInstruction" not in request
-    assert request["contents"] == [{"role": "user", "parts": [{"text": "do it"}]}]
-
-
-@pytest.mark.parametrize("content", ["", None, [], [{"type": "text", "text": ""}]])
-def test_an_empty_user_message_still_is_a_turn(content: object) -> None:
-    assert repair(contents({"role": "user", "content": content}))[0]["parts"] == [{"text": " "}]
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([{"role": "system", "content": "do it"}], "do it"),
+        ([{"role": "system", "content": ""}], " "),
+        ([{"role": "user", "content": ""}], " "),
+        ([{"role": "user", "content": None}], " "),
+        ([{"role": "user", "content": []}], " "),
+        ([{"role": "user", "content": [{"type": "text", "text": ""}]}], " "),
+    ],
+)
+def test_a_request_that_says_next_to_nothing_still_has_a_turn(
+    messages: list[Json], said: str
+) -> None:
+    fitted = fit(read(*messages), describe("gemini-2.5-pro"), lambda call_id, model: None)
+    assert fitted.request["contents"] == [{"role": "user", "parts": [{"text": said}]}]
+    assert "systemInstruction" not in fitted.request
 
 
 def test_reasoning_is_never_replayed() -> None:

@@ -51,8 +51,8 @@ def test_four_characters_are_a_token(text: str, tokens: int) -> None:
             },
             258 + 4 + 4,
         ),
-        ({"tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}]}, 13 + 16),
-        ({"tools": [{"googleSearch": {}}]}, 5 + 8),
+        ({"tools": [{"functionDeclarations": [{"name": "a"}, {"name": "b"}]}]}, 14 + 16),
+        ({"tools": [{"googleSearch": {}}]}, 6 + 8),
     ],
 )
 def test_bytes_media_messages_and_tools_are_counted(request_: GenerateRequest, tokens: int) -> None:

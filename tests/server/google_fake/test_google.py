@@ -114,6 +114,19 @@ async def test_failures_can_be_aimed_at_a_model_or_a_method() -> None:
     assert (pro, flash, lists) == ([404] * 3, 200, [500, 500, 200])
 
 
+async def test_a_quota_window_opens_again_with_the_clock() -> None:
+    clock = FakeClock()
+    google = FakeGoogle(now=clock.now, limit=(2, 60))
+    async with asking(google) as ask:
+        statuses = [(await ask.gemini(HELLO)).status_code for _ in range(2)]
+        await clock.advance(20)
+        refused = (await ask.gemini(HELLO)).json()["error"]
+        await clock.advance(40)
+        statuses.append((await ask.gemini(HELLO)).status_code)
+    assert statuses == [200, 200, 200]
+    assert refused["details"][1]["retryDelay"] == "40s"
+
+
 async def test_a_wrong_request_is_never_excused_by_a_failure() -> None:
     google = FakeGoogle()
     google.fail(failures.rate_limited())
