@@ -7,7 +7,7 @@ or, after the user has said yes to it, from the Gemini CLI installed on this com
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -179,13 +179,15 @@ def _from_file(path: Path, name: str) -> OAuthClient:
 # ── the Gemini CLI on this computer ──────────────────────────────────────────────────────────────
 
 
-def gemini_cli_client(home: Path | None = None) -> OAuthClient | None:
+def gemini_cli_client(
+    home: Path | None = None, which: Callable[[str], str | None] = shutil.which
+) -> OAuthClient | None:
     """The client of the installed Gemini CLI, read from its scripts; None when it is not there.
 
     Call it only after the user has agreed. Both constants stand in ``code_assist/oauth2.js`` of
     ``@google/gemini-cli-core`` (Gemini CLI 0.61), or in the one bundle of ``@google/gemini-cli``.
     """
-    for package in gemini_cli_packages(home or Path.home()):
+    for package in gemini_cli_packages(home or Path.home(), which("gemini")):
         for script in _scripts(package):
             try:
                 text = script.read_text("utf-8", "replace")
@@ -198,10 +200,10 @@ def gemini_cli_client(home: Path | None = None) -> OAuthClient | None:
     return None
 
 
-def gemini_cli_packages(home: Path) -> Iterator[Path]:
-    """Folders of the installed CLI, most likely first."""
+def gemini_cli_packages(home: Path, command: str | None) -> Iterator[Path]:
+    """Folders of the installed CLI, most likely first. ``command``: the path of ``gemini``."""
     seen = set()
-    for modules in _module_folders(home):
+    for modules in _module_folders(home, command):
         for name in _CLI_PACKAGES:
             for package in (modules / name, modules / _CLI_PACKAGES[0] / "node_modules" / name):
                 if package.is_dir() and package not in seen:
@@ -209,9 +211,8 @@ def gemini_cli_packages(home: Path) -> Iterator[Path]:
                     yield package
 
 
-def _module_folders(home: Path) -> Iterator[Path]:
+def _module_folders(home: Path, command: str | None) -> Iterator[Path]:
     """Every ``node_modules`` a global npm install may have used."""
-    command = shutil.which("gemini")
     if command:
         for start in (Path(command).resolve(), Path(command)):
             for folder in start.parents:

@@ -70,12 +70,12 @@ class TokenStore:
             write_private(home, render_token_file(credential))
         except OSError as error:
             log.warning("%s cannot be written (%s): the sign-in is not saved", home, error)
-        else:
-            self.scan()
+        self.scan()
         self.held = credential
 
     def remove(self) -> None:
         """Delete our file, and use no other program's sign-in until there is a new one."""
+        self.scan()
         self._home().unlink(missing_ok=True)
         self._ignore({other.fingerprint for other in self._others()})
         self._forget()

@@ -25,7 +25,7 @@ from server.dialects.base import (
 )
 from server.dialects.fields import Fields, wrong
 from server.gemini.names import ToolNames
-from server.gemini.schema import clean
+from server.gemini.schema import clean_answer
 from server.gemini.types import Call, GenerateRequest, Json, Level, Thinking
 
 _HARMLESS = (
@@ -143,7 +143,7 @@ def _output_format(fields: Fields, output: Fields | None) -> Json:
     if schema is None:
         raise wrong(wanted.at("schema"), "Field required")
     config: Json = {"responseMimeType": "application/json"}
-    if cleaned := clean(schema.raw):
+    if cleaned := clean_answer(schema.raw):
         config["responseJsonSchema"] = cleaned
     return config
 

@@ -19,6 +19,9 @@ _FILL_IN = (
     "belongs between them: no explanation, no code fence, and nothing of the prefix or the suffix."
 )
 
+_NO_THOUGHTS = Thinking(level="off", budget_tokens=0, headroom_tokens=512)
+"""This API knows no reasoning, so its ``max_tokens`` leaves no room for a model that must think."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionOptions:
@@ -37,7 +40,7 @@ def parse_completion(body: Json, params: Params) -> Call:
         model=fields.required_string("model"),
         request={},
         stream=fields.boolean("stream"),
-        thinking=Thinking(level="off", budget_tokens=0),
+        thinking=_NO_THOUGHTS,
     )
     config = read_sampling(fields, call)
     limit = read_limit(fields, "max_tokens")

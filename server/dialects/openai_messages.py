@@ -2,8 +2,8 @@
 
 Only what the messages say is settled here. Merging turns, putting results beside their calls and
 filling gaps is the repair of ``gemini/history.py``; a request that says nothing but a system
-message, or nothing at all, is the affair of ``gemini/fit.py``. Source: OpenAI API reference, *Create chat
-completion*, ``messages``; what clients add to it: protocol notes ``openai.md`` sections 2, 4 and 7.
+message, or nothing at all, is the affair of ``gemini/fit.py``. Sources: OpenAI API reference,
+*Create chat completion*, ``messages``; protocol notes ``openai.md`` sections 2, 4 and 7.
 """
 
 import re
@@ -35,11 +35,10 @@ def read_messages(fields: Fields, call: Call) -> None:
     roles = [message.required_string("role") for message in messages]
     leading = next((i for i, role in enumerate(roles) if role not in _SYSTEM), len(roles))
     system = [{"text": text} for message in messages[:leading] if (text := _text(message))]
-    contents = [
+    call.request["contents"] = [
         _content(message, role, call)
         for message, role in zip(messages[leading:], roles[leading:], strict=True)
     ]
-    call.request["contents"] = contents
     if system:
         call.request["systemInstruction"] = Content(role="user", parts=system)
 

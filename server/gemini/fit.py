@@ -117,12 +117,18 @@ class _Fitter:
         wish = thinking_config(thinking, self.model)
         limit = config.get("maxOutputTokens")
         if limit is not None:
-            headroom = thinking.headroom_tokens if thinks(wish, self.model) else 0
-            limit = max(1, min(limit + headroom, most_tokens))
+            limit = max(1, min(limit + self._headroom(wish, thinking), most_tokens))
             config["maxOutputTokens"] = limit
             wish = leave_room(wish, self.model, limit)
         if wish:
             config["thinkingConfig"] = wish
+
+    def _headroom(self, wish: Json, thinking: Thinking) -> int:
+        """Room for thoughts beside the answer; no more than the budget, where there is one."""
+        budget = wish.get("thinkingBudget", -1)
+        if not thinks(wish, self.model):
+            return 0
+        return thinking.headroom_tokens if budget < 0 else min(thinking.headroom_tokens, budget)
 
     def answer_format(self) -> None:
         """Before Gemini 3 a JSON answer excludes tools: then the instruction has to ask for it."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from server import oauth_client
 from server.errors import BadRequestError
 from server.oauth_client import (
     find_client,
     gemini_cli_client,
+    gemini_cli_packages,
     make_client,
     parse_client,
     save_client,
@@ -27,12 +27,6 @@ LOOPBACK = {
 
 def secrets(**fields: object) -> str:
     return json.dumps({"installed": {**FIELDS, **fields}})
-
-
-@pytest.fixture(autouse=True)
-def no_gemini_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is installed here must not decide these tests."""
-    monkeypatch.setattr(oauth_client.shutil, "which", lambda name: None)
 
 
 def test_google_is_the_default_for_every_address() -> None:
@@ -158,30 +152,22 @@ def test_the_installed_gemini_cli_is_found(tmp_path: Path, place: str) -> None:
     script = tmp_path / place
     script.parent.mkdir(parents=True)
     script.write_text(SCRIPT)
-    client = gemini_cli_client(tmp_path)
+    client = gemini_cli_client(tmp_path, lambda name: None)
     assert client is not None
     assert (client.client_id, client.client_secret) == ("cli-id.example", "cli-secret")
     assert client.borrowed
 
 
-def test_the_command_on_the_path_leads_to_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_on_the_path_leads_to_the_package(tmp_path: Path) -> None:
     script = tmp_path / "prefix/lib/node_modules/@google/gemini-cli/bundle/gemini.js"
     script.parent.mkdir(parents=True)
     script.write_text(SCRIPT)
     command = tmp_path / "prefix/bin/gemini"
-    monkeypatch.setattr(oauth_client.shutil, "which", lambda name: str(command))
-    client = gemini_cli_client(tmp_path / "home")
+    client = gemini_cli_client(tmp_path / "home", lambda name: str(command))
     assert client is not None
     assert client.client_id == "cli-id.example"
 
 
-def test_the_gemini_cli_is_not_looked_for_without_leave(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(home: Path | None = None) -> None:
-        raise AssertionError("looked")
-
-    monkeypatch.setattr(oauth_client, "gemini_cli_client", never)
-    assert find_client(tmp_path, None, allow_gemini_cli=False) is None
+def test_without_the_gemini_cli_there_is_nothing_to_find(tmp_path: Path) -> None:
+    packages = gemini_cli_packages(tmp_path, None)
+    assert not [package for package in packages if package.is_relative_to(tmp_path)]

@@ -117,12 +117,15 @@ def test_anything_else_is_a_value_error(text: str) -> None:
         parse_token_file(text)
 
 
+KEYS = [
+    *("token", "client_id", "client_secret", "refresh_token", "expiry", "expiry_date"),
+    *("expires_in", "scopes", "scope", "access_token", "account", "token_uri"),
+]
+
+
 @given(
     st.dictionaries(
-        st.sampled_from(
-            ["token", "client_id", "client_secret", "refresh_token", "expiry", "expiry_date"]
-            + ["expires_in", "scopes", "scope", "access_token", "account", "token_uri"]
-        ),
+        st.sampled_from(KEYS),
         st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.just([1]),
     )
 )

@@ -33,7 +33,12 @@ def parse(**body: object) -> Call:
 def test_a_prompt_is_what_the_user_says(prompt: object) -> None:
     call = parse(prompt=prompt)
     assert call.request == {"contents": [{"role": "user", "parts": [{"text": "once"}]}]}
-    assert call.thinking == Thinking(level="off", budget_tokens=0)
+
+
+def test_thoughts_are_unwanted_and_do_not_eat_the_answer() -> None:
+    assert parse(max_tokens=16).thinking == Thinking(
+        level="off", budget_tokens=0, headroom_tokens=512
+    )
 
 
 def test_a_suffix_asks_for_the_text_between() -> None:

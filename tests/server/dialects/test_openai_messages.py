@@ -17,6 +17,16 @@ from tests.server.dialects.openai_support import JSON_VALUES
 SIGNATURE = "U0lHTkFUVVJF"
 
 
+class NoSignatures:
+    """A store that remembers nothing."""
+
+    def call(self, tool_call_id: str) -> None:
+        return None
+
+    def text(self, digest: str) -> None:
+        return None
+
+
 def read(*messages: object) -> Call:
     call = Call(dialect="openai-chat", model="m", request={})
     read_messages(Fields.of({"messages": list(messages)}), call)
@@ -79,7 +89,7 @@ def test_a_later_system_message_keeps_its_place_as_marked_user_text() -> None:
 def test_a_request_that_says_next_to_nothing_still_has_a_turn(
     messages: list[Json], said: str
 ) -> None:
-    fitted = fit(read(*messages), describe("gemini-2.5-pro"), lambda call_id, model: None)
+    fitted = fit(read(*messages), describe("gemini-2.5-pro"), NoSignatures())
     assert fitted.request["contents"] == [{"role": "user", "parts": [{"text": said}]}]
     assert "systemInstruction" not in fitted.request
 

@@ -171,17 +171,24 @@ def test_usage_metadata(metadata: Json, usage: Usage) -> None:
     assert read_usage(metadata) == usage
 
 
-def test_what_was_seen_is_remembered() -> None:
+@pytest.mark.parametrize(
+    ("part", "seen"),
+    [
+        ({"text": "", "thought": True}, set()),
+        ({"text": "a", "thought": True}, {"thought"}),
+        ({"text": "a"}, {"visible"}),
+        ({"inlineData": {"data": "AA=="}}, {"visible"}),
+        ({"functionCall": {"name": "look"}}, {"visible", "call"}),
+    ],
+)
+def test_what_was_seen_is_remembered(part: Json, seen: set[str]) -> None:
     reader = EventReader(ToolNames())
-    reader.read([chunk({"text": "", "thought": True})])
-    assert not (reader.saw_thought or reader.saw_visible or reader.saw_call or reader.saw_usage)
-    reader.read([chunk({"text": "a", "thought": True}, usageMetadata={})])
-    assert reader.saw_thought
+    reader.read([chunk(part)])
+    flags = {"thought": reader.saw_thought, "visible": reader.saw_visible, "call": reader.saw_call}
+    assert {name for name, flag in flags.items() if flag} == seen
+    assert not reader.saw_usage
+    reader.read([chunk(usageMetadata={})])
     assert reader.saw_usage
-    assert not reader.saw_visible
-    reader.read([chunk({"functionCall": {"name": "look"}})])
-    assert reader.saw_call
-    assert reader.saw_visible
 
 
 def test_call_ids_are_ours_and_events_carry_the_choice() -> None:

@@ -1,14 +1,23 @@
 """Making a call fit a model."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from server.gemini.fit import Fitted, fit
+from server.gemini.schema import clean
 from server.gemini.signatures import BYPASS, StoredSignature
+from server.gemini.traits import LEVELS
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
+from server.google_fake import messages, rules
+from server.google_fake.catalogue import CATALOGUE, FakeModel
+from server.google_fake.proto import read as read_message
 from server.models import Model
+from tests.server.gemini.test_history import CONTENTS
+from tests.server.gemini.test_schema import SCHEMAS
 
 OLD, NEW, NEON = "gemini-2.5-pro", "gemini-3.5-flash", "gemini-4-neon"
 IMAGE: Json = {"inlineData": {"mimeType": "image/png", "data": "AA=="}}
@@ -44,7 +53,7 @@ def fitted(request: GenerateRequest, model_id: str = NEW, **call: Any) -> Fitted
     return result
 
 
-def settings(config: Json, model_id: str = NEW, **call: Any) -> Json:
+def config_sent(config: Json, model_id: str = NEW, **call: Any) -> Json:
     """What becomes of a generationConfig."""
     return fitted({"generationConfig": config}, model_id, **call).request.get(
         "generationConfig", {}
@@ -219,7 +228,7 @@ def test_candidates_and_penalties_are_never_sent() -> None:
 
 def test_sampling_is_dropped_where_it_is_ignored() -> None:
     config = {"temperature": 0, "topP": 0.5, "topK": 3, "seed": 1}
-    assert settings(config, NEW) == config
+    assert config_sent(config, NEW) == config
     result = fitted({"generationConfig": config}, NEON)
     assert result.request["generationConfig"] == {"seed": 1}
     assert result.dropped == tuple(f"generationConfig.{n}" for n in ("temperature", "topP", "topK"))
@@ -227,42 +236,42 @@ def test_sampling_is_dropped_where_it_is_ignored() -> None:
 
 @pytest.mark.parametrize(("asked", "sent"), [(0, None), (-1, None), (1, 1), (64, 64), (500, 64)])
 def test_top_k_stays_in_range(asked: int, sent: int | None) -> None:
-    assert settings({"topK": asked}).get("topK") == sent
+    assert config_sent({"topK": asked}).get("topK") == sent
 
 
 def test_at_most_five_stop_sequences_and_none_empty() -> None:
     result = fitted({"generationConfig": {"stopSequences": ["", *"abcdef"]}})
     assert result.request["generationConfig"] == {"stopSequences": list("abcde")}
     assert result.dropped == ("generationConfig.stopSequences",)
-    assert settings({"stopSequences": [""]}) == {}
+    assert config_sent({"stopSequences": [""]}) == {}
 
 
 def test_thinking_is_worded_for_the_model() -> None:
     wish = Thinking(level="medium", budget_tokens=8192, include=True)
-    assert settings({}, OLD, thinking=wish) == {
+    assert config_sent({}, OLD, thinking=wish) == {
         "thinkingConfig": {"thinkingBudget": 8192, "includeThoughts": True}
     }
-    assert settings({}, NEW, thinking=wish) == {
+    assert config_sent({}, NEW, thinking=wish) == {
         "thinkingConfig": {"thinkingLevel": "MEDIUM", "includeThoughts": True}
     }
 
 
 def test_headroom_is_added_when_the_model_thinks_unasked() -> None:
     wish = Thinking(level="off", headroom_tokens=8192)
-    assert settings({"maxOutputTokens": 1}, OLD, thinking=wish) == {
-        "maxOutputTokens": 8193,
+    assert config_sent({"maxOutputTokens": 1}, OLD, thinking=wish) == {
+        "maxOutputTokens": 129,
         "thinkingConfig": {"thinkingBudget": 128},
     }
-    assert settings({"maxOutputTokens": 1}, "gemini-2.5-flash", thinking=wish) == {
+    assert config_sent({"maxOutputTokens": 1}, "gemini-2.5-flash", thinking=wish) == {
         "maxOutputTokens": 1,
         "thinkingConfig": {"thinkingBudget": 0},
     }
-    assert settings({}, OLD, thinking=wish) == {"thinkingConfig": {"thinkingBudget": 128}}
+    assert config_sent({}, OLD, thinking=wish) == {"thinkingConfig": {"thinkingBudget": 128}}
 
 
 def test_a_budget_never_eats_the_whole_output() -> None:
     wish = Thinking(level="high", budget_tokens=31_999, include=True)
-    assert settings({"maxOutputTokens": 32_000}, OLD, thinking=wish) == {
+    assert config_sent({"maxOutputTokens": 32_000}, OLD, thinking=wish) == {
         "maxOutputTokens": 32_000,
         "thinkingConfig": {"thinkingBudget": 27_904, "includeThoughts": True},
     }
@@ -275,7 +284,7 @@ JSON_CONFIG: Json = {"responseMimeType": "application/json", "responseJsonSchema
 
 
 def test_an_answer_schema_is_sent_where_tools_allow_it() -> None:
-    assert settings(JSON_CONFIG, OLD) == JSON_CONFIG
+    assert config_sent(JSON_CONFIG, OLD) == JSON_CONFIG
     tools: list[Json] = [{"functionDeclarations": [LOOK]}]
     sent = fitted({"generationConfig": JSON_CONFIG, "tools": tools}, NEW).request
     assert sent["generationConfig"] == JSON_CONFIG
@@ -303,3 +312,73 @@ def test_json_without_a_schema_is_asked_for_in_words_too() -> None:
     sent = fitted(request, OLD).request
     assert "generationConfig" not in sent
     assert sent["systemInstruction"]["parts"][0]["text"].endswith("fences.")
+
+
+# -- the strict fake as the judge ---------------------------------------------------------------
+
+LEVEL = st.sampled_from(LEVELS)
+LIMITS = st.integers(-1, 200_000)
+THINKING = st.builds(
+    Thinking,
+    level=st.none() | LEVEL,
+    budget_tokens=st.none() | LIMITS,
+    include=st.booleans(),
+    headroom_tokens=st.sampled_from([0, 8192]),
+    config=st.none()
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "thinkingBudget": LIMITS,
+            "thinkingLevel": LEVEL.map(str.upper),
+            "includeThoughts": st.booleans(),
+        },
+    ),
+)
+DECLARATION = st.builds(
+    lambda name, schema: (
+        {"name": name, "description": "d"}
+        | ({"parametersJsonSchema": cleaned} if (cleaned := clean(schema)) else {})
+    ),
+    st.sampled_from(["look", "read", "write"]),
+    SCHEMAS,
+)
+TOOL = st.one_of(
+    st.sampled_from([{"googleSearch": {}}, {"urlContext": {}}, {"codeExecution": {}}]),
+    st.lists(DECLARATION, max_size=3).map(lambda several: {"functionDeclarations": several}),
+)
+CALLING = st.fixed_dictionaries(
+    {"mode": st.sampled_from(["AUTO", "ANY", "NONE", "VALIDATED"])},
+    optional={"allowedFunctionNames": st.lists(st.sampled_from(["look", "gone"]), max_size=2)},
+)
+CONFIG = st.fixed_dictionaries(
+    {},
+    optional={
+        "maxOutputTokens": LIMITS,
+        "temperature": st.sampled_from([0, 0.5, 2]),
+        "topK": st.integers(-1, 100),
+        "candidateCount": st.integers(1, 8),
+        "presencePenalty": st.sampled_from([0.0, 0.5]),
+        "stopSequences": st.lists(st.text("ab", max_size=2), max_size=8),
+        "responseMimeType": st.just("application/json"),
+    },
+)
+REQUEST = st.fixed_dictionaries(
+    {"contents": CONTENTS},
+    optional={
+        "tools": st.lists(TOOL, max_size=3),
+        "toolConfig": CALLING.map(lambda calling: {"functionCallingConfig": calling}),
+        "generationConfig": CONFIG,
+        "systemInstruction": st.sampled_from(["", "be kind"]).map(lambda t: user({"text": t})),
+    },
+)
+GENERATING = [model for model in CATALOGUE if not model.embeds]
+
+
+@given(st.sampled_from(GENERATING), REQUEST, THINKING)
+@settings(max_examples=300, deadline=None)
+def test_the_strict_fake_accepts_every_fitted_request(
+    model: FakeModel, request: Json, thinking: Thinking
+) -> None:
+    call = Call(dialect="d", model="m", request=cast("GenerateRequest", request), thinking=thinking)
+    sent = cast("Json", fit(call, Model(id=model.id), Nothing()).request)
+    rules.check(read_message(messages.GENERATE, sent), model, "code-assist")

@@ -1,0 +1,148 @@
+"""Google's OAuth libraries against a strict authorization server on a loopback socket."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from server.errors import UpstreamError
+from server.google_fake.failures import refuse
+from server.google_fake.google import FakeGoogle
+from server.google_fake.http import GoogleError
+from server.oauth_client import OAuthClient, parse_client
+from server.oauth_grants import GoogleGrants, GrantRefusedError
+from tests.support import serve
+
+REDIRECT = "http://127.0.0.1:8081/oauth2callback"
+
+
+@dataclass
+class Server:
+    google: FakeGoogle
+    client: OAuthClient
+    grants: GoogleGrants
+
+    async def consent(self, verifier: str, state: str = "s-1") -> dict[str, list[str]]:
+        """What the browser brings back."""
+        url = self.grants.authorization_url(self.client, REDIRECT, state, verifier)
+        async with httpx.AsyncClient() as browser:
+            response = await browser.get(url)
+        assert response.status_code == 302, response.text
+        location = response.headers["location"]
+        assert location.startswith(REDIRECT)
+        return parse_qs(urlsplit(location).query)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    google = FakeGoogle()
+    async with serve(google) as base:
+        client = parse_client(json.dumps(google.oauth.client_config(base)))
+        yield Server(google, client, GoogleGrants())
+
+
+async def test_a_code_becomes_tokens_and_tokens_become_fresh_ones(server: Server) -> None:
+    grants, client = server.grants, server.client
+    verifier = grants.new_verifier()
+    answer = await server.consent(verifier)
+    assert answer["state"] == ["s-1"]
+    grant = await asyncio.to_thread(grants.exchange, client, REDIRECT, verifier, answer["code"][0])
+    assert grant.refresh_token
+    assert 3500 < grant.lifetime_s <= 3600
+    assert "https://www.googleapis.com/auth/cloud-platform" in grant.scopes
+    email = await asyncio.to_thread(grants.email, client, grant.access_token)
+    assert email == server.google.oauth.email
+    fresh = await asyncio.to_thread(grants.refresh, client, grant.refresh_token)
+    assert fresh.access_token != grant.access_token
+    assert fresh.refresh_token == grant.refresh_token
+    await asyncio.to_thread(grants.revoke, client, grant.refresh_token)
+    with pytest.raises(GrantRefusedError) as caught:
+        await asyncio.to_thread(grants.refresh, client, grant.refresh_token)
+    assert caught.value.code == "invalid_grant"
+
+
+async def test_the_address_asks_for_what_google_needs_to_hear(server: Server) -> None:
+    url = server.grants.authorization_url(server.client, REDIRECT, "s-1", "v" * 64)
+    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    assert url.startswith(server.client.auth_uri)
+    assert query["client_id"] == server.client.client_id
+    assert query["code_challenge_method"] == "S256"
+    assert query["access_type"] == "offline"
+    assert query["prompt"] == "consent"
+    assert query["state"] == "s-1"
+    assert query["redirect_uri"] == REDIRECT
+    assert "openid" in query["scope"].split()
+
+
+async def test_a_code_works_once(server: Server) -> None:
+    verifier = server.grants.new_verifier()
+    code = (await server.consent(verifier))["code"][0]
+    exchange = partial(server.grants.exchange, server.client, REDIRECT, verifier, code)
+    await asyncio.to_thread(exchange)
+    with pytest.raises(GrantRefusedError) as caught:
+        await asyncio.to_thread(exchange)
+    assert caught.value.code == "invalid_grant"
+
+
+async def test_another_verifier_is_refused(server: Server) -> None:
+    code = (await server.consent(server.grants.new_verifier()))["code"][0]
+    with pytest.raises(GrantRefusedError):
+        await asyncio.to_thread(
+            server.grants.exchange, server.client, REDIRECT, server.grants.new_verifier(), code
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (400, {"error": "invalid_grant", "error_description": "Bad Request"}, "invalid_grant"),
+        (400, {"error": "invalid_grant", "error_subtype": "invalid_rapt"}, "invalid_rapt"),
+        (401, {"error": "invalid_client"}, "invalid_client"),
+        (401, {"error": "unauthorized_client"}, "unauthorized_client"),
+    ],
+)
+async def test_terminal_refusals_of_a_refresh_have_their_code(
+    server: Server, status: int, body: dict[str, str], code: str
+) -> None:
+    error = GoogleError(status, "", raw=json.dumps(body).encode())
+    server.google.fail(refuse(error), methods={"token"}, times=None)
+    with pytest.raises(GrantRefusedError) as caught:
+        await asyncio.to_thread(server.grants.refresh, server.client, "r-1")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("raw", [b"<html>Bad gateway</html>", b'{"error": "odd"}'])
+async def test_an_unclear_refusal_ends_no_sign_in(server: Server, raw: bytes) -> None:
+    server.google.fail(refuse(GoogleError(400, "", raw=raw)), methods={"token"}, times=None)
+    with pytest.raises(UpstreamError, match="could not be asked"):
+        await asyncio.to_thread(server.grants.refresh, server.client, "r-1")
+
+
+async def test_a_server_that_is_not_there_is_an_upstream_error() -> None:
+    fields = {"client_id": "c", "client_secret": "s", "token_uri": "http://127.0.0.1:9/token"}
+    client = parse_client(json.dumps({"installed": fields}))
+    grants = GoogleGrants()
+    with pytest.raises(UpstreamError, match=r"127\.0\.0\.1"):
+        await asyncio.to_thread(grants.refresh, client, "r-1")
+    with pytest.raises(UpstreamError, match="could not be asked"):
+        await asyncio.to_thread(grants.exchange, client, REDIRECT, "v" * 64, "code")
+    with pytest.raises(UpstreamError):
+        await asyncio.to_thread(grants.email, client, "a-1")
+    with pytest.raises(UpstreamError):
+        await asyncio.to_thread(grants.revoke, client, "a-1")
+
+
+async def test_google_libraries_are_not_imported_before_they_are_needed() -> None:
+    """They cost 300 ms, which the start of the server must not pay."""
+    script = "import sys, server.oauth; print([m for m in sys.modules if 'google.' in m])"
+    found = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"

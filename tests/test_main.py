@@ -1,0 +1,170 @@
+"""The program as users start it: banner, exit codes, one line per mistake."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+MAIN = Path(__file__).parents[1] / "main.py"
+NOTHING = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(MAIN), "--data-dir", str(tmp_path), *arguments],
+        env={**NOTHING, **environ},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@contextmanager
+def started(
+    tmp_path: Path, *arguments: str, **environ: str
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, str(MAIN), "--data-dir", str(tmp_path), "--port", str(port), *arguments],
+        env={**NOTHING, **environ},
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(port, process)
+        yield process, port
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(port: int, process: subprocess.Popen[str]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, process.communicate()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+                assert answer.status == 200
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the server did not answer")
+
+
+def finish(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    return process.returncode, out, err
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run(tmp_path, "--version").stdout.startswith("gemini-api-proxy ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "named"),
+    [
+        ((), {"PORT": "http"}, "PORT"),
+        (("--port", "99999"), {}, "99999"),
+        ((), {"WAIT_MODE": "maybe"}, "WAIT_MODE"),
+        (("--upstream", "openai"), {}, "UPSTREAM"),
+        (("--host", "203.0.113.7"), {}, "203.0.113.7"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], named: str
+) -> None:
+    result = run(tmp_path, "--headless", *arguments, **environ)
+    assert result.returncode == 2
+    assert named in result.stderr
+    assert "allowed" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_wrong_argument_is_exit_code_2(tmp_path: Path) -> None:
+    assert run(tmp_path, "--colour").returncode == 2
+
+
+def test_a_port_in_use_is_exit_code_3_and_names_a_free_one(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = run(tmp_path, "--headless", "--host", "127.0.0.1", "--port", str(port))
+    assert result.returncode == 3
+    assert str(port) in result.stderr
+    assert re.search(r"--port \d+", result.stderr)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_port_held_by_ourselves_says_so(tmp_path: Path) -> None:
+    with started(tmp_path, "--upstream", "demo", "--host", "127.0.0.1") as (_, port):
+        other = tmp_path / "other"
+        result = run(other, "--headless", "--host", "127.0.0.1", "--port", str(port))
+    assert result.returncode == 3
+    assert "already running" in result.stderr
+
+
+def test_the_banner_tells_everything_and_sigterm_is_a_clean_end(tmp_path: Path) -> None:
+    with started(tmp_path, "--headless", "--host", "127.0.0.1", RATE_LIMIT="2.5") as (
+        process,
+        port,
+    ):
+        code, out, err = finish(process, signal.SIGTERM)
+    assert code == 0
+    for part in (f":{port}/v1", f":{port}/setup", "Upstream: none", "2.5 s", "API key for callers"):
+        assert part in out
+    assert "Traceback" not in err
+    with started(tmp_path, "--headless", "--host", "127.0.0.1") as (process, _):
+        _, again, _ = finish(process, signal.SIGTERM)
+    assert "API key for callers" not in again
+
+
+def test_ctrl_c_is_130(tmp_path: Path) -> None:
+    with started(tmp_path, "--headless", "--upstream", "demo") as (process, _):
+        code, _, err = finish(process, signal.SIGINT)
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def test_the_generated_key_can_be_shown_again(tmp_path: Path) -> None:
+    first = run(tmp_path, "--show-key").stdout.strip()
+    assert first.startswith("gp-")
+    assert run(tmp_path, "--show-key").stdout.strip() == first
+    assert run(tmp_path, "--show-key", API_KEY="mine,yours").stdout.split() == ["mine", "yours"]
+
+
+def test_without_a_display_one_line_says_so(tmp_path: Path) -> None:
+    with started(tmp_path, "--upstream", "demo") as (process, _):
+        _, out, _ = finish(process, signal.SIGTERM)
+    assert "Listening on 127.0.0.1, ::1" in out
+    assert out.count("No display") == 1
+
+
+def test_an_explicit_headless_listens_everywhere(tmp_path: Path) -> None:
+    with started(tmp_path, "--headless", "--upstream", "demo") as (process, _):
+        _, out, _ = finish(process, signal.SIGTERM)
+    assert "Listening on 0.0.0.0, ::" in out
+
+
+def test_both_loopback_addresses_answer(tmp_path: Path) -> None:
+    with started(tmp_path, "--upstream", "demo") as (_, port):
+        for host in ("127.0.0.1", "[::1]"):
+            with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=5) as answer:
+                assert answer.status == 200
