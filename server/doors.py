@@ -75,8 +75,12 @@ class Doors:
     def chosen(self) -> Upstream:
         """The upstream in use. Raises ``AuthenticationError`` when none can be."""
         door = self.choice().door
+        named = self.settings.upstream
+        nobody = door is None or not self._is_ready(door)
+        if nobody and self._parts.tokens.problem is not None and named in ("auto", "code-assist"):
+            # Google has ended the sign-in: its own reason says more than "not signed in".
+            raise self._parts.tokens.sign_in_error()
         if door is None:
-            named = self.settings.upstream
             problem = "No Google account or key is set up yet."
             if named != "auto":
                 problem = f"The upstream {named} is not part of this version."

@@ -104,7 +104,7 @@ class Tokens:
         with contextlib.suppress(ProxyError):
             token = await self.access_token()
             held = self._store.held
-            client = self._client_of(held) if held else None
+            client = await self._client_of(held) if held else None
             if held and client and not self.email:
                 email = await asyncio.to_thread(self.grants.email, client, token)
                 self._emails[held.fingerprint] = email or ""
@@ -125,7 +125,7 @@ class Tokens:
         ours = held is not None and not self._store.is_borrowed(held)
         self._store.remove()
         self._ended = None
-        client = self._client_of(held) if held and ours else None
+        client = await self._client_of(held) if held and ours else None
         token = (held.refresh_token or held.access_token) if held else None
         if client and token:
             try:
@@ -166,7 +166,7 @@ class Tokens:
             task.exception()  # seen, even if every waiter has left
 
     async def _refresh(self, held: Credential) -> Credential:
-        client = self._client_of(held)
+        client = await self._client_of(held)
         if client is None or not held.refresh_token:
             code = "NO_OAUTH_CLIENT" if held.refresh_token else "invalid_grant"
             self._ended = held.fingerprint, problem_for(code)
@@ -196,10 +196,10 @@ class Tokens:
         self._store.write(fresh)
         return fresh
 
-    def _client_of(self, held: Credential) -> OAuthClient | None:
+    async def _client_of(self, held: Credential) -> OAuthClient | None:
         """The client to renew with: a refresh token belongs to the client it was made with."""
         try:
-            found = self._find_client()
+            found = await asyncio.to_thread(self._find_client)  # may search the disk
         except BadRequestError as error:
             log.warning("%s", error.message)
             found = None

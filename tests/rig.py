@@ -69,17 +69,21 @@ async def running(
     google: FakeGoogle | None = None,
     fetcher: Fetcher | None = None,
     keep_alive_s: float = 10.0,
+    in_process: bool = True,
     **chosen: Any,
 ) -> AsyncIterator[Rig]:
-    """Serve on a free port. ``chosen``: fields of ``Settings``; by default gemini-api answers."""
+    """Serve on a free port. ``chosen``: fields of ``Settings``; by default gemini-api answers.
+
+    ``in_process=False``: upstream addresses in ``chosen`` lead to real sockets.
+    """
     google = google or FakeGoogle(api_keys={GEMINI_KEY})
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     chosen.setdefault("gemini_api_key", GEMINI_KEY)
     settings = Settings(data_dir=data_dir, port=port, token_file=data_dir / "google_token.json")
     settings = replace(settings, **chosen)
-    upstream_http = httpx.AsyncClient(transport=InProcessTransport(google))
-    gateway = Gateway(settings, http=upstream_http, fetcher=fetcher)
+    inside = httpx.AsyncClient(transport=InProcessTransport(google)) if in_process else None
+    gateway = Gateway(settings, http=inside, fetcher=fetcher)
     gateway.access.ensure_key()
     edge = Edge(
         gateway.pipeline,

@@ -1,0 +1,291 @@
+"""The pages: complete without scripts, honest before sign-in, closed to strangers."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from server.google_fake import account, failures
+from server.google_fake.google import FakeGoogle
+from tests.rig import Rig, running
+from tests.support import serve
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@asynccontextmanager
+async def before_sign_in(tmp_path: Path, google: FakeGoogle) -> AsyncIterator[Rig]:
+    """A server whose sign-in leads to the fake Google on a socket."""
+    async with serve(google) as base_url:
+        client_file = tmp_path / "client.json"
+        client_file.write_text(json.dumps(google.oauth.client_config(base_url)), "utf-8")
+        async with running(
+            tmp_path,
+            google=google,
+            in_process=False,
+            gemini_api_key=None,
+            code_assist_endpoint=base_url,
+            google_oauth_client_file=client_file,
+        ) as rig:
+            yield rig
+
+
+def field(html: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert found, name
+    return unescape(found[1])
+
+
+def sign_in_link(html: str) -> str:
+    found = re.search(r'id="google-sign-in" href="([^"]*)"', html)
+    assert found
+    return unescape(found[1])
+
+
+async def page(rig: Rig, path: str = "/setup") -> str:
+    answer = await rig.http.get(path)
+    assert answer.status_code == 200
+    return answer.text
+
+
+async def agree(link: str) -> str:
+    """Follow the link to Google, agree there; the address Google sends the browser back to."""
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        answer = await browser.get(link)
+    assert answer.status_code == 302, answer.text
+    return answer.headers["location"]
+
+
+async def test_the_link_is_googles_own_address_and_stands_under_the_rules(tmp_path: Path) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as rig:
+        html = await page(rig)
+    link = sign_in_link(html)
+    query = parse_qs(urlsplit(link).query)
+    assert query["client_id"]
+    assert query["state"]
+    assert query["code_challenge_method"] == ["S256"]
+    assert query["redirect_uri"] == [f"{rig.url}/oauth2callback"]
+    rules = html.index("Standard and")
+    assert rules < html.index("third-party") < html.index('id="google-sign-in"')
+    assert "I have read this" in html
+
+
+async def test_sign_in_by_the_browser_and_then_an_answer(tmp_path: Path) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as rig:
+        back = await agree(sign_in_link(await page(rig)))
+        answer = await rig.http.get(back)
+        assert answer.status_code == 200
+        assert "Signed in" in answer.text
+        assert (await rig.http.get("/health")).json()["upstream"] == "code-assist"
+        said = await rig.http.post("/v1/chat/completions", json=CHAT)
+        assert said.status_code == 200
+        again = await rig.http.get(back)
+        assert again.status_code == 400
+        assert "Not signed in" in again.text
+
+
+@pytest.mark.parametrize("form", ["bare", "spaces", "address"])
+async def test_sign_in_by_pasting_the_code(tmp_path: Path, form: str) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as rig:
+        html = await page(rig)
+        back = await agree(sign_in_link(html))
+        code = parse_qs(urlsplit(back).query)["code"][0]
+        pasted = {"bare": code, "spaces": f"  {code} \n", "address": back}[form]
+        data = {
+            "token": field(html, "token"),
+            "action": "code",
+            "state": field(html, "state"),
+            "code": pasted,
+        }
+        answer = await rig.http.post("/setup", data=data)
+        assert answer.status_code == 200
+        assert "Signed in" in answer.text
+        assert rig.gateway.tokens.signed_in
+
+
+async def test_signing_out_revokes_and_forgets(tmp_path: Path) -> None:
+    google = FakeGoogle()
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        html = await page(rig)
+        data = {"token": field(html, "token"), "action": "sign-out"}
+        answer = await rig.http.post("/setup", data=data)
+        assert "Signed out" in answer.text
+        assert google.calls("revoke")
+        assert not (tmp_path / "google_token.json").exists()
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?code=4/x", "?code=4/x&state=wrong", "?error=access_denied"]
+)
+@pytest.mark.parametrize("path", ["/auth", "/oauth2callback"])
+async def test_a_code_without_our_state_is_refused(tmp_path: Path, path: str, query: str) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as rig:
+        answer = await rig.http.get(path + query)
+        assert answer.status_code == 400
+        assert "Not signed in" in answer.text
+        assert not rig.gateway.tokens.signed_in
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [
+        (account.unsupported_client(), "no longer serves"),
+        (account.validation_required(), "verified"),
+        (account.tos_violation(), "suspended"),
+        (account.missing_licence(), "licence"),
+        (account.service_disabled(), "enable"),
+        (account.ineligible("RESTRICTED_AGE"), "age"),
+        (account.ineligible("UNSUPPORTED_LOCATION"), "country"),
+        (account.ineligible("INELIGIBLE_ACCOUNT"), "eligible"),
+    ],
+)
+async def test_every_refusal_has_its_sentence_on_the_page_and_in_the_error(
+    tmp_path: Path, who: account.Account, words: str
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle(account=who)) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        answer = await rig.http.post("/v1/chat/completions", json=CHAT)
+        assert answer.status_code == 403
+        assert words.lower() in answer.json()["error"]["message"].lower()
+        assert answer.headers["x-should-retry"] == "false"
+        for path in ("/", "/setup"):
+            assert words.lower() in (await page(rig, path)).lower()
+
+
+async def test_without_a_client_the_page_says_so_and_offers_other_roads(tmp_path: Path) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        html = await page(rig)
+        assert "ships none of its own" in html
+        assert 'id="google-sign-in"' not in html
+        assert "Gemini API key" in html
+        assert "demo" in html.lower()
+
+
+async def test_a_key_saved_on_the_page_is_used_at_once_and_never_shown(tmp_path: Path) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        token = field(await page(rig), "token")
+        data = {"token": token, "action": "key", "key": "fake-gemini-api-key"}
+        answer = await rig.http.post("/setup", data=data)
+        assert answer.status_code == 200
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+        for path in ("/", "/setup", "/usage", "/health", "/metrics"):
+            assert "fake-gemini-api-key" not in (await rig.http.get(path)).text
+    assert "fake-gemini-api-key" in (tmp_path / "settings.toml").read_text("utf-8")
+
+
+async def test_an_uploaded_client_is_checked_and_kept_private(tmp_path: Path) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        token = field(await page(rig), "token")
+        data = {"token": token, "action": "client"}
+        bad = await rig.http.post("/setup", data=data, files={"file": b"{}"})
+        assert bad.status_code == 400
+        config = FakeGoogle().oauth.client_config("http://127.0.0.1:1")
+        good = await rig.http.post("/setup", data=data, files={"file": json.dumps(config).encode()})
+        assert 'id="google-sign-in"' in good.text
+    assert (tmp_path / "client_secret.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_limits_change_live_and_are_saved(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        token = field(await page(rig, "/"), "token")
+        data = {"token": token, "RATE_LIMIT": "2.5", "WAIT_MODE": "true"}
+        assert (await rig.http.post("/settings", data=data)).status_code == 303
+        health = (await rig.http.get("/health")).json()
+        assert (health["rate_limit"], health["wait_mode"]) == (2.5, True)
+        bad = await rig.http.post("/settings", data={**data, "RATE_LIMIT": "often"})
+        assert bad.status_code == 400
+        assert "RATE_LIMIT" in bad.text
+    text = (tmp_path / "settings.toml").read_text("utf-8")
+    assert "2.5" in text
+
+
+async def test_a_change_without_the_page_token_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for path, data in (
+            ("/settings", {"RATE_LIMIT": "9"}),
+            ("/setup", {"action": "sign-out", "token": "guess"}),
+        ):
+            assert (await rig.http.post(path, data=data)).status_code == 403
+        assert (await rig.http.get("/health")).json()["rate_limit"] == 0
+
+
+async def test_pages_are_hardened(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for path in ("/", "/setup"):
+            headers = (await rig.http.get(path)).headers
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
+            assert headers["referrer-policy"] == "same-origin"
+            html = (await rig.http.get(path)).text
+            assert not re.search(r"<script(?![^>]*src=)", html)
+            assert " style=" not in html
+        assert (await rig.http.get("/nowhere")).status_code == 404
+        assert (await rig.http.get("/static/style.css")).status_code == 200
+
+
+async def test_strangers_get_a_login_form_and_the_key_opens_it(tmp_path: Path) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        locked = await rig.http.get("/")
+        assert locked.status_code == 401
+        assert "Log in" in locked.text
+        assert "Recent requests" not in locked.text
+        assert (await rig.http.get("/usage")).status_code == 401
+        assert (await rig.http.get("/health")).status_code == 200
+        wrong = await rig.http.post("/login", data={"key": "wrong"})
+        assert wrong.status_code == 401
+        right = await rig.http.post("/login", data={"key": "right"})
+        assert right.status_code == 303
+        cookie = right.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+        assert "right" not in cookie
+        opened = await rig.http.get("/")
+        assert opened.status_code == 200
+        assert "Recent requests" in opened.text
+
+
+async def test_the_generated_key_is_shown_to_this_machine_only(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        key = rig.gateway.access.generated_key
+        assert key
+        assert key in await page(rig, "/")
+        elsewhere = {"x-forwarded-for": "10.0.0.1", "x-api-key": key}
+        answer = await rig.http.get("/", headers=elsewhere)
+        assert answer.status_code == 200
+        assert key not in answer.text
+
+
+async def test_metrics_and_the_feed_tell_of_a_request(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig, rig.http.stream("GET", "/events") as feed:
+        lines = feed.aiter_lines()
+        assert await anext(lines) == ": connected"
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        told: list[Any] = []
+        async for line in lines:
+            if line.startswith("data: "):
+                told.append(json.loads(line[6:]))
+            if len(told) == 2:
+                break
+        assert [change["type"] for change in told] == ["started", "finished"]
+        assert told[1]["model"] == "gemini-2.5-pro"
+        metrics = await rig.http.get("/metrics")
+        assert "gemini_proxy_requests_total" in metrics.text
+        assert metrics.headers["content-type"].startswith("text/plain")
+
+
+async def test_an_upstream_error_shows_its_words_on_the_dashboard(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        rig.google.fail(failures.not_found())
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        assert "not_found" in await page(rig, "/")
