@@ -17,7 +17,7 @@ from server.google_fake import failures
 from server.google_fake.model import Answer
 from tests.rig import Rig, running
 
-TOOL: dict[str, Any] = {
+TOOL: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -36,7 +36,7 @@ TOOL: dict[str, Any] = {
         },
     },
 }
-CLAUDE_TOOL: dict[str, Any] = {
+CLAUDE_TOOL: Any = {
     "name": "get_weather",
     "description": "Weather of a city",
     "input_schema": TOOL["function"]["parameters"],
@@ -69,7 +69,7 @@ async def test_nothing_is_forced_on_a_plain_request(tmp_path: Path) -> None:
 
 async def test_chat_streams_with_exact_usage_and_one_finish(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
-        stream = await rig.openai().chat.completions.create(
+        stream: Any = await rig.openai().chat.completions.create(
             model="gemini-2.5-pro",
             messages=[
                 {"role": "system", "content": "Be brief."},
@@ -118,7 +118,7 @@ async def test_a_tool_conversation_through_the_openai_sdk(tmp_path: Path) -> Non
 
 async def test_streamed_tool_calls_have_an_index_and_end_once(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
-        stream = await rig.openai().chat.completions.create(
+        stream: Any = await rig.openai().chat.completions.create(
             model="gemini-2.5-pro",
             messages=[{"role": "user", "content": "Do both please"}],
             tools=[TOOL],
@@ -234,7 +234,7 @@ async def test_a_tool_conversation_through_the_anthropic_sdk(tmp_path: Path, mod
             model=model,
             max_tokens=4000,
             messages=history,
-            tools=[CLAUDE_TOOL],  # type: ignore[list-item]
+            tools=[CLAUDE_TOOL],
         )
         assert first.stop_reason == "tool_use"
         calls = [block for block in first.content if block.type == "tool_use"]
@@ -252,7 +252,7 @@ async def test_a_tool_conversation_through_the_anthropic_sdk(tmp_path: Path, mod
             model=model,
             max_tokens=4000,
             messages=history,
-            tools=[CLAUDE_TOOL],  # type: ignore[list-item]
+            tools=[CLAUDE_TOOL],
         )
         assert second.content[0].type == "text"
         assert "22 degrees" in second.content[0].text
@@ -355,9 +355,9 @@ async def test_an_upstream_error_never_becomes_assistant_text(tmp_path: Path) ->
         assert all("rror" not in (choice.delta.content or "") for choice in choices)
         assert all(choice.finish_reason is None for choice in choices)
         rig.google.fail(failures.error_event())
-        client = rig.anthropic()
+        claude = rig.anthropic()
         with pytest.raises(anthropic.APIStatusError):
-            await final_message(client)
+            await final_message(claude)
         outcomes = [entry["outcome"] for entry in (await rig.usage())["recent_requests"]]
         assert "ok" not in outcomes
 
