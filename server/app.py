@@ -7,16 +7,13 @@ once that its client left, and costs nothing it does not need. Everything else (
 
 import asyncio
 import contextlib
-import json
 import logging
-import math
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, assert_never
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from server.access import Access, Caller
+from server.access import Access
 from server.body import read_json
 from server.dialects.base import (
     CountTokens,
@@ -36,18 +33,26 @@ from server.errors import (
     NotFoundError,
     OverloadedError,
     ProxyError,
-    RateLimitError,
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
-from server.gemini.types import Call, Json, new_id
+from server.gemini.types import Call
 from server.pipeline import Pipeline
+from server.reply import (
+    Receive,
+    Request,
+    Scope,
+    Send,
+    facts,
+    send_body,
+    send_error,
+    send_head,
+    send_json,
+    send_preflight,
+)
 
 log = logging.getLogger(__name__)
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """(scope, receive, send); every framework types them in its own way."""
 
@@ -57,32 +62,6 @@ KEEP_ALIVE_S = 10.0
 _API_ROOTS = ("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages")
 _IGNORED = ("/api/event_logging", "/api/hello")
 """Probes and telemetry of Claude Code: answered, never read."""
-
-
-@dataclass(slots=True)
-class Request:
-    """One HTTP request to an API route."""
-
-    scope: Scope
-    receive: Receive
-    send: Send
-    headers: Mapping[str, str]
-    id: str = field(default_factory=lambda: new_id("req_"))
-    caller: Caller = field(default_factory=lambda: Caller(False, None))
-    """Filled by the access check."""
-
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
-
-    @property
-    def path(self) -> str:
-        """Percent-decoded, so ``%2F`` in a model name is a slash."""
-        return str(self.scope["path"])
-
-    def params(self, placeholders: Mapping[str, str]) -> Params:
-        query = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        return Params(placeholders, dict(query), self.headers)
 
 
 class Edge:
@@ -135,12 +114,12 @@ class Edge:
                 scope["gemini_proxy.locked"] = True
                 await self._pages(scope, receive, send)
             else:
-                await _send_error(request, dialect, error)
+                await send_error(request, dialect, error)
             return
         if request.method == "OPTIONS":
-            await _send_preflight(request)
+            await send_preflight(request)
         elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
-            await _send(request, 200, b"", {})
+            await send_body(request, 200, b"", {})
         elif is_api:
             await self._api(request, dialect)
         else:
@@ -162,10 +141,10 @@ class Edge:
             work.add_done_callback(self._running.discard)
             await _while_connected(request, work)
         except ProxyError as error:
-            await _send_error(request, dialect, error)
+            await send_error(request, dialect, error)
         except Exception:
             log.exception("%s failed", request.id)
-            await _send_error(request, dialect, _our_fault(request))
+            await send_error(request, dialect, _our_fault(request))
 
     def _route(self, request: Request, fallback: Dialect) -> tuple[Dialect, Route, dict[str, str]]:
         path = canonical(request.path)
@@ -200,13 +179,13 @@ class Edge:
                 call = operation.parse(await read_json(request.receive, request.headers), params)
                 tokens, estimated = await self._pipeline.count(call)
                 flag = {"x-token-estimate": "true"} if estimated else {}
-                await _send_json(request, dialect, operation.encode(tokens), flag)
+                await send_json(request, dialect, operation.encode(tokens), flag)
             case ListModels():
                 models = await self._pipeline.models()
-                await _send_json(request, dialect, operation.encode(models, params), {})
+                await send_json(request, dialect, operation.encode(models, params), {})
             case GetModel():
                 model = await self._pipeline.model(placeholders["id"])
-                await _send_json(request, dialect, operation.encode(model), {})
+                await send_json(request, dialect, operation.encode(model), {})
             case Embed():
                 await self._embed(request, dialect, operation, params)
             case _:
@@ -229,7 +208,7 @@ class Edge:
             embedding = await self._pipeline.embed(call, exchange)
             flag = {"x-embedding-mock": "true"} if embedding.mock else {}
             body = operation.encode(call, embedding)
-            await _send_json(request, dialect, body, {**_facts(exchange), **flag})
+            await send_json(request, dialect, body, {**facts(exchange), **flag})
 
     async def _generate(
         self, request: Request, dialect: Dialect, operation: Generate, params: Params
@@ -245,7 +224,7 @@ class Edge:
                 async for batch in batches:
                     events.extend(batch)
             body = operation.encode(call, events)
-            await _send_json(request, dialect, body, _facts(exchange) | self._limits())
+            await send_json(request, dialect, body, facts(exchange) | self._limits())
 
     async def _stream(
         self,
@@ -329,10 +308,10 @@ class _Stream:
                 "content-type": f"{self.encoder.media_type}; charset=utf-8",
                 "cache-control": "no-cache",
                 "x-accel-buffering": "no",
-                **_facts(self.exchange),
+                **facts(self.exchange),
                 **self.headers,
             }
-            await _send_head(self.request, 200, headers, self.dialect)
+            await send_head(self.request, 200, headers, self.dialect)
         self._spoke_at = asyncio.get_running_loop().time()
         await self.request.send({"type": "http.response.body", "body": data, "more_body": True})
 
@@ -404,111 +383,10 @@ async def _while_connected(request: Request, task: "asyncio.Future[None]") -> No
             await asyncio.gather(task, return_exceptions=True)
 
 
-def _facts(exchange: Exchange) -> dict[str, str]:
-    """The response headers that tell what became of the request."""
-    facts = {}
-    if exchange.model:
-        facts["x-gemini-model"] = exchange.model
-    if exchange.dropped:
-        names = ", ".join(dict.fromkeys(exchange.dropped))
-        facts["x-proxy-dropped"] = re.sub(r"[^\x20-\x7e]", "?", names)[:1000]
-    if exchange.queue_wait_s:
-        facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
-    return facts
-
-
-def error_headers(error: ProxyError) -> dict[str, str]:
-    """Retry-After (whole seconds, rounded up) and what SDKs read besides it."""
-    headers = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(math.ceil(error.retry_after_s))
-        headers["retry-after-ms"] = str(math.ceil(error.retry_after_s * 1000))
-    elif isinstance(error, RateLimitError):
-        headers["retry-after"] = "5"
-    if error.should_retry is not None:
-        headers["x-should-retry"] = str(error.should_retry).lower()
-    return headers
-
-
 def _our_fault(request: Request) -> InternalServerError:
     return InternalServerError(
         f"The proxy failed on this request ({request.id}); its log has the details."
     )
-
-
-async def _send_error(request: Request, dialect: Dialect, error: ProxyError) -> None:
-    status, body = dialect.encode_error(error, request.id)
-    log.info("%s %s %s: %s", request.id, dialect.name, status, error.message)
-    headers = error_headers(error) | {"content-type": "application/json"}
-    await _send(request, status, dump(body), headers, dialect)
-
-
-async def _send_json(
-    request: Request, dialect: Dialect, body: Json, headers: Mapping[str, str]
-) -> None:
-    await _send(request, 200, dump(body), {"content-type": "application/json", **headers}, dialect)
-
-
-def dump(body: Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-async def _send(
-    request: Request,
-    status: int,
-    body: bytes,
-    headers: Mapping[str, str],
-    dialect: Dialect | None = None,
-) -> None:
-    length = {"content-length": str(len(body))}
-    await _send_head(request, status, {**headers, **length}, dialect)
-    if request.method == "HEAD":
-        body = b""
-    await request.send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _send_head(
-    request: Request, status: int, headers: Mapping[str, str], dialect: Dialect | None
-) -> None:
-    names = {"x-request-id", dialect.request_id_header if dialect else "x-request-id"}
-    every = {**headers, **dict.fromkeys(sorted(names), request.id), **_cors(request)}
-    await request.send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (name.encode("latin-1"), value.encode("latin-1", "replace"))
-                for name, value in every.items()
-            ],
-        }
-    )
-
-
-def _cors(request: Request) -> dict[str, str]:
-    origin = request.caller.allowed_origin
-    if origin is None:
-        return {}
-    return {
-        "access-control-allow-origin": origin,
-        "access-control-expose-headers": "x-request-id, x-gemini-model, x-proxy-dropped, "
-        "x-queue-wait-ms, retry-after",
-        "vary": "Origin",
-    }
-
-
-async def _send_preflight(request: Request) -> None:
-    headers = {}
-    if request.caller.allowed_origin is not None:
-        headers = {
-            "access-control-allow-methods": "GET, POST, OPTIONS",
-            "access-control-allow-headers": request.headers.get(
-                "access-control-request-headers", "authorization, content-type"
-            ),
-            "access-control-max-age": "600",
-        }
-        if request.headers.get("access-control-request-private-network") == "true":
-            headers["access-control-allow-private-network"] = "true"
-    await _send(request, 204, b"", headers)
 
 
 async def _refuse_websocket(receive: Receive, send: Send) -> None:

@@ -21,6 +21,7 @@ from server.fetch import Fetcher
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
 from server.oauth_client import OAuthClient, find_client, save_client
+from server.options import ALL_OPTIONS
 from server.pipeline import Pipeline
 from server.settings import Settings
 from server.signature_store import SignatureStore
@@ -127,7 +128,7 @@ class Gateway:
         Raises ``SettingsError``. A folder that cannot be written costs the saving, not the change.
         """
         settings = self.settings.with_value(name, value)
-        option = settings_file.ALL_OPTIONS[name]
+        option = ALL_OPTIONS[name]
         shown = getattr(settings, option.field)
         try:
             await asyncio.to_thread(settings_file.save, settings.data_dir, {name: shown})

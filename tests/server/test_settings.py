@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from server import settings as settings_file
-from server.settings import ALL_HOSTS, LOOPBACK_HOSTS, OPTIONS, Settings, SettingsError, load
+from server.options import OPTIONS
+from server.settings import ALL_HOSTS, LOOPBACK_HOSTS, Settings, SettingsError, load
 
 
 def loaded(

@@ -1,0 +1,296 @@
+"""The table of settings: name, meaning, and how a value is read.
+
+A parser takes what stands in the environment (text) or in ``settings.toml`` (any TOML type) and
+raises ``ValueError`` when that cannot be used.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+UPSTREAM_NAMES = ("auto", "code-assist", "gemini-api", "vertex", "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the settings table."""
+
+    name: str
+    field: str
+    parse: Callable[[object], Any]
+    """Raises ValueError when the value cannot be used."""
+    allowed: str
+    meaning: str
+    live: bool = False
+    """Takes effect without a restart."""
+    secret: bool = False
+    also: tuple[str, ...] = ()
+    """Other environment names with the same meaning."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004  # one exception means "not allowed" for every parser
+    return value.strip()
+
+
+def _optional(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("false", "0", "no", "off"):
+        return False
+    raise ValueError
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value).strip()):
+            raise ValueError
+        number = int(str(value))
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool):
+        raise ValueError  # noqa: TRY004
+    number = float(str(value))
+    if not 0 <= number <= 86_400:  # also refuses nan
+        raise ValueError
+    return number
+
+
+def _choice(*words: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        word = _text(value).lower()
+        if word not in words:
+            raise ValueError
+        return word
+
+    return parse
+
+
+def _words(value: object) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else _text(value).split(",")
+    return tuple(word for item in items if (word := _text(item)))
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    hosts = _words(value)
+    if not hosts:
+        raise ValueError
+    return tuple(_host(host.strip("[]")) for host in hosts)
+
+
+def _host(host: str) -> str:
+    if host == "localhost" or re.fullmatch(r"[A-Za-z0-9.-]+", host) or ipaddress.ip_address(host):
+        return host
+    raise ValueError
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    words = _words(value)
+    for word in words:
+        if word != "gateway":
+            ipaddress.ip_network(word, strict=False)
+    return words
+
+
+def _address(value: object) -> str:
+    text = _text(value).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    _ = parts.port  # raises ValueError when it is not a number
+    return text
+
+
+def _project(value: object) -> str | None:
+    text = _text(value)
+    if text.isdigit():
+        raise ValueError
+    return text or None
+
+
+def _table(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError  # noqa: TRY004
+    return {str(name): _text(target) for name, target in value.items()}
+
+
+def _tiers(value: object) -> Mapping[str, str]:
+    table = _table(value)
+    if set(table) - {"best", "main", "fast"}:
+        raise ValueError
+    return table
+
+
+_ON_OFF = "true/false, 1/0, yes/no, on/off"
+_URL = "an http:// or https:// address"
+
+_ROWS = (
+    Option("PORT", "port", _whole(1, 65_535), "a port number, 1 to 65535", "server port"),
+    Option("HOST", "host", _hosts, "addresses, comma separated", "listening addresses"),
+    Option("TOKEN_FILE", "token_file", _text, "a file path", "Google sign-in token"),
+    Option(
+        "RATE_LIMIT",
+        "rate_limit_s",
+        _seconds,
+        "seconds, 0 to 86400, fractions allowed",
+        "seconds between requests sent upstream; 0 = off",
+        live=True,
+    ),
+    Option(
+        "WAIT_MODE", "wait_mode", _boolean, _ON_OFF, "queue instead of answering 429", live=True
+    ),
+    Option(
+        "QUEUE_LIMIT", "queue_limit", _whole(0, 100_000), "0 to 100000", "how many may wait", True
+    ),
+    Option("SHOW_TOKEN", "show_token", _boolean, _ON_OFF, "print the access token once at start"),
+    Option(
+        "UPSTREAM",
+        "upstream",
+        _choice(*UPSTREAM_NAMES),
+        ", ".join(UPSTREAM_NAMES),
+        "which Google door answers; auto: the first that is configured",
+        live=True,
+    ),
+    Option(
+        "GOOGLE_OAUTH_CLIENT_FILE",
+        "google_oauth_client_file",
+        _optional,
+        "a file path",
+        "OAuth client-secrets JSON for Google sign-in",
+    ),
+    Option(
+        "GEMINI_API_KEY",
+        "gemini_api_key",
+        _optional,
+        "a Gemini API key",
+        "key for the gemini-api upstream",
+        live=True,
+        secret=True,
+        also=("GOOGLE_API_KEY",),
+    ),
+    Option(
+        "GOOGLE_CLOUD_PROJECT",
+        "google_cloud_project",
+        _project,
+        "a project ID (not the project number)",
+        "project for Code Assist licences and for Vertex AI",
+    ),
+    Option(
+        "GOOGLE_CLOUD_LOCATION",
+        "google_cloud_location",
+        _text,
+        "a Vertex AI location",
+        "location for Vertex AI",
+    ),
+    Option(
+        "CODE_ASSIST_ENDPOINT", "code_assist_endpoint", _address, _URL, "base URL of Code Assist"
+    ),
+    Option(
+        "GOOGLE_GEMINI_BASE_URL",
+        "google_gemini_base_url",
+        _address,
+        _URL,
+        "base URL of the Gemini API",
+    ),
+    Option(
+        "GOOGLE_VERTEX_BASE_URL",
+        "google_vertex_base_url",
+        _address,
+        _URL,
+        "base URL of Vertex AI",
+    ),
+    Option(
+        "API_KEY",
+        "api_keys",
+        _words,
+        "keys, comma separated",
+        "key(s) that clients must send",
+        secret=True,
+    ),
+    Option(
+        "ALLOWED_HOSTS",
+        "allowed_hosts",
+        _words,
+        "host names, comma separated",
+        "Host headers accepted besides the built-in ones",
+    ),
+    Option(
+        "ALLOWED_ORIGINS",
+        "allowed_origins",
+        _words,
+        "origins, comma separated",
+        "web origins accepted besides the built-in ones",
+    ),
+    Option(
+        "TRUSTED_NETWORKS",
+        "trusted_networks",
+        _networks,
+        "CIDR networks or the word gateway, comma separated",
+        "networks that need no key, besides loopback",
+    ),
+    Option(
+        "EMBEDDINGS",
+        "embeddings",
+        _choice("auto", "off"),
+        "auto, off",
+        "off: 501 instead of mock vectors",
+    ),
+    Option(
+        "RESPONSE_STORE",
+        "response_store",
+        _choice("memory", "disk", "off"),
+        "memory, disk, off",
+        "where the Responses API keeps its answers",
+    ),
+    Option(
+        "UNKNOWN_MODEL",
+        "unknown_model",
+        _optional,
+        "a Gemini model id",
+        "model for names that no rule knows",
+        live=True,
+    ),
+    Option("DATA_DIR", "data_dir", _text, "a folder path", "settings, tokens, usage, logs"),
+    Option(
+        "LOG_LEVEL",
+        "log_level",
+        _choice("debug", "info", "warning", "error"),
+        "debug, info, warning, error",
+        "how much is logged",
+    ),
+)
+OPTIONS: Mapping[str, Option] = {row.name: row for row in _ROWS}
+"""Every setting by name; the README table and the settings page are tested against it."""
+
+# Only in settings.toml, because they are tables or a recorded answer.
+FILE_OPTIONS: Mapping[str, Option] = {
+    "ALIASES": Option("ALIASES", "aliases", _table, "a table of name = Gemini id", "own aliases"),
+    "MODELS": Option(
+        "MODELS", "models", _tiers, "a table with best, main, fast", "Gemini ids behind the tiers"
+    ),
+    "USE_GEMINI_CLI_CLIENT": Option(
+        "USE_GEMINI_CLI_CLIENT",
+        "use_gemini_cli_client",
+        _boolean,
+        _ON_OFF,
+        "the answer given on the sign-in page",
+    ),
+}
+ALL_OPTIONS: Mapping[str, Option] = {**OPTIONS, **FILE_OPTIONS}

@@ -1,0 +1,151 @@
+"""HTTP requests as the edge sees them, and the responses it sends."""
+
+import json
+import logging
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from server.access import Caller
+from server.dialects.base import Dialect, Params
+from server.errors import ProxyError, RateLimitError
+from server.exchange import Exchange
+from server.gemini.types import Json, new_id
+
+log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request to an API route."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    headers: Mapping[str, str]
+    id: str = field(default_factory=lambda: new_id("req_"))
+    caller: Caller = field(default_factory=lambda: Caller(False, None))
+    """Filled by the access check."""
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def path(self) -> str:
+        """Percent-decoded, so ``%2F`` in a model name is a slash."""
+        return str(self.scope["path"])
+
+    def params(self, placeholders: Mapping[str, str]) -> Params:
+        query = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return Params(placeholders, dict(query), self.headers)
+
+
+def facts(exchange: Exchange) -> dict[str, str]:
+    """The response headers that tell what became of the request."""
+    facts = {}
+    if exchange.model:
+        facts["x-gemini-model"] = exchange.model
+    if exchange.dropped:
+        names = ", ".join(dict.fromkeys(exchange.dropped))
+        facts["x-proxy-dropped"] = re.sub(r"[^\x20-\x7e]", "?", names)[:1000]
+    if exchange.queue_wait_s:
+        facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
+    return facts
+
+
+def error_headers(error: ProxyError) -> dict[str, str]:
+    """Retry-After (whole seconds, rounded up) and what SDKs read besides it."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+        headers["retry-after-ms"] = str(math.ceil(error.retry_after_s * 1000))
+    elif isinstance(error, RateLimitError):
+        headers["retry-after"] = "5"
+    if error.should_retry is not None:
+        headers["x-should-retry"] = str(error.should_retry).lower()
+    return headers
+
+
+async def send_error(request: Request, dialect: Dialect, error: ProxyError) -> None:
+    status, body = dialect.encode_error(error, request.id)
+    log.info("%s %s %s: %s", request.id, dialect.name, status, error.message)
+    headers = error_headers(error) | {"content-type": "application/json"}
+    await send_body(request, status, dump(body), headers, dialect)
+
+
+async def send_json(
+    request: Request, dialect: Dialect, body: Json, headers: Mapping[str, str]
+) -> None:
+    await send_body(
+        request, 200, dump(body), {"content-type": "application/json", **headers}, dialect
+    )
+
+
+def dump(body: Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+async def send_body(
+    request: Request,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    dialect: Dialect | None = None,
+) -> None:
+    length = {"content-length": str(len(body))}
+    await send_head(request, status, {**headers, **length}, dialect)
+    if request.method == "HEAD":
+        body = b""
+    await request.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_head(
+    request: Request, status: int, headers: Mapping[str, str], dialect: Dialect | None
+) -> None:
+    names = {"x-request-id", dialect.request_id_header if dialect else "x-request-id"}
+    every = {**headers, **dict.fromkeys(sorted(names), request.id), **cors(request)}
+    await request.send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1", "replace"))
+                for name, value in every.items()
+            ],
+        }
+    )
+
+
+def cors(request: Request) -> dict[str, str]:
+    origin = request.caller.allowed_origin
+    if origin is None:
+        return {}
+    return {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": "x-request-id, x-gemini-model, x-proxy-dropped, "
+        "x-queue-wait-ms, retry-after",
+        "vary": "Origin",
+    }
+
+
+async def send_preflight(request: Request) -> None:
+    headers = {}
+    if request.caller.allowed_origin is not None:
+        headers = {
+            "access-control-allow-methods": "GET, POST, OPTIONS",
+            "access-control-allow-headers": request.headers.get(
+                "access-control-request-headers", "authorization, content-type"
+            ),
+            "access-control-max-age": "600",
+        }
+        if request.headers.get("access-control-request-private-network") == "true":
+            headers["access-control-allow-private-network"] = "true"
+    await send_body(request, 204, b"", headers)
