@@ -1,8 +1,8 @@
 """The registry of Google doors, in the order ``auto`` prefers them."""
 
-from server.upstreams import code_assist, demo, gemini_api
 from server.upstreams.base import Door
+from server.upstreams.code_assist import DOOR as CODE_ASSIST
+from server.upstreams.demo import DOOR as DEMO
+from server.upstreams.gemini_api import DOOR as GEMINI_API
 
-UPSTREAMS: dict[str, Door] = {
-    door.name: door for door in (code_assist.DOOR, gemini_api.DOOR, demo.DOOR)
-}
+UPSTREAMS: dict[str, Door] = {door.name: door for door in (CODE_ASSIST, GEMINI_API, DEMO)}
