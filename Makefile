@@ -40,7 +40,11 @@ lint: .venv/.test ## format check, lint, types, import floors
 test: lint ## everything: lint, types, import floors, tests
 	$(PY) -m pytest
 
-test-agents: .venv/.test ## opt-in: Claude Code (npm) through the proxy, the fake Google behind it
+tests/agents/node_modules: tests/agents/package-lock.json
+	@cd tests/agents && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
 bench soak screenshots package:
