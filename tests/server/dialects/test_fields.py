@@ -1,0 +1,65 @@
+"""Fields: a client's JSON read with errors that name the field."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server.dialects.fields import Fields
+from server.errors import BadRequestError
+
+BODY = {"s": "x", "i": 3, "f": 2.0, "b": True, "l": [{"a": 1}], "o": {"p": 5}, "n": None}
+
+
+def test_values_are_read_and_null_is_absent() -> None:
+    fields = Fields.of(BODY)
+    assert fields.string("s") == "x"
+    assert (fields.integer("i"), fields.integer("f"), fields.number("f")) == (3, 2, 2.0)
+    assert fields.boolean("b") is True
+    assert fields.string("n") is None
+    assert fields.integer("missing") is None
+    assert fields.boolean("missing") is False
+    assert [item.integer("a") for item in fields.objects("l")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("read", "path"),
+    [
+        (lambda f: f.string("i"), "i"),
+        (lambda f: f.integer("s"), "s"),
+        (lambda f: f.integer("b"), "b"),
+        (lambda f: f.number("b"), "b"),
+        (lambda f: f.boolean("s"), "s"),
+        (lambda f: f.array("o"), "o"),
+        (lambda f: f.object("l"), "l"),
+        (lambda f: f.integer("i", low=4), "i"),
+        (lambda f: f.number("i", high=2.5), "i"),
+        (lambda f: f.required_string("missing"), "missing"),
+        (lambda f: f.object("o").string("p"), "o.p"),
+        (lambda f: next(f.objects("l")).string("a"), "l[0].a"),
+    ],
+)
+def test_a_wrong_value_names_its_path(read: Callable[[Fields], Any], path: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        read(Fields.of(BODY))
+    assert caught.value.param == path
+    assert caught.value.message.startswith(f"{path}: ")
+
+
+def test_the_other_notation_uses_dots() -> None:
+    fields = Fields.of(BODY, notation="dots")
+    with pytest.raises(BadRequestError) as caught:
+        next(fields.objects("l")).string("a")
+    assert caught.value.param == "l.0.a"
+
+
+def test_what_nobody_read_is_told() -> None:
+    fields = Fields.of(BODY)
+    fields.string("s")
+    fields.known("i", "f", "b", "l")
+    assert fields.unread() == ("o",)
+
+
+def test_only_objects_have_fields() -> None:
+    with pytest.raises(BadRequestError, match="valid object"):
+        Fields.of([], "messages[0]")

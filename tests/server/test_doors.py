@@ -1,0 +1,79 @@
+"""Doors: which upstream answers, and what is said when none can."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.doors import Doors
+from server.eligibility import problem_for
+from server.errors import AuthenticationError
+from server.models import CATALOGUE
+from server.settings import Settings
+from server.upstreams import UPSTREAMS
+from server.upstreams.base import Parts
+
+
+class Nobody:
+    """Tokens of a server without a sign-in."""
+
+    signed_in = False
+    problem: Any = None
+
+    def sign_in_error(self) -> AuthenticationError:
+        return AuthenticationError(f"{self.problem.sentence} /setup")
+
+
+def doors(tmp_path: Path, *, signed_in: bool = False, **chosen: Any) -> Doors:
+    tokens: Any = Nobody()
+    tokens.signed_in = signed_in
+    settings = replace(Settings(data_dir=tmp_path), **chosen)
+    return Doors(Parts(settings=settings, tokens=tokens, http=httpx.AsyncClient()), UPSTREAMS)
+
+
+def test_auto_takes_the_first_that_is_configured(tmp_path: Path) -> None:
+    assert doors(tmp_path, gemini_api_key="k").chosen().name == "gemini-api"
+    both = doors(tmp_path, gemini_api_key="k", signed_in=True)
+    assert both.chosen().name == "code-assist"
+    assert "gemini-api" in both.choice().reason
+
+
+def test_the_demo_answers_only_when_named(tmp_path: Path) -> None:
+    assert doors(tmp_path).current() is None
+    assert doors(tmp_path, upstream="demo").chosen().name == "demo"
+
+
+def test_a_choice_beats_what_is_configured(tmp_path: Path) -> None:
+    chosen = doors(tmp_path, upstream="gemini-api", gemini_api_key="k", signed_in=True)
+    assert chosen.chosen().name == "gemini-api"
+
+
+@pytest.mark.parametrize("upstream", ["auto", "gemini-api", "code-assist"])
+def test_nothing_configured_says_where_to_go(tmp_path: Path, upstream: str) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        doors(tmp_path, upstream=upstream).chosen()
+    assert "http://127.0.0.1:8081/setup" in caught.value.message
+    assert caught.value.should_retry is False
+    assert caught.value.code == "google_sign_in_required"
+
+
+def test_a_sign_in_that_google_ended_keeps_its_own_reason(tmp_path: Path) -> None:
+    ended = doors(tmp_path)
+    ended._parts.tokens.problem = problem_for("invalid_grant")
+    with pytest.raises(AuthenticationError) as caught:
+        ended.chosen()
+    assert caught.value.message.startswith(problem_for("invalid_grant").message)
+
+
+def test_an_upstream_is_built_once_and_anew_after_a_change(tmp_path: Path) -> None:
+    chosen = doors(tmp_path, gemini_api_key="k")
+    first = chosen.chosen()
+    assert chosen.chosen() is first
+    chosen.use(replace(chosen.settings, gemini_api_key="other"))
+    assert chosen.chosen() is not first
+
+
+async def test_without_an_upstream_lists_still_answer(tmp_path: Path) -> None:
+    assert await doors(tmp_path).available() == CATALOGUE

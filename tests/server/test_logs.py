@@ -1,0 +1,59 @@
+"""Logs: every credential is blanked out, whatever module wrote it."""
+
+import logging
+
+import pytest
+
+from server.logs import configure_logging, redact
+from server.settings import Settings
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "ya29.a0AfH6SMBexample",
+        "1//0gexampleRefreshToken",
+        "gp-x7Kq2mVexampleKey",
+        "sk-ant-exampleexample",
+        "4/0AexampleCode",
+    ],
+)
+def test_known_shapes_are_blanked(secret: str) -> None:
+    text = redact(f"sent {secret} to Google")
+    assert secret not in text
+    assert text.startswith("sent ")
+    assert text.endswith(" to Google")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Authorization: Bearer abcdefghijklmnop",
+        '{"refresh_token": "abcdefghijklmnop"}',
+        "client_secret=abcdefghijklmnop",
+        "code: abcdefghijklmnop",
+    ],
+)
+def test_values_after_telling_names_are_blanked(line: str) -> None:
+    assert "abcdefghijklmnop" not in redact(line)
+
+
+def test_ordinary_lines_stay_as_they_are() -> None:
+    line = "req_4tZ anthropic ok gemini-2.5-pro 120 ms, in 10 out 5, code 404"
+    assert redact(line) == line
+
+
+def test_tracebacks_are_redacted_too(
+    capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        configure_logging(Settings(data_dir=tmp_path_factory.mktemp("data")))
+        refused = RuntimeError("token ya29.exampleexample was refused")
+        logging.getLogger("test").error("failed", exc_info=refused)
+    finally:
+        root.handlers[:], root.level = before, level
+    text = capsys.readouterr().err
+    assert "RuntimeError" in text
+    assert "exampleexample" not in text

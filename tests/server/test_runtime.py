@@ -1,0 +1,110 @@
+"""The server thread: immediate, typed errors at start; a stop that never hangs."""
+
+import json
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.runtime import PortInUseError, Server, bind, next_free_port
+from server.settings import Settings, SettingsError
+from webui.pages import create_pages
+
+CHAT = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "x" * 5000}]}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    return Settings(data_dir=tmp_path, port=port, upstream="demo", host=("127.0.0.1",))
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Server]:
+    made = Server(settings, create_pages)
+    yield made
+    made.stop()
+
+
+def health(settings: Settings) -> Any:
+    address = f"http://127.0.0.1:{settings.port}/health"
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_it_answers_when_start_returns_and_starts_again_after_a_stop(
+    server: Server, settings: Settings
+) -> None:
+    threads = threading.active_count()
+    for _ in range(3):
+        server.start()
+        assert health(settings)["status"] == "ok"
+        server.stop()
+        assert not server.running
+    assert threading.active_count() == threads
+
+
+def test_a_port_in_use_is_told_at_once(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", settings.port)):
+        with pytest.raises(PortInUseError) as caught:
+            bind(settings)
+        free = next_free_port("127.0.0.1", settings.port)
+    assert caught.value.port == settings.port
+    assert free is not None
+    assert free > settings.port
+
+
+def test_an_address_of_another_machine_is_a_wrong_setting(settings: Settings) -> None:
+    asked = replace(settings, host=("203.0.113.1",), sources={"HOST": "environment"})
+    with pytest.raises(SettingsError, match=r"203\.0\.113\.1"):
+        bind(asked)
+
+
+def test_a_default_address_that_is_missing_is_no_error(settings: Settings) -> None:
+    sockets = bind(replace(settings, host=("127.0.0.1", "203.0.113.1")))
+    assert len(sockets) == 1
+    sockets[0].close()
+
+
+def test_a_stop_with_open_streams_and_idle_connections_is_quick_and_tells_them(
+    server: Server, settings: Settings
+) -> None:
+    """From Python 3.12.1 on asyncio waits for every open connection by itself."""
+    server.start()
+    base = f"http://127.0.0.1:{settings.port}"
+    received: list[bytes] = []
+
+    def read() -> None:
+        with httpx.stream("POST", f"{base}/v1/chat/completions", json=CHAT, timeout=30) as answer:
+            received.append(b"".join(answer.iter_bytes()))
+
+    with httpx.Client(base_url=base) as idle, httpx.stream("GET", f"{base}/events", timeout=30):
+        idle.get("/health")
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        wait_until(lambda: server.gateway is not None and len(server.gateway.pipeline.live) == 3)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 4
+        for reader in readers:
+            reader.join(5)
+    assert len(received) == 3
+    for body in received:
+        assert b'"error"' in body or b"[DONE]" in body
+
+
+def wait_until(done: Any) -> None:
+    for _ in range(500):
+        if done():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen")

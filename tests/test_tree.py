@@ -1,0 +1,50 @@
+"""The tests mirror the tree: a module without tests, or tests without a module, fail the build."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+TESTED_ELSEWHERE = {
+    "server/attempt.py": "tests/server/test_pipeline.py",
+    "server/retry.py": "tests/server/test_pipeline.py",
+    "server/reply.py": "tests/server/test_app.py",
+    "server/banner.py": "tests/test_main.py",
+    "server/options.py": "tests/server/test_settings.py",
+    "server/store.py": "tests/server/test_usage.py",
+    "server/metrics.py": "tests/server/test_usage.py",
+    "server/errors.py": "tests/server/dialects/test_openai_errors.py",
+    "server/dialects/base.py": "tests/server/test_app.py",
+    "server/upstreams/base.py": "tests/server/test_pipeline.py",
+}
+WHOLE_PROGRAM = {"tests/test_main.py", "tests/test_tree.py", "tests/test_docs.py"}
+
+
+def modules() -> set[str]:
+    found = [*ROOT.glob("server/**/*.py"), *ROOT.glob("webui/**/*.py"), *ROOT.glob("tray/**/*.py")]
+    names = {path.relative_to(ROOT).as_posix() for path in found}
+    return {name for name in names if not name.endswith(("__init__.py", "__main__.py"))}
+
+
+def mirror_of(module: str) -> str:
+    folder, _, name = module.rpartition("/")
+    return f"tests/{folder}/test_{name}"
+
+
+def test_every_module_has_its_tests() -> None:
+    missing = {m for m in modules() if not (ROOT / TESTED_ELSEWHERE.get(m, mirror_of(m))).exists()}
+    assert missing == set()
+
+
+def test_every_test_file_has_its_module() -> None:
+    known = {mirror_of(module) for module in modules()} | WHOLE_PROGRAM
+    here = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.glob("tests/**/test_*.py")
+        if "node_modules" not in path.parts and "agents" not in path.parts
+    }
+    packages = {"tests/server/google_fake/test___main__.py"}
+    assert here - known - packages == set()
+
+
+def test_the_list_of_exceptions_is_current() -> None:
+    assert {m for m in TESTED_ELSEWHERE if not (ROOT / m).exists()} == set()
