@@ -26,9 +26,9 @@ class Nobody:
         return AuthenticationError(f"{self.problem.sentence} /setup")
 
 
-def doors(tmp_path: Path, *, signed_in: bool = False, **chosen: Any) -> Doors:
+def doors(tmp_path: Path, *, signed_in: bool = False, problem: Any = None, **chosen: Any) -> Doors:
     tokens: Any = Nobody()
-    tokens.signed_in = signed_in
+    tokens.signed_in, tokens.problem = signed_in, problem
     settings = replace(Settings(data_dir=tmp_path), **chosen)
     return Doors(Parts(settings=settings, tokens=tokens, http=httpx.AsyncClient()), UPSTREAMS)
 
@@ -60,8 +60,7 @@ def test_nothing_configured_says_where_to_go(tmp_path: Path, upstream: str) -> N
 
 
 def test_a_sign_in_that_google_ended_keeps_its_own_reason(tmp_path: Path) -> None:
-    ended = doors(tmp_path)
-    ended._parts.tokens.problem = problem_for("invalid_grant")
+    ended = doors(tmp_path, problem=problem_for("invalid_grant"))
     with pytest.raises(AuthenticationError) as caught:
         ended.chosen()
     assert caught.value.message.startswith(problem_for("invalid_grant").message)
