@@ -17,6 +17,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging
 from server.runtime import PortInUseError, Server, next_free_port
@@ -114,7 +115,10 @@ async def announce(gateway: Gateway) -> None:
     await gateway.check_account()
     lines = account_lines(gateway)
     if gateway.settings.show_token and gateway.tokens.signed_in:
-        lines += token_lines(await gateway.tokens.access_token())
+        try:
+            lines += token_lines(await gateway.tokens.access_token())
+        except ProxyError as error:
+            lines.append(f"  SHOW_TOKEN: {error.message}")
     print("\n".join(lines), flush=True)
 
 

@@ -77,6 +77,17 @@ def _harden(response: Response) -> Response:
     return response
 
 
+def read_aliases(text: str) -> dict[str, str]:
+    """``name = Gemini id``, one per line. Raises ``SettingsError`` naming the line."""
+    table = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, equals, target = (part.strip() for part in line.partition("="))
+        if not (name and equals and target):
+            raise SettingsError("ALIASES", line, "lines of the form name = Gemini id", "default")
+        table[name] = target
+    return table
+
+
 class _Pages:
     """The views of one server."""
 
@@ -115,6 +126,7 @@ class _Pages:
             api_key=gateway.access.generated_key if g.local else None,
             key_is_set=bool(settings.api_keys),
             token=self._token,
+            aliases=settings.aliases,
             pinned={
                 name: f"the {settings.source(name)}"
                 for name in ("RATE_LIMIT", "WAIT_MODE", "UPSTREAM")
@@ -201,6 +213,8 @@ class _Pages:
             for name in ("RATE_LIMIT", "WAIT_MODE"):
                 if name in form:
                     await self._gateway.change(name, str(form[name]))
+            if "ALIASES" in form:
+                await self._gateway.change("ALIASES", read_aliases(str(form["ALIASES"])))
         except SettingsError as error:
             page = await render_template(
                 "message.html", heading="Not saved", message=str(error), failed=True

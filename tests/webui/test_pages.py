@@ -14,6 +14,7 @@ import pytest
 
 from server.google_fake import account, failures
 from server.google_fake.google import FakeGoogle
+from server.settings import load
 from tests.rig import Rig, running
 from tests.support import serve
 
@@ -206,6 +207,22 @@ async def test_limits_change_live_and_are_saved(tmp_path: Path) -> None:
         assert "RATE_LIMIT" in bad.text
     text = (tmp_path / "settings.toml").read_text("utf-8")
     assert "2.5" in text
+
+
+async def test_aliases_change_live_and_are_saved(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        body = {**CHAT, "model": "my-model"}
+        assert (await rig.http.post("/v1/chat/completions", json=body)).status_code == 404
+        token = field(await page(rig, "/"), "token")
+        data = {"token": token, "ALIASES": "my-model = gemini-2.5-flash\n\n x=gemini-2.5-pro "}
+        assert (await rig.http.post("/settings", data=data)).status_code == 303
+        answer = await rig.http.post("/v1/chat/completions", json=body)
+        assert answer.headers["x-gemini-model"] == "gemini-2.5-flash"
+        assert "my-model = gemini-2.5-flash" in await page(rig, "/")
+        bad = await rig.http.post("/settings", data={**data, "ALIASES": "no equals sign"})
+        assert bad.status_code == 400
+    saved = load({"DATA_DIR": str(tmp_path)}, {}).settings.aliases
+    assert saved == {"my-model": "gemini-2.5-flash", "x": "gemini-2.5-pro"}
 
 
 async def test_a_change_without_the_page_token_is_refused(tmp_path: Path) -> None:
