@@ -71,6 +71,8 @@ class Store:
 
     def _run(self) -> None:
         with self._connection() as connection:
+            # With WAL a power cut may cost the last commits, never the database.
+            connection.execute("PRAGMA synchronous=NORMAL")
             running = True
             while running:
                 batch = [self._queue.get()]
@@ -129,8 +131,12 @@ def _open(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
 
 def _prepare(target: str, schema: str) -> sqlite3.Connection:
     connection = _connect(target)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.executescript(schema)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(schema)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -139,5 +145,4 @@ def _connect(target: str) -> sqlite3.Connection:
         target, timeout=10, uri=target.startswith("file:"), check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA synchronous=NORMAL")
     return connection
