@@ -227,7 +227,7 @@ async def test_openai_11_images_by_data_url_by_address_and_from_inside(tmp_path:
 
 
 async def test_openai_12_thoughts_text_and_two_calls_stream_in_order(rig: Rig) -> None:
-    parts = [
+    parts: list[Any] = [
         {"text": "hm", "thought": True},
         {"text": "I will look."},
         {"functionCall": {"name": "look", "args": {"at": "a"}}},
@@ -391,7 +391,7 @@ async def test_anthropic_2_results_in_completion_order_with_error_and_image(
 
 async def signed_answer(rig: Rig, history: list[Any]) -> Any:
     """Thought, text, and two parallel calls of which the first is signed."""
-    parts = [
+    parts: list[Any] = [
         {"text": "hm", "thought": True},
         {"text": "I will look."},
         {"functionCall": {"name": "look", "args": {"at": "a"}}},

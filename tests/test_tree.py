@@ -21,6 +21,8 @@ WHOLE_PROGRAM = {
     "tests/test_tree.py",
     "tests/test_docs.py",
     "tests/test_hardest_cases.py",
+    "tests/test_long_sessions.py",
+    "tests/test_lossiness.py",
 }
 
 
