@@ -196,8 +196,8 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _unknown_model(name: str, available: Sequence[Model]) -> NotFoundError:
     known = [m.id for m in available] or [m.id for m in CATALOGUE]
-    near = difflib.get_close_matches(name, [*known, *ADVERTISED_ALIASES], n=3, cutoff=0.3)
-    hint = f" Near it: {', '.join(near)}." if near else ""
+    near = difflib.get_close_matches(name, [*known, *ADVERTISED_ALIASES], n=3, cutoff=0.0)
+    hint = f" Near it: {', '.join(near)}."
     return NotFoundError(
         f"The model '{name}' does not exist here.{hint} GET /v1/models lists all names.",
         param="model",
