@@ -8,6 +8,7 @@ once that its client left, and costs nothing it does not need. Everything else (
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -19,11 +20,13 @@ from server.dialects.base import (
     CountTokens,
     Dialect,
     Embed,
+    Forget,
     Generate,
     GetModel,
     ListModels,
     Operation,
     Params,
+    Recall,
     Route,
     StreamEncoder,
 )
@@ -49,7 +52,9 @@ from server.reply import (
     send_head,
     send_json,
     send_preflight,
+    send_websocket_refusal,
 )
+from server.response_store import ResponseStore
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +64,11 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
 
-_API_ROOTS = ("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages")
+_API_ROOTS = (
+    *("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages"),
+    "/responses",
+)
+_VERSION = re.compile(r"/v1(?:beta)?(?=/|$)")
 _IGNORED = ("/api/event_logging", "/api/hello")
 """Probes and telemetry of Claude Code: answered, never read."""
 
@@ -73,6 +82,7 @@ class Edge:
         access: Access,
         dialects: Sequence[Dialect],
         pages: Application,
+        responses: ResponseStore,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
@@ -80,6 +90,7 @@ class Edge:
         self._pipeline = pipeline
         self._dialects = dialects
         self._pages = pages
+        self._responses = responses
         self._keep_alive_s = keep_alive_s
         self._running: set[asyncio.Future[None]] = set()
         self._stopping = False
@@ -95,7 +106,7 @@ class Edge:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
-            await _refuse_websocket(receive, send)
+            await send_websocket_refusal(scope, receive, send, self._dialects[-1])
         else:
             await self._pages(scope, receive, send)
 
@@ -157,7 +168,8 @@ class Edge:
                     continue
                 if route.method == request.method:
                     found.append((dialect, route, placeholders))
-                other_method = True
+                # Only an address without placeholders is known to exist.
+                other_method = other_method or not placeholders
         if found:
             return found[0]
         if other_method:
@@ -171,7 +183,7 @@ class Edge:
         operation: Operation,
         placeholders: Mapping[str, str],
     ) -> None:
-        params = request.params(placeholders)
+        params = request.params(placeholders, self._responses.recall)
         match operation:
             case Generate():
                 await self._generate(request, dialect, operation, params)
@@ -188,6 +200,15 @@ class Edge:
                 await send_json(request, dialect, operation.encode(model), {})
             case Embed():
                 await self._embed(request, dialect, operation, params)
+            case Recall():
+                record = self._responses.get(placeholders["id"])
+                if record is None:
+                    raise _not_kept(placeholders["id"])
+                await send_json(request, dialect, operation.encode(record, params), {})
+            case Forget():
+                if not await asyncio.to_thread(self._responses.forget, placeholders["id"]):
+                    raise _not_kept(placeholders["id"])
+                await send_json(request, dialect, operation.encode(placeholders["id"]), {})
             case _:
                 assert_never(operation)
 
@@ -217,25 +238,27 @@ class Edge:
         with self._pipeline.recorded(exchange), self._until_stopped():
             call = operation.parse(await read_json(request.receive, request.headers), params)
             if call.stream:
-                await self._stream(request, dialect, operation.encoder(call), call, exchange)
+                await self._stream(request, dialect, operation, call, exchange)
                 return
             events: list[Event] = []
             async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
                 async for batch in batches:
                     events.extend(batch)
             body = operation.encode(call, events)
+            self._responses.keep(operation.keep(call))
             await send_json(request, dialect, body, facts(exchange) | self._limits())
 
     async def _stream(
         self,
         request: Request,
         dialect: Dialect,
-        encoder: StreamEncoder,
+        operation: Generate,
         call: Call,
         exchange: Exchange,
     ) -> None:
         """Send frames as they come. Once the 200 is out, a failure becomes the dialect's own
         in-stream error, never a cut connection."""
+        encoder = operation.encoder(call)
         out = _Stream(request, dialect, encoder, exchange, self._limits())
         quiet = asyncio.create_task(out.keep_alive(self._keep_alive_s))
         try:
@@ -243,9 +266,11 @@ class Edge:
                 async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
                     async for batch in batches:
                         await out.write(b"".join(map(encoder.feed, batch)))
-            await out.write(encoder.finish())
+            end = encoder.finish()
+            self._responses.keep(operation.keep(call))
+            await out.write(end)
         except ProxyError as error:
-            if not out.started:
+            if not (out.started or operation.in_stream(call, error)):
                 raise
             exchange.fail(error)
             await out.write(encoder.fail(error))
@@ -329,20 +354,25 @@ class _Stream:
 
 
 def canonical(path: str) -> str:
-    """The path as routes are written: base URLs come with, without and with a doubled ``/v1``."""
-    rest = path.removeprefix("/anthropic")
-    while rest == "/v1" or rest.startswith("/v1/"):
-        rest = rest[3:]
-    return "/v1" + rest.rstrip("/")
+    """The path as routes are written: base URLs come with, without and with a doubled version."""
+    version, rest = "/v1", path.removeprefix("/anthropic")
+    while found := _VERSION.match(rest):
+        version, rest = found[0], rest[found.end() :]
+    return version + rest.rstrip("/")
 
 
 def match(pattern: str, path: str) -> dict[str, str] | None:
-    """The placeholder values when ``path`` fits; ``{id}`` takes the rest, slashes included."""
-    if not pattern.endswith("/{id}"):
+    """The placeholder values when ``path`` fits. ``{id}`` takes what stands in its place; slashes
+    only where no further path segment follows."""
+    before, placeholder, after = pattern.partition("{id}")
+    if not placeholder:
         return {} if pattern == path else None
-    prefix = pattern.removesuffix("{id}")
-    rest = path.removeprefix(prefix)
-    return {"id": unquote(rest)} if path.startswith(prefix) and rest else None
+    if not (path.startswith(before) and path.endswith(after)):
+        return None
+    value = path[len(before) : len(path) - len(after)]
+    if not value or ("/" in value and after.startswith("/")):
+        return None
+    return {"id": unquote(value)}
 
 
 async def _while_connected(request: Request, task: "asyncio.Future[None]") -> None:
@@ -389,6 +419,7 @@ def _our_fault(request: Request) -> InternalServerError:
     )
 
 
-async def _refuse_websocket(receive: Receive, send: Send) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": 1008})
+def _not_kept(name: str) -> NotFoundError:
+    return NotFoundError(
+        f"No answer with the id {name} is kept here (any more): see RESPONSE_STORE.", param="id"
+    )

@@ -12,6 +12,7 @@ from server.gemini.events import (
     Event,
     EventReader,
     FunctionCall,
+    RawChunk,
     TextDelta,
     TextSignature,
     ThoughtDelta,
@@ -19,7 +20,7 @@ from server.gemini.events import (
 )
 from server.gemini.signatures import StoredSignature, text_digest
 from server.gemini.stop import StopMatcher
-from server.gemini.types import Call, Usage
+from server.gemini.types import Call, Chunk, Usage
 from server.signature_store import SignatureStore
 from server.upstreams.base import Outgoing, Upstream
 
@@ -50,6 +51,8 @@ class Attempt:
     """An answer without any part is asked for again once, then passed on as what it is."""
     _text: list[str] = field(default_factory=list)
     _output_chars: int = 0
+    _spoke: bool = False
+    """Whether the answer has said anything yet."""
     _calls: int = 0
 
     async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
@@ -64,8 +67,8 @@ class Attempt:
         held: list[Event] = []
         async with aclosing(upstream.generate(self.out)) as reads:
             async for chunks in reads:
-                held += matcher.feed(self._noted(reader.read(chunks)))
-                if any(isinstance(event, _CONTENT) for event in held):
+                held += matcher.feed(self._read(reader, chunks))
+                if any(map(_has_content, held)) and not _ends_badly(reader):
                     yield held
                     held = []
                 if matcher.done:
@@ -76,6 +79,14 @@ class Attempt:
         if not reader.saw_usage:
             last.insert(-1, self._estimate())
         yield held + matcher.feed(last)
+
+    def _read(self, reader: EventReader, chunks: Sequence[Chunk]) -> Sequence[Event]:
+        """What the client gets of ``chunks``: their events, or themselves."""
+        passed: Sequence[Event] = self._noted(reader.read(chunks))
+        if self.call.verbatim:
+            passed = [RawChunk(chunk, self.choice) for chunk in chunks]
+        self._spoke = self._spoke or any(map(_has_content, passed))
+        return passed
 
     def _noted(self, events: Sequence[Event]) -> list[Event]:
         """The events to pass on; usage, text and signatures are noted on the way."""
@@ -101,9 +112,10 @@ class Attempt:
 
     def _keep_call(self, event: FunctionCall) -> None:
         self._output_chars += len(event.name) + len(str(event.args))
-        if event.signature or event.upstream_id:
+        known_as = event.upstream_id if self.call.verbatim else event.id
+        if known_as and (event.signature or event.upstream_id):
             stored = StoredSignature(self.out.model, event.signature, event.upstream_id)
-            self.signatures.keep_call(event.id, stored)
+            self.signatures.keep_call(known_as, stored)
 
     def _judge(self, reader: EventReader) -> None:
         """Raise ``BrokenAnswerError`` unless this is an end a client may see as one."""
@@ -113,13 +125,12 @@ class Attempt:
                 "The model's answer broke off before its end. Please send the request again.",
                 code="stream_cut",
             )
-        if reason in BROKEN_FINISHES or (reason == "OTHER" and not reader.saw_visible):
+        if _ends_badly(reader):
             raise BrokenAnswerError(
                 f"The model ended its answer with {reason}. Please send the request again.",
                 code=reason.lower(),
             )
-        empty = not (reader.saw_visible or reader.saw_thought)
-        if reason == "STOP" and empty and not self.accept_empty:
+        if reason == "STOP" and not self._spoke and not self.accept_empty:
             raise BrokenAnswerError("The model gave an empty answer.", code="empty_answer")
 
     def _estimate(self) -> UsageSeen:
@@ -131,3 +142,13 @@ class Attempt:
         )
         self.exchange.usage_by_choice[self.choice] = usage
         return UsageSeen(usage, self.choice)
+
+
+def _has_content(event: Event) -> bool:
+    return event.has_content if isinstance(event, RawChunk) else isinstance(event, _CONTENT)
+
+
+def _ends_badly(reader: EventReader) -> bool:
+    """Whether the answer has ended, as far as it was read, in a way that is no end."""
+    reason = reader.finish_reason
+    return reason in BROKEN_FINISHES or (reason == "OTHER" and not reader.saw_visible)

@@ -8,10 +8,11 @@ its refusals, error codes of Google's token endpoint, and a few of our own.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from server.errors import PermissionDeniedError
+from server.errors import PermissionDeniedError, ProxyError
 
 SIGN_IN_REQUIRED = "google_sign_in_required"
 API_KEY_PAGE = "https://aistudio.google.com/apikey"
+VERTEX_SERVICE = "aiplatform.googleapis.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,10 @@ class EligibilityError(PermissionDeniedError):
 
 _OTHER_ROADS = "Use a Gemini API key or Vertex AI instead: both are served to everyone."
 _ASK_ADMIN = "Ask the administrator of your organisation."
+_SET_UP_ADC = (
+    "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
+    "path of a service account's key file."
+)
 
 _TABLE: Mapping[str, tuple[str, str]] = {
     "UNSUPPORTED_CLIENT": (
@@ -101,6 +106,22 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "and cannot be given any.",
         _OTHER_ROADS,
     ),
+    "SERVICE_DISABLED:aiplatform": (
+        "The Vertex AI API is switched off in the project in use.",
+        "Enable it in the Google Cloud console, wait a few minutes, then check again here.",
+    ),
+    "BILLING_DISABLED": (
+        "The Google Cloud project in use has no billing account.",
+        f"Enable billing for it in the Google Cloud console. {_ASK_ADMIN}",
+    ),
+    "CONSUMER_INVALID": (
+        "Google does not know the Google Cloud project in use, or hides it from this account.",
+        "Set GOOGLE_CLOUD_PROJECT to the project's ID.",
+    ),
+    "IAM_PERMISSION_DENIED": (
+        "This account lacks a permission in the Google Cloud project in use.",
+        f"For Vertex AI it needs the role Vertex AI User (roles/aiplatform.user). {_ASK_ADMIN}",
+    ),
     "SECURITY_POLICY_VIOLATED": (
         "A security perimeter (VPC Service Controls) of your organisation blocks this request.",
         f"Connect from inside the perimeter. {_ASK_ADMIN}",
@@ -110,6 +131,11 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "Check the licence and GOOGLE_CLOUD_PROJECT; an individual account should leave that unset "
         f"and needs a licence, too. {_ASK_ADMIN}",
     ),
+    "PERMISSION_DENIED:aiplatform": (
+        "This account may not use Vertex AI in the project in use.",
+        "Give it the role Vertex AI User (roles/aiplatform.user) there, or correct "
+        f"GOOGLE_CLOUD_PROJECT. {_ASK_ADMIN}",
+    ),
     "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (
         "The permission for Google Cloud was not given at sign-in.",
         "Sign in again and leave its box ticked.",
@@ -117,6 +143,10 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     "PROJECT_REQUIRED": (
         "This account's licence needs a Google Cloud project.",
         "Set GOOGLE_CLOUD_PROJECT to the ID of the licensed project.",
+    ),
+    "PROJECT_REQUIRED:aiplatform": (
+        "Vertex AI needs a Google Cloud project.",
+        "Set GOOGLE_CLOUD_PROJECT to the project's ID.",
     ),
     "PROJECT_NUMBER": (
         "GOOGLE_CLOUD_PROJECT is a project number, and Google takes only project IDs there.",
@@ -152,6 +182,19 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "The token file cannot be read or is not a token file.",
         "Check TOKEN_FILE, or sign in again.",
     ),
+    "ADC_MISSING": (
+        "There are no Application Default Credentials of Google Cloud on this computer.",
+        _SET_UP_ADC,
+    ),
+    "ADC_UNREADABLE": (
+        "The file with the Application Default Credentials cannot be read, or is of no known kind.",
+        _SET_UP_ADC,
+    ),
+    "ADC_REFUSED": (
+        "Google does not accept the Application Default Credentials on this computer (any more).",
+        "Run `gcloud auth application-default login` again, or give "
+        "GOOGLE_APPLICATION_CREDENTIALS a key file that is still valid.",
+    ),
     SIGN_IN_REQUIRED: ("Nobody is signed in to Google.", "Sign in."),
     "API_KEY_INVALID": (
         "Google does not accept this Gemini API key.",
@@ -166,7 +209,13 @@ _LINKS: Mapping[str, tuple[str, str]] = {
         "Available regions",
     ),
     "API_KEY_INVALID": (API_KEY_PAGE, "API keys"),
+    "SERVICE_DISABLED:aiplatform": (
+        f"https://console.cloud.google.com/apis/library/{VERTEX_SERVICE}",
+        "Enable the Vertex AI API",
+    ),
 }
+_NOT_FOR_USERS = frozenset({"SERVICE_DISABLED:cloudcode-pa"})
+"""Google's link leads nowhere: no user can enable this."""
 CODES = frozenset(code for code in _TABLE if ":" not in code)
 """Every code that has a sentence of its own."""
 
@@ -181,15 +230,26 @@ def problem_for(
 ) -> Problem:
     """The sentence and remedy for ``code``; an unknown code keeps what Google ``said``.
 
-    ``service`` tells the two kinds of ``SERVICE_DISABLED`` apart: a switched-off API its user can
-    enable, and Google's private one. ``link``: an address Google gave, which wins over ours.
+    ``service``: the API that was refused, where the words depend on it. ``link``: an address
+    Google gave, which wins over ours.
     """
-    private = service.startswith("cloudcode-pa") and f"{code}:cloudcode-pa" in _TABLE
-    message, remedy = _TABLE.get(f"{code}:cloudcode-pa" if private else code, (None, _OTHER_ROADS))
+    special = f"{code}:{service.partition('.')[0]}"
+    key = special if special in _TABLE else code
+    message, remedy = _TABLE.get(key, (None, _OTHER_ROADS))
     problem = Problem(code=code, message=message or said or f"Google says: {code}.", remedy=remedy)
-    if private:
+    if key in _NOT_FOR_USERS:
         return problem
     if link:
         return replace(problem, link=link, link_text=link_text)
-    address, text = _LINKS.get(code, (None, None))
+    address, text = _LINKS.get(key, (None, None))
     return replace(problem, link=address, link_text=text)
+
+
+def problem_of(error: ProxyError) -> Problem:
+    """What an error says about the account behind it."""
+    if isinstance(error, EligibilityError):
+        return error.problem
+    if error.code in CODES:
+        return problem_for(error.code)
+    remedy = "Then check again."
+    return Problem(code=error.code or error.kind, message=error.message, remedy=remedy)

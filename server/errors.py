@@ -10,7 +10,7 @@ Python SDKs.
      │                   └─ SignatureRejectedError   (upstream refused a thought signature)
      ├─ AuthenticationError        ├─ PayloadTooLargeError
      ├─ PermissionDeniedError      ├─ UnsupportedMediaTypeError
-     ├─ NotFoundError              ├─ MethodNotAllowedError
+     ├─ NotFoundError              ├─ MethodNotAllowedError ── UpgradeRefusedError
      │                             ├─ MisdirectedRequestError
      ├─ RateLimitError             ├─ NotOfferedError
      ├─ UpstreamError ─── BrokenAnswerError
@@ -106,6 +106,13 @@ class MethodNotAllowedError(ProxyError):
 
     kind = "method_not_allowed"
     status = 405
+
+
+class UpgradeRefusedError(MethodNotAllowedError):
+    """A WebSocket was asked for; the same can be had over HTTP."""
+
+    kind = "upgrade_refused"
+    status = 426
 
 
 class PayloadTooLargeError(ProxyError):

@@ -15,6 +15,7 @@ import httpx
 from server import __version__
 from server import settings as settings_file
 from server.access import Access
+from server.adc import Adc
 from server.doors import Doors
 from server.errors import BadRequestError
 from server.fetch import Fetcher
@@ -23,6 +24,7 @@ from server.oauth import SignIn, Tokens
 from server.oauth_client import OAuthClient, find_client, save_client
 from server.options import ALL_OPTIONS
 from server.pipeline import Pipeline
+from server.response_store import ResponseStore
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
@@ -71,6 +73,7 @@ class Gateway:
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
         self.signatures = SignatureStore(settings.data_dir)
+        self.responses = ResponseStore(settings.response_store, settings.data_dir)
         self.throttle = Throttle(
             rate_limit_s=settings.rate_limit_s,
             wait_mode=settings.wait_mode,
@@ -86,7 +89,9 @@ class Gateway:
             setup_address=f"{self.base_url}/setup",
         )
         self.sign_in = SignIn(self.tokens)
-        self.doors = Doors(Parts(settings=settings, tokens=self.tokens, http=self.http), UPSTREAMS)
+        adc = Adc(settings.google_application_credentials, settings.gcloud_credentials)
+        parts = Parts(settings=settings, tokens=self.tokens, adc=adc, http=self.http)
+        self.doors = Doors(parts, UPSTREAMS)
         self.pipeline = Pipeline(
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
@@ -170,8 +175,13 @@ class Gateway:
     async def sign_out(self) -> None:
         """Forget the Google account and everything kept for it."""
         await self.tokens.sign_out()
-        await asyncio.to_thread(self.signatures.wipe)
+        await self.wipe()
         self.doors.use(self.settings)
+
+    async def wipe(self) -> None:
+        """Forget every conversation: thought signatures and kept answers."""
+        await asyncio.to_thread(self.signatures.wipe)
+        await asyncio.to_thread(self.responses.wipe)
 
     def keep_client(self, text: str) -> None:
         """Keep an uploaded client-secrets file. Raises ``BadRequestError``."""
@@ -203,3 +213,4 @@ class Gateway:
     def _close_stores(self) -> None:
         self.usage.close()
         self.signatures.close()
+        self.responses.close()

@@ -1,7 +1,8 @@
 """The blocking calls of Google's OAuth libraries, in our words.
 
-The only importer of google-auth, google-auth-oauthlib and oauthlib. They cost 300 ms to import and
-block while they talk, so everything here is imported late and runs in a worker thread.
+With ``adc`` the only importer of google-auth, and the only one of google-auth-oauthlib and
+oauthlib. They cost 300 ms to import and block while they talk, so everything here is imported late
+and runs in a worker thread.
 """
 
 import contextlib
@@ -48,6 +49,8 @@ class Grant:
     refresh_token: str | None
     lifetime_s: float
     scopes: tuple[str, ...] = ()
+    email: str | None = None
+    """Whose it is, where the answer says so (``id_token``)."""
 
 
 class GrantRefusedError(Exception):
@@ -98,13 +101,12 @@ class GoogleGrants:
         return Grant(
             access_token=answer["access_token"],
             refresh_token=answer.get("refresh_token"),
-            lifetime_s=_lifetime_s(expiry),
+            lifetime_s=lifetime_s(expiry),
             scopes=tuple(scope.split() if isinstance(scope, str) else scope),
         )
 
     def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
         """Get a new access token."""
-        from google.auth.exceptions import RefreshError, TransportError  # noqa: PLC0415
         from google.oauth2.credentials import Credentials  # noqa: PLC0415
 
         # Never with a quota project: Code Assist refuses the x-goog-user-project it would send.
@@ -115,17 +117,12 @@ class GoogleGrants:
             client_id=client.client_id,
             client_secret=client.client_secret,
         )  # type: ignore[no-untyped-call]
-        with _transport() as send:
-            try:
-                held.refresh(send)  # type: ignore[no-untyped-call]
-            except RefreshError as error:
-                raise _refused(error, client) from error
-            except TransportError as error:
-                raise _unreachable(client.token_uri, error) from error
+        renew(held, client.token_uri)
         return Grant(
             access_token=str(held.token),
             refresh_token=held.refresh_token,
-            lifetime_s=_lifetime_s(held.expiry),
+            lifetime_s=lifetime_s(held.expiry),
+            email=_email_in(held.id_token),
         )
 
     def revoke(self, client: OAuthClient, token: str) -> None:
@@ -154,7 +151,7 @@ class GoogleGrants:
     def _ask(self, url: str, **request: object) -> bytes:
         from google.auth.exceptions import TransportError  # noqa: PLC0415
 
-        with _transport() as send:
+        with google_transport() as send:
             try:
                 response = send(url=url, **request)
             except TransportError as error:
@@ -184,8 +181,24 @@ def _flow(client: OAuthClient, redirect_uri: str, verifier: str) -> Any:
     )
 
 
+def renew(held: Any, token_uri: str) -> None:
+    """Give credentials of google-auth's a new token.
+
+    Raises ``GrantRefusedError`` or ``UpstreamError``, as ``GoogleGrants`` does.
+    """
+    from google.auth.exceptions import RefreshError, TransportError  # noqa: PLC0415
+
+    with google_transport() as send:
+        try:
+            held.refresh(send)
+        except RefreshError as error:
+            raise _refused(error, token_uri) from error
+        except TransportError as error:
+            raise _unreachable(token_uri, error) from error
+
+
 @contextlib.contextmanager
-def _transport() -> Iterator[Any]:
+def google_transport() -> Iterator[Any]:
     """google-auth's own HTTP, with a timeout, closed afterwards."""
     import requests  # noqa: PLC0415
     from google.auth.transport.requests import Request  # noqa: PLC0415
@@ -194,14 +207,27 @@ def _transport() -> Iterator[Any]:
         yield partial(Request(session), timeout=TIMEOUT_S)
 
 
-def _lifetime_s(expiry: datetime | None) -> float:
+def lifetime_s(expiry: datetime | None) -> float:
     """Seconds from now; google-auth gives the instant in UTC, without saying so."""
     if expiry is None:
         return 0.0
     return (expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _refused(error: Exception, client: OAuthClient) -> GrantRefusedError | UpstreamError:
+def _email_in(id_token: str | None) -> str | None:
+    """The address in an id token; it came over TLS from Google, so nothing is verified."""
+    if not id_token:
+        return None
+    from google.auth import jwt  # noqa: PLC0415
+
+    try:
+        email = jwt.decode(id_token, verify=False).get("email")  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
+    return email if isinstance(email, str) and email else None
+
+
+def _refused(error: Exception, token_uri: str) -> GrantRefusedError | UpstreamError:
     """A refresh that failed: refused for good, or only not answered properly."""
     answer = error.args[1] if len(error.args) > 1 else None
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
@@ -211,7 +237,7 @@ def _refused(error: Exception, client: OAuthClient) -> GrantRefusedError | Upstr
             return GrantRefusedError(code, str(answer.get("error_description") or ""))
     if "reauthentication" in str(error).lower():
         return GrantRefusedError("invalid_rapt")
-    return _unreachable(client.token_uri, error)
+    return _unreachable(token_uri, error)
 
 
 def _unreachable(url: str, error: Exception) -> UpstreamError:

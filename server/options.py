@@ -118,6 +118,13 @@ def _address(value: object) -> str:
     return text
 
 
+def _location(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", text):
+        raise ValueError
+    return text
+
+
 def _project(value: object) -> str | None:
     text = _text(value)
     if text.isdigit():
@@ -195,8 +202,8 @@ _ROWS = (
     Option(
         "GOOGLE_CLOUD_LOCATION",
         "google_cloud_location",
-        _text,
-        "a Vertex AI location",
+        _location,
+        "a Vertex AI location such as global, us-central1, us or eu",
         "location for Vertex AI",
     ),
     Option(

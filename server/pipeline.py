@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from server.attempt import Attempt
 from server.doors import Doors
-from server.errors import AuthenticationError, NotOfferedError, ProxyError
+from server.errors import AuthenticationError, BadRequestError, NotOfferedError, ProxyError
 from server.exchange import Exchange
 from server.fetch import Fetcher
 from server.gemini.estimate import estimate_tokens
@@ -103,7 +103,7 @@ class Pipeline:
         """One choice: attempts, until one of them has something for the client."""
         ticket = self.throttle.ticket((upstream.name, out.model))
         exchange.tickets.append(ticket)
-        retries = Retries(ticket, self.sleep)
+        retries = Retries(ticket, self.sleep, call.verbatim)
         await ticket.turn()
         while True:
             exchange.attempts += 1
@@ -147,7 +147,9 @@ class Pipeline:
             try:
                 async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
                     self._counts[key] = await upstream.count_tokens(out)
-            except (ProxyError, TimeoutError):
+            except (ProxyError, TimeoutError) as error:
+                if call.verbatim and isinstance(error, BadRequestError):
+                    raise  # nobody else has judged this request
                 return estimate_tokens(out.request), True
             if len(self._counts) > COUNTS_KEPT:
                 self._counts.popitem(last=False)
@@ -215,6 +217,7 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
         request=request,
         session=str(session),
         prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
+        unary=call.verbatim and not call.stream,
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from server.access import Caller
 from server.dialects.base import Dialect, Params
-from server.errors import ProxyError, RateLimitError
+from server.errors import ProxyError, RateLimitError, UpgradeRefusedError
 from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 
@@ -43,9 +43,11 @@ class Request:
         """Percent-decoded, so ``%2F`` in a model name is a slash."""
         return str(self.scope["path"])
 
-    def params(self, placeholders: Mapping[str, str]) -> Params:
+    def params(
+        self, placeholders: Mapping[str, str], recall: Callable[[str], Json | None]
+    ) -> Params:
         query = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        return Params(placeholders, dict(query), self.headers)
+        return Params(placeholders, dict(query), self.headers, recall)
 
 
 def facts(exchange: Exchange) -> dict[str, str]:
@@ -90,7 +92,9 @@ async def send_json(
 
 
 def dump(body: Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    """Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes its escape."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
 
 
 async def send_body(
@@ -140,7 +144,7 @@ async def send_preflight(request: Request) -> None:
     headers = {}
     if request.caller.allowed_origin is not None:
         headers = {
-            "access-control-allow-methods": "GET, POST, OPTIONS",
+            "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
             "access-control-allow-headers": request.headers.get(
                 "access-control-request-headers", "authorization, content-type"
             ),
@@ -149,3 +153,19 @@ async def send_preflight(request: Request) -> None:
         if request.headers.get("access-control-request-private-network") == "true":
             headers["access-control-allow-private-network"] = "true"
     await send_body(request, 204, b"", headers)
+
+
+async def send_websocket_refusal(
+    scope: Scope, receive: Receive, send: Send, dialect: Dialect
+) -> None:
+    """Answer a WebSocket handshake with 426 (ASGI extension *Websocket Denial Response*).
+
+    Codex then speaks plain HTTP at once; after any other refusal it tries again for seconds.
+    """
+
+    async def deny(message: dict[str, Any]) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    request = Request({**scope, "method": "GET"}, receive, deny, {})
+    message = "There are no WebSockets here. Send the same request as POST, over HTTP."
+    await send_error(request, dialect, UpgradeRefusedError(message))

@@ -33,6 +33,8 @@ class Retries:
 
     ticket: Ticket
     sleep: Callable[[float], Awaitable[None]]
+    verbatim: bool = False
+    """The request is the client's own and may not be repaired."""
     blips: int = 0
     refusals: int = 0
     _repaired: set[type[ProxyError]] = field(default_factory=set)
@@ -55,7 +57,7 @@ class Retries:
         return out
 
     def _repair(self, error: ProxyError, out: Outgoing) -> Outgoing:
-        if type(error) in self._repaired:
+        if self.verbatim or type(error) in self._repaired:
             raise error
         self._repaired.add(type(error))
         mend = simplify_request if isinstance(error, SchemaRejectedError) else bypass_all

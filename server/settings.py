@@ -8,6 +8,7 @@ the setting, the value and what is allowed, never a silent default.
 import ipaddress
 import os
 import socket
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,10 @@ class Settings:
     code_assist_endpoint: str = "https://cloudcode-pa.googleapis.com"
     google_gemini_base_url: str = "https://generativelanguage.googleapis.com"
     google_vertex_base_url: str | None = None
+    google_application_credentials: Path | None = None
+    """The file that GOOGLE_APPLICATION_CREDENTIALS names: Google's own setting, read as it is."""
+    gcloud_credentials: Path | None = None
+    """Where ``gcloud auth application-default login`` keeps its file, if there is one."""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
@@ -122,6 +127,8 @@ def load(
         data_dir=data_dir,
         token_file=data_dir / "google_token.json",
         host=ALL_HOSTS if listen_everywhere else LOOPBACK_HOSTS,
+        google_application_credentials=_path(environ, "GOOGLE_APPLICATION_CREDENTIALS"),
+        gcloud_credentials=_gcloud_credentials(environ),
         sources={name: source for name, (_, source) in given.items()},
     )
     values: dict[str, Any] = {}
@@ -137,6 +144,23 @@ def _data_dir(given: tuple[object, Source] | None) -> Path:
     if given is None:
         return Path(platformdirs.user_data_dir(APP, appauthor=False))
     return Path(str(given[0])).expanduser().absolute()
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name, "").strip()
+    return Path(value).expanduser().absolute() if value else None
+
+
+def _gcloud_credentials(environ: Mapping[str, str]) -> Path | None:
+    """gcloud's well-known file (google-auth ``_cloud_sdk.get_config_path``)."""
+    folder = _path(environ, "CLOUDSDK_CONFIG")
+    if folder is None and sys.platform == "win32":
+        roaming = _path(environ, "APPDATA")
+        folder = roaming / "gcloud" if roaming else None
+    elif folder is None:
+        home = _path(environ, "HOME")
+        folder = home / ".config" / "gcloud" if home else None
+    return folder / "application_default_credentials.json" if folder else None
 
 
 def _add_file(given: dict[str, tuple[object, Source]], data_dir: Path) -> tuple[str, ...]:

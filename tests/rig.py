@@ -90,6 +90,7 @@ async def running(
         gateway.access,
         DIALECTS,
         create_pages(gateway),
+        gateway.responses,
         keep_alive_s=keep_alive_s,
     )
     stop = asyncio.Event()

@@ -23,6 +23,7 @@ from server.gemini.events import (
     FunctionCall,
     Grounding,
     InlineData,
+    RawChunk,
     TextDelta,
     TextSignature,
     ThoughtDelta,
@@ -132,8 +133,8 @@ class Answer:
                 self._end = event
             case Grounding():
                 self._grounding |= event.metadata
-            case TextSignature():
-                pass  # kept by the pipeline; there is no place for it in this dialect
+            case TextSignature() | RawChunk():
+                pass  # the pipeline keeps the first, Gemini's own dialect alone gets the second
             case TextDelta() | ThoughtDelta() | FunctionCall() | InlineData() | Code():
                 yield from self._start()
                 if not self.notes.warm_up:

@@ -24,6 +24,18 @@ class Params:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
+    recall: Callable[[str], Json | None] = lambda name: None
+    """The kept ``Record`` of this id, or the one that holds an item of this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a dialect wants kept of an answer, for later requests that name it."""
+
+    id: str
+    body: Json
+    items: tuple[str, ...] = ()
+    """Ids of what is inside, under which it can be recalled as well."""
 
 
 class StreamEncoder(Protocol):
@@ -55,6 +67,11 @@ class Generate:
     parse: Callable[[Json, Params], Call]
     encode: Callable[[Call, Sequence[Event]], Json]
     encoder: Callable[[Call], StreamEncoder]
+    keep: Callable[[Call], Record | None] = lambda call: None
+    """What to keep of a call, asked once its answer is encoded to the end."""
+    in_stream: Callable[[Call, ProxyError], bool] = lambda call, error: False
+    """Whether a failure before the first byte is told in the stream all the same, after a 200: for
+    clients that would repeat what cannot succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +104,29 @@ class Embed:
     encode: Callable[[EmbedCall, Embedding], Json]
 
 
-Operation = Generate | CountTokens | ListModels | GetModel | Embed
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Show (a part of) the ``Record`` named in the path placeholder ``id``."""
+
+    encode: Callable[[Json, Params], Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Delete the ``Record`` named in the path placeholder ``id``."""
+
+    encode: Callable[[str], Json]
+
+
+Operation = Generate | CountTokens | ListModels | GetModel | Embed | Recall | Forget
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address of a dialect. ``{id}`` in the path matches the rest, slashes included."""
+    """One address of a dialect. ``{id}`` in the path matches what stands there; at the end of the
+    path the rest, slashes included."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     operation: Operation
 

@@ -35,6 +35,7 @@ from server.gemini.events import (
     FunctionCall,
     Grounding,
     InlineData,
+    RawChunk,
     TextDelta,
     TextSignature,
     ThoughtDelta,
@@ -165,7 +166,7 @@ class ChatChoice:
                 self.grounding = metadata
             case Finish():
                 yield from self._finish(event)
-            case TextSignature() | UsageSeen():
+            case TextSignature() | UsageSeen() | RawChunk():
                 pass
             case _:
                 assert_never(event)

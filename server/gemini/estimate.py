@@ -24,20 +24,25 @@ def estimate_text(text: str) -> int:
 
 
 def estimate_tokens(request: GenerateRequest) -> int:
-    """Tokens of a whole request: system, contents, tools and media."""
-    contents = [*request.get("contents", ()), request.get("systemInstruction", {})]
-    parts = [part for content in contents for part in content.get("parts", ())]
-    tools = request.get("tools", [])
-    declared = sum(max(1, len(tool.get("functionDeclarations", ()))) for tool in tools)
+    """Tokens of a whole request: system, contents, tools and media.
+
+    It may be a client's own Gemini JSON, so whatever has another form than documented counts as
+    absent.
+    """
+    contents = _dicts(request.get("contents"))
+    said = [*contents, _dict(request.get("systemInstruction"))]
+    parts = [part for content in said for part in _dicts(content.get("parts"))]
+    tools = _dicts(request.get("tools"))
+    declared = sum(max(1, len(_dicts(tool.get("functionDeclarations")))) for tool in tools)
     size = sum(map(_text_bytes, parts)) + _json_bytes(tools) * bool(tools)
-    fixed = _PER_CONTENT * len(request.get("contents", ())) + _PER_TOOL * declared
+    fixed = _PER_CONTENT * len(contents) + _PER_TOOL * declared
     return -(-size // _BYTES_PER_TOKEN) + fixed + _PER_MEDIUM * sum(map(_media, parts))
 
 
 def _text_bytes(part: Json) -> int:
     """Bytes the model reads of a part; signatures and media are not text."""
     size = len(str(part.get("text", "")).encode("utf-8", "surrogatepass"))
-    call, result = part.get("functionCall", {}), part.get("functionResponse", {})
+    call, result = _dict(part.get("functionCall")), _dict(part.get("functionResponse"))
     return size + sum(
         _json_bytes(value)
         for value in (call.get("name"), call.get("args"), result.get("response"))
@@ -52,9 +57,9 @@ def _json_bytes(value: object) -> int:
 
 def _media(part: Json) -> int:
     """Images and PDF pages in a part, those inside a function result included."""
-    nested = part.get("functionResponse", {}).get("parts", ())
-    blob = part.get("inlineData")
-    own = 0 if blob is None else _pages(blob)
+    nested = _dicts(_dict(part.get("functionResponse")).get("parts"))
+    blob = _dict(part.get("inlineData"))
+    own = _pages(blob) if blob else 0
     return own + sum(map(_media, nested)) + ("fileData" in part)
 
 
@@ -66,3 +71,11 @@ def _pages(blob: Json) -> int:
     except (binascii.Error, ValueError):
         pages = []
     return max(1, len(pages))
+
+
+def _dict(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -99,6 +99,25 @@ class Finish:
     choice: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RawChunk:
+    """A chunk as upstream sent it, in place of the events it holds: what a client reads that speaks
+    Gemini's own JSON."""
+
+    chunk: Chunk
+    choice: int = 0
+
+    @property
+    def has_content(self) -> bool:
+        """Whether any part says something; a part of a kind unknown to us does."""
+        contents = [candidate.get("content") for candidate in _dicts(self.chunk.get("candidates"))]
+        parts = [part for content in _dicts(contents) for part in _dicts(content.get("parts"))]
+        return any(part[key] for part in parts for key in part if key not in _NOTES)
+
+
+_NOTES = frozenset({"thought", "thoughtSignature", "thought_signature"})
+"""Fields of a part that say something about it."""
+
 Event = (
     TextDelta
     | ThoughtDelta
@@ -108,6 +127,7 @@ Event = (
     | Code
     | Grounding
     | UsageSeen
+    | RawChunk
     | Finish
 )
 

@@ -118,7 +118,7 @@ class Call:
     session: str | None = None
     """Whatever identifies the conversation in the client's eyes; hashed before it is sent."""
     verbatim: bool = False
-    """Gemini's own dialect: the request is passed on untouched."""
+    """Gemini's own dialect: request and answer are passed on untouched."""
     dropped: tuple[str, ...] = ()
     """Request fields that could not be honoured (``x-proxy-dropped``)."""
     options: object = None
@@ -136,6 +136,8 @@ class EmbedCall:
     dimensions: int | None = None
     task_type: str | None = None
     title: str | None = None
+    requests: tuple[Json, ...] = ()
+    """Gemini's own dialect: the client's ``EmbedContentRequest`` for each input."""
     dropped: tuple[str, ...] = ()
     options: object = None
 

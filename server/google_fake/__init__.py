@@ -1,4 +1,5 @@
-"""A faithful, scriptable Google: sign-in, Code Assist and the Gemini API as one pure handler.
+"""A faithful, scriptable Google: sign-in, Code Assist, the Gemini API and Vertex AI as one pure
+handler.
 
 ``google.FakeGoogle.handle(FakeRequest) -> FakeResponse`` has no socket and no clock of its own;
 ``transport.py`` puts it behind httpx in the same process (that is the ``demo`` upstream),
@@ -14,7 +15,9 @@
     stream.py     an answer -> chunks -> bytes
     failures.py   everything that can go wrong, to be loaded by tests
     oauth.py      sign-in;  account.py: eligibility and onboarding
-    code_assist.py, gemini_api.py   the two doors;  google.py: FakeGoogle, routing, the record
+    service_accounts.py   keys of service accounts, and tokens for them
+    code_assist.py, gemini_api.py, vertex.py   the three doors
+    google.py     FakeGoogle: routing, the record
 
 It shares no code with the client side of this program on purpose: two readings of one document can
 disagree, one reading cannot. Facts come from Google's documents and public reports; server

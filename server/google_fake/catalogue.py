@@ -26,6 +26,9 @@ class FakeModel:
     embeds: bool = False
     on_code_assist: bool = True
     on_gemini_api: bool = True
+    on_vertex: bool = True
+    dimensions: int = 3072
+    """The longest vector of an embedding model."""
     input_limit: int = FULL_INPUT
     output_limit: int = FULL_OUTPUT
 
@@ -81,9 +84,17 @@ def _three(model_id: str, levels: tuple[str, ...], default: str, **more: bool) -
     )
 
 
-def _embedding(model_id: str, input_limit: int) -> FakeModel:
+def _embedding(
+    model_id: str, input_limit: int, *, dimensions: int = 3072, on_gemini_api: bool = True
+) -> FakeModel:
     return FakeModel(
-        id=model_id, embeds=True, on_code_assist=False, input_limit=input_limit, output_limit=1
+        id=model_id,
+        embeds=True,
+        on_code_assist=False,
+        on_gemini_api=on_gemini_api,
+        dimensions=dimensions,
+        input_limit=input_limit,
+        output_limit=1,
     )
 
 
@@ -110,4 +121,5 @@ CATALOGUE: tuple[FakeModel, ...] = (
     ),
     _embedding("gemini-embedding-2", 8192),
     _embedding("gemini-embedding-001", 2048),
+    _embedding("text-embedding-005", 2048, dimensions=768, on_gemini_api=False),
 )

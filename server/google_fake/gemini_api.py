@@ -132,7 +132,7 @@ def _count(model: FakeModel, body: Json) -> Json:
 
 
 def _embed(model: FakeModel, body: Json) -> Json:
-    return {"embedding": {"values": _vector(model, body, "EmbedContentRequest")}}
+    return {"embedding": {"values": vector_of(model, body, "EmbedContentRequest")}}
 
 
 def _batch(model: FakeModel, body: Json) -> Json:
@@ -151,19 +151,20 @@ def _batch(model: FakeModel, body: Json) -> Json:
                 "specified in the parent request"
             )
     path = "BatchEmbedContentsRequest.requests"
-    return {"embeddings": [{"values": _vector(model, one, path)} for one in requests]}
+    return {"embeddings": [{"values": vector_of(model, one, path)} for one in requests]}
 
 
-def _vector(model: FakeModel, body: Json, path: str) -> list[float]:
+def vector_of(model: FakeModel, body: Json, path: str) -> list[float]:
+    """The vector for an ``EmbedContentRequest``, which lies at ``path`` in what was sent."""
     texts = [part.get("text") for part in body.get("content", {}).get("parts", ())]
     if not texts or not all(texts):
         raise invalid(f"* {path}.content contains an empty Part.")
-    dimensions = body.get("outputDimensionality", LARGEST_VECTOR)
-    if not 1 <= dimensions <= LARGEST_VECTOR:
-        raise invalid(f"* {path}.output_dimensionality: must be between 1 and {LARGEST_VECTOR}.")
+    dimensions = body.get("outputDimensionality", model.dimensions)
+    if not 1 <= dimensions <= model.dimensions:
+        raise invalid(f"* {path}.output_dimensionality: must be between 1 and {model.dimensions}.")
     if body.get("title") and body.get("taskType") != "RETRIEVAL_DOCUMENT":
         raise invalid(f"* {path}.title: only applicable when task type is RETRIEVAL_DOCUMENT.")
-    rules.check_length(_text_tokens(body), model)
+    rules.check_length(text_tokens(body), model)
     full = embedding(model.id, "\n".join(map(str, texts)))
     cut = full[:dimensions]
     # gemini-embedding-001 leaves shortened vectors as they are; the caller normalises them
@@ -171,7 +172,8 @@ def _vector(model: FakeModel, body: Json, path: str) -> list[float]:
     return cut if model.id == "gemini-embedding-001" else _normalised(cut)
 
 
-def _text_tokens(body: Json) -> int:
+def text_tokens(body: Json) -> int:
+    """Tokens of the ``content`` in an ``EmbedContentRequest``."""
     counted: Counted = count_request({"contents": [body["content"]]})
     return counted.total
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
 from server.google_fake import account as accounts
-from server.google_fake import code_assist, gemini_api, model, oauth, stream
+from server.google_fake import code_assist, gemini_api, model, oauth, stream, vertex
 from server.google_fake.catalogue import CATALOGUE, FakeModel
 from server.google_fake.failures import Failure, html_page, rate_limited
 from server.google_fake.http import (
@@ -32,6 +32,9 @@ GENERATE = frozenset({"generateContent", "streamGenerateContent"})
 
 _CODE_ASSIST = re.compile(r"/v\d\w*(?::(\w+)|/(operations/[\w-]+))")
 _GEMINI_API = re.compile(r"/v1(?:beta)?/(models(?:/[^/]+)?)")
+_VERTEX = re.compile(
+    r"/v1(?:beta1)?/projects/([^/]+)/locations/([^/]+)/publishers/google/models/([^/:]+):(\w+)"
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +98,8 @@ class FakeGoogle:
     api_keys: set[str] = field(default_factory=lambda: {API_KEY})
     catalogue: tuple[FakeModel, ...] = CATALOGUE
     account: accounts.Account = field(default_factory=accounts.onboarded)
+    vertex_projects: set[str] = field(default_factory=lambda: {accounts.PROJECT})
+    """Projects in which Vertex AI may be used."""
     framing: Framing = field(default_factory=Framing)
     quota: dict[str, float] = field(default_factory=dict)
     """Model id -> remaining fraction of its bucket; absent: full."""
@@ -149,7 +154,7 @@ class FakeGoogle:
 
     def models(self, door: Door) -> list[FakeModel]:
         """The models behind a door."""
-        on_door = "on_code_assist" if door == "code-assist" else "on_gemini_api"
+        on_door = f"on_{door.replace('-', '_')}"
         return [entry for entry in self.catalogue if getattr(entry, on_door)]
 
     def model(self, model_id: str, door: Door) -> FakeModel | None:
@@ -217,6 +222,8 @@ class FakeGoogle:
             return code_assist.handle(self, request, found[1] or found[2])
         if found := _GEMINI_API.fullmatch(request.path):
             return gemini_api.handle(self, request, found[1])
+        if found := _VERTEX.fullmatch(request.path):
+            return vertex.handle(self, request, vertex.Address(*found.groups()))
         match request.method, request.path:
             case "GET", oauth.AUTHORIZE:
                 return self.oauth.authorize(request)

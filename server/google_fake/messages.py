@@ -1,6 +1,6 @@
-"""The messages both doors take, field by field; what is not listed here is an unknown name.
+"""The messages all doors take, field by field; what is not listed here is an unknown name.
 
-Code Assist is shaped like Vertex AI, so the two doors differ in a few fields. Sources: google-genai
+Code Assist is shaped like Vertex AI; the Gemini API differs in a few fields. Sources: google-genai
 3.4.0 ``types.py`` and its converters (which fields belong to which door), Gemini CLI 0.61
 ``code_assist/converter.js`` (the envelope).
 """
@@ -25,7 +25,7 @@ from server.google_fake.proto import (
     message,
 )
 
-Door = Literal["code-assist", "gemini-api"]
+Door = Literal["code-assist", "gemini-api", "vertex"]
 
 _SCHEMA_TYPES = ("STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
 
@@ -194,7 +194,7 @@ def _generation_config(door: Door) -> Message:
         "thinkingConfig": _THINKING,
         "imageConfig": STRUCT,
     }
-    if door == "code-assist":
+    if door != "gemini-api":
         fields |= {"routingConfig": STRUCT, "modelSelectionConfig": STRUCT, "audioTimestamp": BOOL}
     else:
         fields["enableEnhancedCivicAnswers"] = BOOL
@@ -210,7 +210,7 @@ def _safety(door: Door) -> Message:
         "category": enum("ai.HarmCategory", *(f"HARM_CATEGORY_{harm}" for harm in _HARMS)),
         "threshold": enum("ai.HarmBlockThreshold", *_THRESHOLDS, "BLOCK_LOW_AND_ABOVE"),
     }
-    if door == "code-assist":
+    if door != "gemini-api":
         fields["method"] = enum("ai.HarmBlockMethod", "SEVERITY", "PROBABILITY")
     return message("ai.SafetySetting", fields)
 
@@ -229,10 +229,12 @@ def _generate(door: Door) -> Message:
         "safetySettings": Repeated(_safety(door)),
         "cachedContent": STRING,
     }
-    if door == "code-assist":
-        fields |= {"sessionId": STRING, "labels": MapOf(STRING)}
+    if door != "gemini-api":
+        fields["labels"] = MapOf(STRING)
     else:
         fields |= {"model": STRING, "serviceTier": STRING, "store": BOOL}
+    if door == "code-assist":
+        fields["sessionId"] = STRING
     return message("ai.GenerateContentRequest", fields)
 
 
@@ -248,23 +250,25 @@ COUNT = message(
     },
 )
 
+_TASK_TYPE = enum(
+    "ai.TaskType",
+    "TASK_TYPE_UNSPECIFIED",
+    "RETRIEVAL_QUERY",
+    "RETRIEVAL_DOCUMENT",
+    "SEMANTIC_SIMILARITY",
+    "CLASSIFICATION",
+    "CLUSTERING",
+    "QUESTION_ANSWERING",
+    "FACT_VERIFICATION",
+    "CODE_RETRIEVAL_QUERY",
+)
+
 EMBED = message(
     "ai.EmbedContentRequest",
     {
         "model": STRING,
         "content": _content("gemini-api"),
-        "taskType": enum(
-            "ai.TaskType",
-            "TASK_TYPE_UNSPECIFIED",
-            "RETRIEVAL_QUERY",
-            "RETRIEVAL_DOCUMENT",
-            "SEMANTIC_SIMILARITY",
-            "CLASSIFICATION",
-            "CLUSTERING",
-            "QUESTION_ANSWERING",
-            "FACT_VERIFICATION",
-            "CODE_RETRIEVAL_QUERY",
-        ),
+        "taskType": _TASK_TYPE,
         "title": STRING,
         "outputDimensionality": INT32,
     },
@@ -272,6 +276,48 @@ EMBED = message(
 
 BATCH_EMBED = message(
     "ai.BatchEmbedContentsRequest", {"model": STRING, "requests": Repeated(EMBED)}
+)
+
+# -- Vertex AI --------------------------------------------------------------------------------
+
+VERTEX_GENERATE = _generate("vertex")
+
+VERTEX_COUNT = message(
+    "cloud.aiplatform.v1.CountTokensRequest",
+    {
+        "model": STRING,
+        "contents": Repeated(_content("vertex")),
+        "systemInstruction": _content("vertex"),
+        "tools": Repeated(_TOOL),
+        "generationConfig": _generation_config("vertex"),
+    },
+)
+
+VERTEX_EMBED = message(
+    "cloud.aiplatform.v1.EmbedContentRequest",
+    {
+        "content": _content("vertex"),
+        "taskType": _TASK_TYPE,
+        "title": STRING,
+        "outputDimensionality": INT32,
+        "autoTruncate": BOOL,
+    },
+)
+
+VERTEX_PREDICT = message(
+    "cloud.aiplatform.v1.PredictRequest",
+    {
+        "instances": Repeated(
+            message(
+                "cloud.aiplatform.v1.TextEmbeddingInstance",
+                {"content": STRING, "taskType": _TASK_TYPE, "title": STRING},
+            )
+        ),
+        "parameters": message(
+            "cloud.aiplatform.v1.TextEmbeddingParameters",
+            {"outputDimensionality": INT32, "autoTruncate": BOOL},
+        ),
+    },
 )
 
 # -- Code Assist ------------------------------------------------------------------------------

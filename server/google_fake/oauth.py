@@ -22,6 +22,7 @@ from server.google_fake.http import (
     once,
     respond,
 )
+from server.google_fake.service_accounts import new_key, verified_claims
 
 CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 EMAIL_SCOPE = "https://www.googleapis.com/auth/userinfo.email"
@@ -34,6 +35,7 @@ CODE_LIFE_S = 600
 TOKEN_LIFE_S = 3599
 AUTHORIZE, TOKEN, REVOKE = "/o/oauth2/v2/auth", "/token", "/revoke"
 TOKENINFO, USERINFO = "/tokeninfo", "/oauth2/v2/userinfo"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _EMBEDDED = ("; wv)", "pywebview", "QtWebEngine", "Electron")
 
@@ -66,6 +68,8 @@ class OAuth:
     now: Callable[[], float]
     email: str = "demo@example.com"
     clients: dict[str, str] = field(default_factory=lambda: {CLIENT_ID: CLIENT_SECRET})
+    service_accounts: dict[str, str] = field(default_factory=dict)
+    """Address -> public key (PEM)."""
     refuse_consent: str | None = None
     """The person presses "Cancel": the error sent back (``access_denied``)."""
     access: dict[str, Grant] = field(default_factory=dict)
@@ -92,6 +96,19 @@ class OAuth:
             "client_secret": self.clients[CLIENT_ID],
             "scopes": list(SCOPES),
             "expiry": expiry.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def service_account(self, base_url: str, project: str) -> Json:
+        """Creates a service account; the key file the console would offer for it."""
+        email = f"fake-{len(self.service_accounts) + 1}@{project}.iam.gserviceaccount.com"
+        private_key, self.service_accounts[email] = new_key()
+        return {
+            "type": "service_account",
+            "project_id": project,
+            "private_key_id": "fake-key",
+            "private_key": private_key,
+            "client_email": email,
+            "token_uri": base_url + TOKEN,
         }
 
     def client_config(self, base_url: str) -> Json:
@@ -150,6 +167,8 @@ class OAuth:
     def token(self, request: FakeRequest) -> FakeResponse:
         """Code exchange and refresh."""
         form = _form(request)
+        if form.get("grant_type") == JWT_BEARER:
+            return respond(self._assert(form.get("assertion", "")))
         client_id = form.get("client_id", "")
         if client_id not in self.clients or self.clients[client_id] != form.get("client_secret"):
             raise _oauth_error(401, "invalid_client", "The OAuth client was not found.")
@@ -204,6 +223,16 @@ class OAuth:
                 raise _oauth_error(400, "invalid_grant", "Invalid code verifier.")
         refresh = self._new_refresh(client_id, code.scopes) if code.with_refresh else None
         return self._answer(client_id, code.scopes, refresh)
+
+    def _assert(self, assertion: str) -> Json:
+        """A service account proves who it is by its signature (RFC 7523); no refresh token."""
+        try:
+            claims = verified_claims(assertion, self.service_accounts, self.now())
+        except ValueError as error:
+            raise _oauth_error(400, "invalid_grant", str(error)) from error
+        scopes = tuple(str(claims.get("scope", "")).split())
+        answer = self._answer(claims["iss"], scopes, None)
+        return {name: answer[name] for name in ("access_token", "expires_in", "token_type")}
 
     def _refresh(self, form: Json, client_id: str) -> Json:
         token = form.get("refresh_token", "")

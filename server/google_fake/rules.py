@@ -85,7 +85,7 @@ def _check_mix(request: Json, model: FakeModel, door: Door) -> None:
     if not model.signs:
         raise invalid("Tool use with function calling is unsupported")
     flag = request.get("toolConfig", {}).get("includeServerSideToolInvocations")
-    if door == "code-assist" or not flag:
+    if door != "gemini-api" or not flag:
         raise invalid(
             "Please enable tool_config.include_server_side_tool_invocations to use Built-in "
             "tools with Function calling."

@@ -24,6 +24,8 @@ def check(request: Json, model: FakeModel, door: Door) -> None:
     if system is not None:
         _check_parts(system, "system_instruction")
     check_contents(contents, door)
+    if door != "code-assist":
+        contents = _joined(contents)
     for before, content in pairwise(contents):
         if role(before) == role(content):
             raise invalid("Please ensure that multiturn requests alternate between user and model.")
@@ -42,11 +44,24 @@ def check_contents(contents: list[Json], door: Door) -> None:
     if not contents:
         raise invalid("* GenerateContentRequest.contents: contents is not specified")
     for i, content in enumerate(contents):
-        if "role" not in content and door == "code-assist":
+        if "role" not in content and door != "gemini-api":
             raise invalid("Please use a valid role: user, model.")
         if role(content) not in ("user", "model"):
             raise invalid("Please use a valid role: user, model.")
         _check_parts(content, f"contents[{i}]")
+
+
+def _joined(contents: list[Json]) -> list[Json]:
+    """Consecutive model contents as one: Google's SDK keeps every chunk of a streamed answer as a
+    content of its own (google-genai 3.4, ``chats.py``)."""
+    joined: list[Json] = []
+    for content in contents:
+        if joined and role(content) == role(joined[-1]) == "model":
+            parts = [*joined[-1]["parts"], *content["parts"]]
+            joined[-1] = {**content, "parts": parts}
+        else:
+            joined.append(content)
+    return joined
 
 
 def role(content: Json) -> str:

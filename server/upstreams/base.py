@@ -11,6 +11,7 @@ from typing import Protocol
 
 import httpx
 
+from server.adc import Adc
 from server.eligibility import Problem
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
@@ -29,6 +30,13 @@ class Outgoing:
     """Stable per conversation and model (a UUID)."""
     prompt_id: str
     """Stable per client request (a UUID)."""
+    unary: bool = False
+    """Ask for the answer in one piece: exactly one chunk, just as Google made it."""
+
+    @property
+    def method(self) -> str:
+        """Google's method that asks for the answer."""
+        return "generateContent" if self.unary else "streamGenerateContent?alt=sse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +90,7 @@ class Parts:
 
     settings: Settings
     tokens: Tokens
+    adc: Adc
     http: httpx.AsyncClient
 
 

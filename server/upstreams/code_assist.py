@@ -17,9 +17,15 @@ from typing import TypeVar, cast
 
 import httpx
 
-from server.eligibility import SIGN_IN_REQUIRED, EligibilityError, Problem, problem_for
+from server.eligibility import (
+    SIGN_IN_REQUIRED,
+    EligibilityError,
+    Problem,
+    problem_for,
+    problem_of,
+)
 from server.embeddings import default_dimensions, mock_vectors
-from server.errors import AuthenticationError, ProxyError, UpstreamError
+from server.errors import ProxyError
 from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
 from server.models import CATALOGUE, Model, describe
 from server.oauth import Tokens
@@ -33,6 +39,9 @@ from server.upstreams.wire import (
     build_request,
     open_stream,
     read_chunks,
+    total_tokens,
+    whole_answer,
+    with_token,
 )
 
 VERSION = "v1internal"
@@ -91,7 +100,12 @@ class CodeAssist:
     # ── Upstream ──
 
     async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
-        """Stream the answer; a 401 costs one refresh, a bare 403 one look at the account."""
+        """Stream the answer, or yield it as one chunk; a 401 costs one refresh, a bare 403 one
+        look at the account.
+        """
+        if out.unary:
+            yield [await self._in_project(partial(self._whole, out))]
+            return
         response = await self._in_project(partial(self._open, out))
         async with aclosing(read_chunks(response, _unwrap)) as batches:
             async for batch in batches:
@@ -101,10 +115,7 @@ class CodeAssist:
         """``countTokens`` takes contents only, so everything else is folded into them."""
         request = {"model": f"models/{out.model}", "contents": countable(out.request)}
         answer = await self._ask(":countTokens", {"request": request})
-        total = answer.get("totalTokens")
-        if not isinstance(total, int):
-            raise UpstreamError("Google's token count has no number in it.")
-        return total
+        return total_tokens(answer)
 
     async def embed(self, call: EmbedCall, model: str) -> Embedding:
         """Mock vectors: Code Assist has no embeddings."""
@@ -138,9 +149,7 @@ class CodeAssist:
         except EligibilityError:
             pass  # noted where it arose
         except ProxyError as error:
-            self._problem = Problem(
-                code=error.code or error.kind, message=error.message, remedy="Then check again."
-            )
+            self._problem = problem_of(error)
         else:
             await asyncio.gather(self._tokens.learn_email(), self.refresh_quota(0.0))
         return self.account()
@@ -211,30 +220,28 @@ class CodeAssist:
         """``send(project, token)``; once more with a freshly loaded project after a bare 403."""
         setup = await self._ready()
         try:
-            return await self._noted(self._with_token(partial(send, setup.project)))
+            return await self._noted(with_token(self._tokens, partial(send, setup.project)))
         except EligibilityError as error:
             if error.code != "PERMISSION_DENIED":
                 raise
         setup = await self._ready(instead_of=setup)
-        return await self._noted(self._with_token(partial(send, setup.project)))
+        return await self._noted(with_token(self._tokens, partial(send, setup.project)))
 
     # ── the wire ──
-
-    async def _with_token(self, send: Callable[[str], Awaitable[T]]) -> T:
-        """``send(token)``; once more with a new token when Google refuses this one."""
-        token = await self._tokens.access_token()
-        try:
-            return await send(token)
-        except AuthenticationError:
-            return await send(await self._tokens.access_token(stale=token))
 
     async def _ask(self, path: str, body: Json | None, *, within_s: float = UNARY_S) -> Json:
         async def send(token: str) -> Json:
             return await ask(self._http, self._request(path, body, token, within_s))
 
-        return await self._with_token(send)
+        return await with_token(self._tokens, send)
 
     async def _open(self, out: Outgoing, project: str, token: str) -> httpx.Response:
+        return await open_stream(self._http, self._generating(out, project, token))
+
+    async def _whole(self, out: Outgoing, project: str, token: str) -> Chunk:
+        return await whole_answer(self._http, self._generating(out, project, token), _unwrap)
+
+    def _generating(self, out: Outgoing, project: str, token: str) -> httpx.Request:
         request = {k: v for k, v in out.request.items() if v is not None}
         body: Json = {
             "model": out.model,
@@ -242,8 +249,7 @@ class CodeAssist:
             "user_prompt_id": out.prompt_id,
             "request": {**request, "session_id": out.session},
         }
-        path = ":streamGenerateContent?alt=sse"
-        return await open_stream(self._http, self._request(path, body, token, FIRST_BYTE_S))
+        return self._request(f":{out.method}", body, token, FIRST_BYTE_S)
 
     def _request(self, path: str, body: Json | None, token: str, within_s: float) -> httpx.Request:
         return build_request(
@@ -274,7 +280,7 @@ def countable(request: GenerateRequest) -> list[Content]:
     extra: Json = {"text": "\n".join(texts)}
     if not contents or contents[0].get("role") != "user":
         return [{"role": "user", "parts": [extra]}, *contents]
-    first: Content = {"role": "user", "parts": [extra, *contents[0].get("parts", [])]}
+    first: Content = {"role": "user", "parts": [extra, *dicts(contents[0].get("parts"))]}
     return [first, *contents[1:]]
 
 

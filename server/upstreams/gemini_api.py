@@ -5,31 +5,37 @@ address (addresses land in logs). Facts: code-assist dossier section 10; Gemini 
 """
 
 import asyncio
-import math
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import cast
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from server.eligibility import EligibilityError, Problem, problem_for
-from server.errors import AuthenticationError, BadRequestError, ProxyError, UpstreamError
+from server.eligibility import Problem, problem_for, problem_of
+from server.errors import AuthenticationError, ProxyError
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
-from server.models import CATALOGUE, Model, describe, version_of
+from server.models import CATALOGUE, Model, describe
 from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
-from server.upstreams.wire import FIRST_BYTE_S, UNARY_S, ask, build_request, stream_chunks
+from server.upstreams.wire import (
+    FIRST_BYTE_S,
+    UNARY_S,
+    as_chunk,
+    ask,
+    build_request,
+    prompt_tokens,
+    stream_chunks,
+    total_tokens,
+    versioned,
+)
 
 MODELS_FRESH_S = 3600.0
 MODELS_WITHIN_S = 10.0
 REFUSAL_REMEMBERED_S = 30.0
 MOST_PER_BATCH = 100
 """``batchEmbedContents`` takes no more requests than this at once."""
-DEFAULT_EMBEDDING = "gemini-embedding-001"
-_OPENAI_EMBEDDING = re.compile(r"text-embedding-(3-|ada-)")
 
 
 class GeminiApi:
@@ -48,7 +54,7 @@ class GeminiApi:
     ) -> None:
         self.name = name
         self._http = http
-        self._base = versioned(base_url)
+        self._base = versioned(base_url, "v1beta")
         self._headers = {"x-goog-api-key": key}
         self._now = now
         self._listing = asyncio.Lock()
@@ -59,11 +65,11 @@ class GeminiApi:
     async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
         """Stream the answer."""
         request = self._request(
-            f"/models/{quote(out.model, safe='')}:streamGenerateContent?alt=sse",
+            f"/models/{quote(out.model, safe='')}:{out.method}",
             body=sendable(out),
             within_s=FIRST_BYTE_S,
         )
-        chunks = stream_chunks(self._http, request, _as_chunk, credential="key")
+        chunks = stream_chunks(self._http, request, as_chunk, credential="key", unary=out.unary)
         async with aclosing(chunks) as batches:
             async for batch in batches:
                 yield batch
@@ -74,31 +80,18 @@ class GeminiApi:
         answer = await self._ask(
             f"/models/{quote(out.model, safe='')}:countTokens", {"generateContentRequest": wrapped}
         )
-        total = answer.get("totalTokens")
-        if not isinstance(total, int):
-            raise UpstreamError("Google's token count has no number in it.")
-        return total
+        return total_tokens(answer)
 
     async def embed(self, call: EmbedCall, model: str) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
-        texts = [item for item in call.inputs if isinstance(item, str)]
-        if len(texts) != len(call.inputs):
-            raise BadRequestError(
-                "Token ids cannot be embedded by Gemini: send text. In LangChain's "
-                "OpenAIEmbeddings set check_embedding_ctx_length=False.",
-                param="input",
-            )
+        texts = texts_of(call)
         model = embedding_model(model, await self.models())
         answers = [
             await self._ask(f"/models/{quote(model, safe='')}:batchEmbedContents", body)
             for body in embed_bodies(call, model, texts)
         ]
-        vectors = tuple(_vector(e) for a in answers for e in dicts(a.get("embeddings")))
-        if len(vectors) != len(texts):
-            raise UpstreamError(f"Google made {len(vectors)} vectors of {len(texts)} texts.")
-        counted = sum(_prompt_tokens(answer) for answer in answers)
-        estimate = sum(-(-len(text) // 4) for text in texts)
-        return Embedding(vectors, counted or estimate, estimated=not counted)
+        values = [e.get("values") or () for a in answers for e in dicts(a.get("embeddings"))]
+        return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
 
     async def models(self) -> tuple[Model, ...]:
         """Google's own list, asked once an hour; the catalogue we ship while it cannot be had."""
@@ -160,19 +153,9 @@ class GeminiApi:
         )
 
 
-def versioned(base_url: str) -> str:
-    """``base_url`` with an API version at its end; ``/v1beta`` where it has none."""
-    base = base_url.rstrip("/")
-    return base if re.search(r"/v\d\w*$", base) else f"{base}/v1beta"
-
-
 def sendable(out: Outgoing) -> Json:
-    """The request without what this API has no field for."""
-    return {k: v for k, v in out.request.items() if k != "labels" and v is not None}
-
-
-def _as_chunk(payload: Json) -> Chunk:
-    return cast(Chunk, payload)
+    """The request without nulls, which mean the same as absence."""
+    return {k: v for k, v in out.request.items() if v is not None}
 
 
 def read_model(entry: Json) -> Model | None:
@@ -195,16 +178,6 @@ def read_model(entry: Json) -> Model | None:
     return describe(name, **known)
 
 
-def embedding_model(asked: str, available: Sequence[Model]) -> str:
-    """The Gemini id to embed with: OpenAI's names mean "your embedding model"."""
-    if not _OPENAI_EMBEDDING.match(asked):
-        return asked
-    ids = [model.id for model in available if model.embeds]
-    if DEFAULT_EMBEDDING in ids:
-        return DEFAULT_EMBEDDING
-    return max(ids, key=version_of, default=DEFAULT_EMBEDDING)
-
-
 def embed_bodies(call: EmbedCall, model: str, texts: Sequence[str]) -> list[Json]:
     """The ``batchEmbedContents`` bodies for ``texts``, in order."""
     options = {
@@ -213,37 +186,15 @@ def embed_bodies(call: EmbedCall, model: str, texts: Sequence[str]) -> list[Json
         "outputDimensionality": call.dimensions,
     }
     shared = {"model": f"models/{model}", **{k: v for k, v in options.items() if v is not None}}
-    requests: list[Json] = [{**shared, "content": {"parts": [{"text": text}]}} for text in texts]
+    asked = call.requests or [{**shared, "content": {"parts": [{"text": text}]}} for text in texts]
+    requests: list[Json] = [{**request, "model": shared["model"]} for request in asked]
     starts = range(0, len(requests), MOST_PER_BATCH)
     return [{"requests": requests[start : start + MOST_PER_BATCH]} for start in starts]
 
 
-def _vector(embedding: Json) -> tuple[float, ...]:
-    """Its values, brought to length 1: Google leaves shortened vectors as they are, and OpenAI's
-    clients take the dot product for the cosine.
-    """
-    values = tuple(float(v) for v in embedding.get("values") or ())
-    length = math.hypot(*values)
-    if not length or abs(length - 1) < 1e-3:
-        return values
-    return tuple(value / length for value in values)
-
-
-def _prompt_tokens(answer: Json) -> int:
-    usage = answer.get("usageMetadata")
-    count = usage.get("promptTokenCount") if isinstance(usage, dict) else None
-    return count if isinstance(count, int) else 0
-
-
 def _problem_of(error: ProxyError) -> Problem:
-    match error:
-        case EligibilityError():
-            return error.problem
-        case AuthenticationError():
-            return problem_for("API_KEY_INVALID")
-        case _:
-            remedy = "Then check again."
-            return Problem(code=error.code or error.kind, message=error.message, remedy=remedy)
+    bad_key = isinstance(error, AuthenticationError)
+    return problem_for("API_KEY_INVALID") if bad_key else problem_of(error)
 
 
 def _build(parts: Parts) -> Upstream:

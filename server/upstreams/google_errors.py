@@ -10,7 +10,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from server.eligibility import CODES, SIGN_IN_REQUIRED, EligibilityError, problem_for
+from server.eligibility import (
+    CODES,
+    SIGN_IN_REQUIRED,
+    VERTEX_SERVICE,
+    EligibilityError,
+    problem_for,
+)
 from server.errors import (
     AuthenticationError,
     BadRequestError,
@@ -33,8 +39,8 @@ from server.upstreams.refusals import (
     refusal_of,
 )
 
-Credential = Literal["sign-in", "key"]
-"""What the request carried: it decides what a person is told to do about a 401."""
+Credential = Literal["sign-in", "key", "adc"]
+"""What the request carried: it decides what a person is told to do about a refusal."""
 
 LONGEST_SHORT_DELAY_S = 300.0
 """A longer delay than this is a quota used up, not a rate limit (Gemini CLI's own border)."""
@@ -114,9 +120,9 @@ def _by_status(refusal: Refusal, credential: Credential, now: float) -> ProxyErr
         case 401:
             return _unauthenticated(refusal, credential)
         case 403:
-            return _forbidden(refusal)
+            return _forbidden(refusal, credential)
         case 404:
-            return _not_found(refusal)
+            return _not_found(refusal, credential)
         case 413:
             return PayloadTooLargeError(_worded("Google finds this request too large", refusal))
         case 409 | 499 | 503:
@@ -235,11 +241,16 @@ def _bad_request(refusal: Refusal) -> ProxyError:
 def _unauthenticated(refusal: Refusal, credential: Credential) -> ProxyError:
     if credential == "key":
         return _bad_key(refusal)
+    if credential == "adc":
+        problem = problem_for("ADC_REFUSED")
+        said = clean(refusal.message, refusal.metadata)
+        words = f"{said} {problem.sentence}".strip()
+        return AuthenticationError(words, code=problem.code, should_retry=False)
     message = _worded("Google does not accept the sign-in", refusal, "Sign in again.")
     return AuthenticationError(message, code=SIGN_IN_REQUIRED, should_retry=False)
 
 
-def _forbidden(refusal: Refusal) -> ProxyError:
+def _forbidden(refusal: Refusal, credential: Credential) -> ProxyError:
     said = clean(refusal.message, refusal.metadata)
     code = "NO_LICENSE" if _LICENCE_TEXT.search(said) else refusal.reason
     if not code:
@@ -249,7 +260,7 @@ def _forbidden(refusal: Refusal) -> ProxyError:
     known = code in CODES
     problem = problem_for(
         code,
-        service=refusal.metadata.get("service", ""),
+        service=refusal.metadata.get("service") or (VERTEX_SERVICE if credential == "adc" else ""),
         said=said,
         link=link,
         link_text=link_text,
@@ -275,11 +286,16 @@ def _link_of(refusal: Refusal) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _not_found(refusal: Refusal) -> ProxyError:
+def _not_found(refusal: Refusal, credential: Credential) -> ProxyError:
     if refusal.web_page:
         lead = "A web page answered where Google's API was expected (404)"
         return UpstreamError(_worded(lead, refusal, "Check the upstream's base address."))
     advice = "The model may not exist or not be served to this account; see /v1/models."
+    if credential == "adc":
+        advice = (
+            "The model may not exist, or not be served in this GOOGLE_CLOUD_LOCATION; `global` has "
+            "the most."
+        )
     return NotFoundError(
         _worded("Google does not find it", refusal, advice), param="model", code="model_not_found"
     )

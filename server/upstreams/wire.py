@@ -4,13 +4,15 @@ Streams are read as they come: one list of chunks per network read. Everything t
 the status line, below HTTP or inside a stream that began with 200, leaves as a ``ProxyError``.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
+from typing import Protocol, TypeVar, cast
 
 import httpx
 
 from server import __version__
-from server.errors import BrokenAnswerError, ProxyError, UpstreamError
+from server.errors import AuthenticationError, BrokenAnswerError, ProxyError, UpstreamError
 from server.gemini.types import Chunk, Json
 from server.sse import SSEReader
 from server.upstreams.google_errors import Credential, error_from_payload, error_from_response
@@ -34,6 +36,31 @@ UNARY_S = 60.0
 
 Unwrap = Callable[[Json], Chunk | None]
 """One event -> its chunk; None when the event carries none."""
+
+T = TypeVar("T")
+
+
+class TokenSource(Protocol):
+    """Something that keeps an access token fresh."""
+
+    async def access_token(self, *, stale: str | None = None) -> str:
+        """A token good for the next minutes; ``stale``: one that Google has just refused."""
+        ...
+
+
+async def with_token(tokens: TokenSource, send: Callable[[str], Awaitable[T]]) -> T:
+    """``send(token)``; once more with a new token when Google refuses this one."""
+    token = await tokens.access_token()
+    try:
+        return await send(token)
+    except AuthenticationError:
+        return await send(await tokens.access_token(stale=token))
+
+
+def versioned(base_url: str, version: str) -> str:
+    """``base_url`` with an API version at its end: its own, else ``version``."""
+    base = base_url.rstrip("/")
+    return base if re.search(r"/v\d\w*$", base) else f"{base}/{version}"
 
 
 def build_request(
@@ -131,12 +158,30 @@ async def stream_chunks(
     unwrap: Unwrap,
     *,
     credential: Credential = "sign-in",
+    unary: bool = False,
 ) -> AsyncGenerator[list[Chunk], None]:
-    """Send ``request`` and read its answer as ``read_chunks`` does."""
+    """Send ``request`` and read its answer: as ``read_chunks`` does, or ``unary``, as one chunk."""
+    if unary:
+        yield [await whole_answer(http, request, unwrap, credential=credential)]
+        return
     response = await open_stream(http, request, credential=credential)
     async with aclosing(read_chunks(response, unwrap, credential=credential)) as batches:
         async for batch in batches:
             yield batch
+
+
+async def whole_answer(
+    http: httpx.AsyncClient,
+    request: httpx.Request,
+    unwrap: Unwrap,
+    *,
+    credential: Credential = "sign-in",
+) -> Chunk:
+    """Send a unary ``request`` and return the one chunk of its answer."""
+    chunk = unwrap(await ask(http, request, credential=credential))
+    if chunk is None:
+        raise BrokenAnswerError("Google's answer has no content in it.")
+    return chunk
 
 
 async def ask(
@@ -160,3 +205,23 @@ async def ask(
     if failure is not None:
         raise failure
     return payload
+
+
+def as_chunk(payload: Json) -> Chunk:
+    """The chunk of an API that sends no envelope."""
+    return cast(Chunk, payload)
+
+
+def total_tokens(answer: Json) -> int:
+    """The number in an answer of ``countTokens``."""
+    total = answer.get("totalTokens")
+    if not isinstance(total, int):
+        raise UpstreamError("Google's token count has no number in it.")
+    return total
+
+
+def prompt_tokens(answer: Json) -> int:
+    """What an embedding answer says it cost; 0 when it does not say."""
+    usage = answer.get("usageMetadata")
+    count = usage.get("promptTokenCount") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) else 0

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.adc import Adc
 from server.doors import Doors
 from server.eligibility import problem_for
 from server.errors import AuthenticationError
@@ -30,7 +31,9 @@ def doors(tmp_path: Path, *, signed_in: bool = False, problem: Any = None, **cho
     tokens: Any = Nobody()
     tokens.signed_in, tokens.problem = signed_in, problem
     settings = replace(Settings(data_dir=tmp_path), **chosen)
-    return Doors(Parts(settings=settings, tokens=tokens, http=httpx.AsyncClient()), UPSTREAMS)
+    adc = Adc(settings.google_application_credentials)
+    parts = Parts(settings=settings, tokens=tokens, adc=adc, http=httpx.AsyncClient())
+    return Doors(parts, UPSTREAMS)
 
 
 def test_auto_takes_the_first_that_is_configured(tmp_path: Path) -> None:
@@ -38,6 +41,25 @@ def test_auto_takes_the_first_that_is_configured(tmp_path: Path) -> None:
     both = doors(tmp_path, gemini_api_key="k", signed_in=True)
     assert both.chosen().name == "code-assist"
     assert "gemini-api" in both.choice().reason
+
+
+def test_vertex_counts_with_a_credentials_file_and_a_project(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    chosen: dict[str, Any] = {
+        "google_application_credentials": file,
+        "google_cloud_project": "p",
+    }
+    assert doors(tmp_path, **chosen).current() is None
+    file.write_text("{}", "utf-8")
+    assert doors(tmp_path, **chosen).chosen().name == "vertex"
+    assert doors(tmp_path, **chosen, gemini_api_key="k").chosen().name == "gemini-api"
+    assert doors(tmp_path, **chosen | {"google_cloud_project": None}).current() is None
+    file.write_text('{"project_id": "its-own"}', "utf-8")
+    assert doors(tmp_path, **chosen | {"google_cloud_project": None}).chosen().name == "vertex"
+
+
+def test_vertex_chosen_by_name_needs_no_file(tmp_path: Path) -> None:
+    assert doors(tmp_path, upstream="vertex").chosen().name == "vertex"
 
 
 def test_the_demo_answers_only_when_named(tmp_path: Path) -> None:

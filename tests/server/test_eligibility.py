@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.eligibility import CODES, EligibilityError, problem_for
-from server.errors import PermissionDeniedError
+from server.eligibility import CODES, EligibilityError, problem_for, problem_of
+from server.errors import AuthenticationError, PermissionDeniedError, UpstreamError
 
 CONTRACT = (
     "UNSUPPORTED_CLIENT",
@@ -71,3 +71,21 @@ def test_the_error_carries_the_problem_and_asks_nobody_to_retry() -> None:
     assert (error.code, error.should_retry, error.status) == ("TOS_VIOLATION", False, 403)
     assert error.message.startswith("Disabled. ")
     assert "https://example.com/appeal" in error.message
+
+
+@pytest.mark.parametrize("code", ["SERVICE_DISABLED", "PERMISSION_DENIED", "PROJECT_REQUIRED"])
+def test_vertex_has_words_of_its_own(code: str) -> None:
+    problem = problem_for(code, service="aiplatform.googleapis.com")
+    assert problem.code == code
+    assert problem.message != problem_for(code).message
+    assert "Vertex AI" in problem.message
+
+
+def test_every_error_is_a_problem_for_a_person() -> None:
+    refused = EligibilityError(problem_for("TOS_VIOLATION"))
+    assert problem_of(refused) is refused.problem
+    coded = AuthenticationError("Said at length.", code="ADC_REFUSED")
+    assert problem_of(coded) == problem_for("ADC_REFUSED")
+    other = problem_of(UpstreamError("No route."))
+    assert other.message == "No route."
+    assert other.remedy

@@ -62,6 +62,7 @@ async def test_a_code_becomes_tokens_and_tokens_become_fresh_ones(server: Server
     fresh = await asyncio.to_thread(grants.refresh, client, grant.refresh_token)
     assert fresh.access_token != grant.access_token
     assert fresh.refresh_token == grant.refresh_token
+    assert fresh.email == server.google.oauth.email
     await asyncio.to_thread(grants.revoke, client, grant.refresh_token)
     with pytest.raises(GrantRefusedError) as caught:
         await asyncio.to_thread(grants.refresh, client, grant.refresh_token)

@@ -176,6 +176,47 @@ def test_aliases_and_tiers_come_from_the_file(tmp_path: Path) -> None:
         loaded(tmp_path, toml="[models]\nbiggest = 'x'\n")
 
 
+def test_google_cloud_credentials_are_found_where_google_looks(tmp_path: Path) -> None:
+    assert loaded(tmp_path).google_application_credentials is None
+    environ = {
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "key.json"),
+        "CLOUDSDK_CONFIG": str(tmp_path),
+    }
+    settings = loaded(tmp_path, environ=environ)
+    assert settings.google_application_credentials == tmp_path / "key.json"
+    assert settings.gcloud_credentials == tmp_path / "application_default_credentials.json"
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "folder"),
+    [
+        ("linux", {"HOME": "/home/me"}, "/home/me/.config/gcloud"),
+        ("darwin", {"HOME": "/Users/me"}, "/Users/me/.config/gcloud"),
+        ("win32", {"APPDATA": "/roaming", "HOME": "/x"}, "/roaming/gcloud"),
+        ("linux", {}, None),
+        ("win32", {}, None),
+    ],
+)
+def test_gclouds_folder_is_the_platforms(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    environ: dict[str, str],
+    folder: str | None,
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    found = loaded(tmp_path, environ=environ).gcloud_credentials
+    assert (found.parent if found else None) == (Path(folder) if folder else None)
+
+
+@pytest.mark.parametrize("location", ["us-central1/", "evil.example", "US", "-", "a b"])
+def test_a_location_cannot_be_part_of_another_address(tmp_path: Path, location: str) -> None:
+    with pytest.raises(SettingsError, match="GOOGLE_CLOUD_LOCATION"):
+        loaded(tmp_path, environ={"GOOGLE_CLOUD_LOCATION": location})
+    good = loaded(tmp_path, environ={"GOOGLE_CLOUD_LOCATION": "europe-west4"})
+    assert good.google_cloud_location == "europe-west4"
+
+
 def test_every_setting_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     assert [name for name in OPTIONS if f"`{name}`" not in readme] == []

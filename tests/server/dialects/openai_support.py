@@ -8,9 +8,10 @@ import httpx2
 import pytest
 from hypothesis import strategies as st
 from openai import OpenAI
+from openai._models import validate_type
 
+from server.dialects import openai_chat, openai_responses
 from server.dialects.base import Embed, Generate, Params
-from server.dialects.openai_chat import DIALECT
 from server.errors import BadRequestError, ProxyError
 from server.gemini.events import (
     Code,
@@ -120,7 +121,7 @@ Reply = Sequence[Event] | Embedding | ProxyError
 
 
 class Desk:
-    """A server of one dialect without a network: the SDK's request in, ``reply`` encoded out."""
+    """OpenAI's dialects without a network: the SDK's request in, ``reply`` encoded out."""
 
     def __init__(self, reply: Reply, *, then: ProxyError | None = None) -> None:
         self.reply = reply
@@ -144,13 +145,12 @@ class Desk:
         )
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
-        operation = next(
-            route.operation for route in DIALECT.routes if route.path == request.url.path
-        )
+        routes = (*openai_chat.DIALECT.routes, *openai_responses.DIALECT.routes)
+        operation = next(route.operation for route in routes if route.path == request.url.path)
         try:
             return self._answer(operation, json.loads(request.content))
         except ProxyError as error:
-            status, body = DIALECT.encode_error(error, "req_1")
+            status, body = openai_chat.DIALECT.encode_error(error, "req_1")
             return httpx2.Response(status, json=body)
 
     def _answer(self, operation: object, body: Json) -> httpx2.Response:
@@ -172,6 +172,13 @@ class Desk:
         frames.append(encoder.fail(self.then) if self.then else encoder.finish())
         kind = {"content-type": encoder.media_type}
         return httpx2.Response(200, content=b"".join(frames), headers=kind)
+
+
+def strict(kind: Any, value: object) -> Any:
+    """``value`` as the SDK's ``_strict_response_validation`` reads it; raises what it would."""
+    read = validate_type(type_=kind, value=value)
+    assert not isinstance(read, dict)
+    return read
 
 
 def refused(parse: Callable[[Json, Params], object], body: object) -> tuple[str | None, str | None]:

@@ -24,6 +24,7 @@ from server.errors import (
     SchemaRejectedError,
     SignatureRejectedError,
     UnsupportedMediaTypeError,
+    UpgradeRefusedError,
     UpstreamError,
     UpstreamTimeoutError,
 )
@@ -37,6 +38,7 @@ TABLE: list[tuple[ProxyError, int, str]] = [
     (PermissionDeniedError("m"), 403, "permission_error"),
     (NotFoundError("m"), 404, "not_found_error"),
     (MethodNotAllowedError("m"), 405, "invalid_request_error"),
+    (UpgradeRefusedError("m"), 426, "invalid_request_error"),
     (PayloadTooLargeError("m"), 413, "request_too_large"),
     (UnsupportedMediaTypeError("m"), 415, "invalid_request_error"),
     (MisdirectedRequestError("m"), 421, "invalid_request_error"),

@@ -23,6 +23,7 @@ from server.errors import (
     SchemaRejectedError,
     SignatureRejectedError,
     UnsupportedMediaTypeError,
+    UpgradeRefusedError,
     UpstreamError,
     UpstreamTimeoutError,
 )
@@ -48,6 +49,7 @@ WORDING: list[tuple[ProxyError, int, str, str | None]] = [
     (NotFoundError("m"), 404, REQUEST, "not_found"),
     (NotFoundError("m", code="model_not_found"), 404, REQUEST, "model_not_found"),
     (MethodNotAllowedError("m"), 405, REQUEST, "method_not_allowed"),
+    (UpgradeRefusedError("m"), 426, REQUEST, "method_not_allowed"),
     (PayloadTooLargeError("m"), 413, REQUEST, "request_too_large"),
     (UnsupportedMediaTypeError("m"), 415, REQUEST, "unsupported_content_encoding"),
     (MisdirectedRequestError("m"), 421, REQUEST, "misdirected_request"),

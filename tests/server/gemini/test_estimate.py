@@ -62,3 +62,17 @@ def test_bytes_media_messages_and_tools_are_counted(request_: GenerateRequest, t
 def test_signatures_count_nothing() -> None:
     part: Json = {"text": "abcd", "thoughtSignature": "A" * 4000}
     assert estimate_tokens({"contents": [user(part)]}) == 1 + 4
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"contents": None, "systemInstruction": None, "tools": None},
+        {"contents": ["x", {"parts": {"text": "x"}}, {"parts": ["x", None]}], "tools": {"a": []}},
+        {"systemInstruction": "x", "tools": ["x", {"functionDeclarations": {}}]},
+        {"contents": [user({"functionCall": None, "functionResponse": [], "inlineData": 1})]},
+        {"contents": [user({"functionResponse": {"parts": {"inlineData": {}}}})]},
+    ],
+)
+def test_forms_nobody_documents_are_no_reason_to_fail(request_: GenerateRequest) -> None:
+    assert estimate_tokens(request_) >= 0

@@ -16,6 +16,7 @@ from server.gemini.events import (
     FunctionCall,
     Grounding,
     InlineData,
+    RawChunk,
     TextDelta,
     TextSignature,
     ThoughtDelta,
@@ -230,3 +231,42 @@ def test_no_chunk_breaks_the_reader(chunks: list[Json]) -> None:
     events = read(*cast("list[Chunk]", chunks))
     assert isinstance(events[-1], Finish)
     assert sum(isinstance(event, Finish) for event in events) == 1
+
+
+# ── whole chunks ──
+
+
+@pytest.mark.parametrize(
+    ("given_", "says"),
+    [
+        (chunk({"text": "x"}), True),
+        (chunk({"text": "x", "thought": True}), True),
+        (chunk({"hologram": {"depth": 1}}), True),
+        (chunk({"functionCall": {"name": "a"}, "thoughtSignature": "A"}), True),
+        (chunk({"text": "", "thoughtSignature": "A"}, finish="STOP"), False),
+        (chunk({"text": "", "thought": True, "thought_signature": "A"}), False),
+        (chunk(finish="STOP"), False),
+        ({}, False),
+        ({"candidates": [{"content": {"parts": {"text": "x"}}}, "x"]}, False),
+    ],
+)
+def test_a_chunk_knows_whether_it_says_anything(given_: Chunk, says: bool) -> None:
+    assert RawChunk(given_).has_content is says
+
+
+FIELDS = st.sampled_from(
+    ["text", "thought", "thoughtSignature", "functionCall", "inlineData", "executableCode", "new"]
+)
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(FIELDS | st.just("name"), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(FIELDS, ANYTHING), ANYTHING)
+def test_a_chunk_of_any_form_can_be_read(part: Json, other: Any) -> None:
+    odd: Any = chunk(part, usageMetadata=other, promptFeedback=other, modelVersion=other)
+    odd["candidates"] += [other, {"content": other, "groundingMetadata": other}]
+    assert isinstance(read(odd)[-1], Finish)
+    assert RawChunk(odd).has_content in (True, False)

@@ -82,6 +82,12 @@ def test_code_assist_wants_every_role_spelled_out() -> None:
     assert "valid role" in refusal(contents, door="code-assist")
 
 
+def test_only_code_assist_minds_a_streamed_answer_in_pieces() -> None:
+    contents = [user("hi"), model("Hel"), model("lo"), user("?")]
+    judge(contents)
+    assert "alternate" in refusal(contents, door="code-assist")
+
+
 def test_an_empty_system_instruction_is_refused() -> None:
     body = {"contents": [user("hi")], "systemInstruction": {"parts": [{"text": ""}]}}
     with pytest.raises(GoogleError, match="empty text parameter"):

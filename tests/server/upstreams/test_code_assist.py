@@ -137,6 +137,21 @@ async def test_an_answer_comes_out_of_its_envelope(world: World) -> None:
     assert "x-goog-user-project" not in sent.headers
 
 
+async def test_a_unary_answer_is_one_chunk_out_of_its_envelope(world: World) -> None:
+    out = Outgoing(
+        model="gemini-2.5-flash", request=HELLO, session="s-1", prompt_id="p-1", unary=True
+    )
+    await world.tokens.access_token()
+    world.google.fail(failures.unauthenticated())
+    async with aclosing(world.upstream.generate(out)) as batches:
+        answer = [chunk async for batch in batches for chunk in batch]
+    assert [chunk["candidates"][0]["finishReason"] for chunk in answer] == ["STOP"]
+    first, second = world.google.calls("generateContent")
+    assert first.json == second.json
+    assert first.json["request"] == {**HELLO, "session_id": "s-1"}
+    assert first.headers["authorization"] != second.headers["authorization"]
+
+
 async def test_nulls_are_not_sent(world: World) -> None:
     request = cast(GenerateRequest, {**HELLO, "cachedContent": None, "tools": None})
     assert await world.text(request)

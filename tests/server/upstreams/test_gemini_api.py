@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,14 +15,12 @@ from server.gemini.types import EmbedCall, GenerateRequest
 from server.google_fake import failures
 from server.google_fake.google import API_KEY, FakeGoogle
 from server.google_fake.transport import InProcessTransport
-from server.models import CATALOGUE, describe
+from server.models import CATALOGUE
 from server.upstreams.base import Outgoing
 from server.upstreams.gemini_api import (
     GeminiApi,
     embed_bodies,
-    embedding_model,
     read_model,
-    versioned,
 )
 
 Json = dict[str, Any]
@@ -68,13 +67,23 @@ def answering(*answers: Json) -> GeminiApi:
 
 
 async def test_an_answer_streams_without_any_envelope(world: World) -> None:
-    chunks = await read(world.upstream, outgoing(labels={"a": "b"}, cachedContent=None))
+    chunks = await read(world.upstream, outgoing(cachedContent=None))
     assert chunks[-1]["usageMetadata"]["totalTokenCount"] > 0
     sent = world.google.calls("streamGenerateContent")[0]
     assert sent.path == "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
     assert sent.json == HELLO
     assert sent.headers["x-goog-api-key"] == API_KEY
     assert API_KEY not in sent.path + str(sent.query)
+
+
+async def test_a_unary_answer_is_one_chunk(world: World) -> None:
+    chunks = await read(world.upstream, replace(outgoing(novel=None), unary=True))
+    assert [chunk["candidates"][0]["finishReason"] for chunk in chunks] == ["STOP"]
+    sent = world.google.calls("generateContent")[0]
+    assert (sent.query, sent.json) == ({}, HELLO)
+    world.google.fail(failures.capacity())
+    with pytest.raises(OverloadedError):
+        await read(world.upstream, replace(outgoing(), unary=True))
 
 
 async def test_a_refusal_keeps_its_meaning(world: World) -> None:
@@ -182,21 +191,6 @@ def test_an_entry_of_the_list_becomes_a_model() -> None:
     assert read_model({}) is None
 
 
-@pytest.mark.parametrize(
-    ("base", "full"),
-    [
-        ("https://g.example", "https://g.example/v1beta"),
-        ("https://g.example/", "https://g.example/v1beta"),
-        ("https://g.example/v1", "https://g.example/v1"),
-        ("https://g.example/v1beta/", "https://g.example/v1beta"),
-        ("https://g.example/proxy/v1alpha", "https://g.example/proxy/v1alpha"),
-        ("https://v1.example", "https://v1.example/v1beta"),
-    ],
-)
-def test_a_base_address_may_name_its_version(base: str, full: str) -> None:
-    assert versioned(base) == full
-
-
 # ── embeddings ──
 
 
@@ -252,23 +246,6 @@ def test_many_texts_go_in_batches_of_a_hundred() -> None:
         "title": "t",
         "outputDimensionality": 8,
     }
-
-
-@pytest.mark.parametrize(
-    ("asked", "listed", "found"),
-    [
-        ("text-embedding-3-small", ["gemini-embedding-001"], "gemini-embedding-001"),
-        ("text-embedding-ada-002", [], "gemini-embedding-001"),
-        ("text-embedding-3-large", ["gemini-embedding-2", "gemini-embedding-3"], None),
-        ("gemini-embedding-2", ["gemini-embedding-001"], "gemini-embedding-2"),
-        ("text-embedding-005", ["gemini-embedding-001"], "text-embedding-005"),
-    ],
-)
-def test_openai_names_lead_to_googles_embedding_model(
-    asked: str, listed: list[str], found: str | None
-) -> None:
-    available = [describe(model_id, embeds=True) for model_id in listed]
-    assert embedding_model(asked, available) == (found or "gemini-embedding-3")
 
 
 def test_the_key_is_in_no_repr(world: World) -> None:

@@ -297,6 +297,42 @@ def test_every_403_has_its_code_sentence_and_link(
     assert words in error.message
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "details", "code", "words"),
+    [
+        (401, "Invalid.", [], "ADC_REFUSED", "gcloud auth application-default login"),
+        (
+            403,
+            "Vertex AI API has not been used in project acme-1 before or it is disabled.",
+            [info("SERVICE_DISABLED", service="aiplatform.googleapis.com")],
+            "SERVICE_DISABLED",
+            "https://console.cloud.google.com/apis/library/aiplatform.googleapis.com",
+        ),
+        (403, "The caller may not.", [], "PERMISSION_DENIED", "roles/aiplatform.user"),
+        (
+            403,
+            "Permission 'aiplatform.endpoints.predict' denied.",
+            [info("IAM_PERMISSION_DENIED", permission="aiplatform.endpoints.predict")],
+            "IAM_PERMISSION_DENIED",
+            "roles/aiplatform.user",
+        ),
+        (403, "Billing.", [info("BILLING_DISABLED")], "BILLING_DISABLED", "Enable billing"),
+        (403, "Denied.", [info("CONSUMER_INVALID")], "CONSUMER_INVALID", "GOOGLE_CLOUD_PROJECT"),
+        (404, "Publisher Model x.", [], "model_not_found", "GOOGLE_CLOUD_LOCATION"),
+        (429, "Resource exhausted. Please try again.", [], "rate_limit_exceeded", "rate limit"),
+    ],
+)
+def test_refusals_of_vertex_name_its_own_remedies(
+    status: int, message: str, details: list[Json], code: str, words: str
+) -> None:
+    body = {"error": {"code": status, "message": message, "details": details}}
+    error = error_from_response(status, {}, json.dumps(body).encode(), credential="adc")
+    assert (error.status, error.code) == (status, code)
+    assert words in error.message
+    assert "acme-1" not in error.message
+    assert "Code Assist" not in error.message
+
+
 def test_the_help_link_wins_and_learn_more_does_not_count() -> None:
     links = {
         "@type": "type.googleapis.com/google.rpc.Help",

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import __version__
-from server.errors import BrokenAnswerError, OverloadedError, ProxyError, UpstreamError
+from server.errors import (
+    AuthenticationError,
+    BrokenAnswerError,
+    OverloadedError,
+    ProxyError,
+    UpstreamError,
+)
 from server.gemini.types import Chunk
 from server.upstreams import wire
 
@@ -200,3 +206,86 @@ async def test_an_error_inside_a_200_is_raised() -> None:
     async with answering(Body(json.dumps(UNAVAILABLE).encode())) as http:
         with pytest.raises(OverloadedError):
             await wire.ask(http, wire.build_request(http, "GET", URL, headers={}))
+
+
+# ── addresses, tokens, numbers ──
+
+
+@pytest.mark.parametrize(
+    ("base", "full"),
+    [
+        ("https://g.example", "https://g.example/v1beta"),
+        ("https://g.example/", "https://g.example/v1beta"),
+        ("https://g.example/v1", "https://g.example/v1"),
+        ("https://g.example/v1beta/", "https://g.example/v1beta"),
+        ("https://g.example/proxy/v1alpha", "https://g.example/proxy/v1alpha"),
+        ("https://v1.example", "https://v1.example/v1beta"),
+    ],
+)
+def test_a_base_address_may_name_its_version(base: str, full: str) -> None:
+    assert wire.versioned(base, "v1beta") == full
+
+
+class Tokens:
+    """Gives ``old``, and ``new`` to whoever says that ``old`` is stale."""
+
+    async def access_token(self, *, stale: str | None = None) -> str:
+        return "new" if stale == "old" else "old"
+
+
+@pytest.mark.parametrize(("good", "used"), [("old", ["old"]), ("new", ["old", "new"])])
+async def test_a_refused_token_is_replaced_once(good: str, used: list[str]) -> None:
+    tried: list[str] = []
+
+    async def send(token: str) -> str:
+        tried.append(token)
+        if token != good:
+            raise AuthenticationError("refused")
+        return "answer"
+
+    assert await wire.with_token(Tokens(), send) == "answer"
+    assert tried == used
+
+
+async def test_two_refusals_are_the_end() -> None:
+    async def send(token: str) -> str:
+        raise AuthenticationError(token)
+
+    with pytest.raises(AuthenticationError, match="new"):
+        await wire.with_token(Tokens(), send)
+
+
+def test_counts_are_read_where_they_are() -> None:
+    assert wire.total_tokens({"totalTokens": 7}) == 7
+    with pytest.raises(UpstreamError):
+        wire.total_tokens({})
+    assert wire.prompt_tokens({"usageMetadata": {"promptTokenCount": 3}}) == 3
+    assert wire.prompt_tokens({"usageMetadata": None}) == wire.prompt_tokens({}) == 0
+
+
+# ── answers in one piece ──
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"traceId": "nothing"}', BrokenAnswerError),
+        (json.dumps(UNAVAILABLE).encode(), OverloadedError),
+        (b"<html>", UpstreamError),
+    ],
+)
+async def test_a_unary_answer_that_is_none_is_an_error(
+    body: bytes, error: type[ProxyError]
+) -> None:
+    async with answering(Body(body)) as http:
+        request = wire.build_request(http, "POST", URL, headers={}, body={})
+        with pytest.raises(error):
+            await wire.whole_answer(http, request, unwrap)
+
+
+async def test_a_unary_stream_is_its_one_chunk() -> None:
+    async with answering(Body(b'{"n": ', b"1}")) as http:
+        request = wire.build_request(http, "POST", URL, headers={}, body={})
+        chunks = wire.stream_chunks(http, request, unwrap, unary=True)
+        answer = [cast("Json", chunk)["n"] async for batch in chunks for chunk in batch]
+        assert answer == [1]

@@ -1,0 +1,149 @@
+"""Answers kept for later requests that name them: the Responses API's ``previous_response_id``.
+
+In memory by default; with ``RESPONSE_STORE=disk`` also in a file of mode 0600, which a restart
+reads. Bounded in number, size and age either way: it is a convenience for clients that do not send
+their history, not an archive.
+"""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.dialects.base import Record
+from server.gemini.types import Json
+from server.store import Statement, Store
+
+MOST = 200
+MOST_BYTES = 64 * 1024 * 1024
+KEPT_S = 3600.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS responses (id TEXT PRIMARY KEY, items TEXT, body BLOB, kept REAL);
+"""
+_TRIM = """
+DELETE FROM responses WHERE kept < ? OR id IN (
+    SELECT id FROM (
+        SELECT id, ROW_NUMBER() OVER newest AS place, SUM(LENGTH(body)) OVER newest AS size
+        FROM responses WINDOW newest AS (ORDER BY kept DESC ROWS UNBOUNDED PRECEDING)
+    ) WHERE place > ? OR size > ?
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    items: str
+    """The ids inside, one to a line, with a line break before the first and behind the last."""
+    body: bytes
+    """JSON: nobody shares it, and its size is known."""
+    kept: float
+
+
+class ResponseStore:
+    """The newest records. ``mode``: ``memory``, ``disk`` or ``off`` (RESPONSE_STORE)."""
+
+    def __init__(self, mode: str, data_dir: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._off = mode == "off"
+        self._now = now
+        self._recent: OrderedDict[str, _Kept] = OrderedDict()
+        self._size = 0
+        path = data_dir / "responses.sqlite3"
+        self._store: Store | None = None
+        if mode == "disk":
+            self._store = Store(path, _SCHEMA)
+            self._store.write(self._trim())
+        else:
+            # What an earlier run with "disk" left there must not outlive its hour.
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+
+    def keep(self, record: Record | None) -> None:
+        """Remember ``record``; the oldest ones make room for it. None: nothing."""
+        if record is None or self._off:
+            return
+        body = json.dumps(record.body, separators=(",", ":")).encode()
+        if len(body) > MOST_BYTES:
+            return
+        kept = _Kept("\n".join(("", *record.items, "")), body, self._now())
+        self._drop(record.id)
+        self._recent[record.id] = kept
+        self._size += len(body)
+        while len(self._recent) > MOST or self._size > MOST_BYTES:
+            self._drop(next(iter(self._recent)))
+        if self._store is not None:
+            row = (record.id, kept.items, kept.body, kept.kept)
+            insert = "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)"
+            self._store.write((insert, row), self._trim())
+
+    def get(self, name: str) -> Json | None:
+        """The record with this id."""
+        kept = self._find(name)
+        return None if kept is None else _read(kept)
+
+    def recall(self, name: str) -> Json | None:
+        """The record with this id, else the newest one that holds an item of this id."""
+        kept = self._find(name) or self._holding(f"\n{name}\n")
+        return None if kept is None else _read(kept)
+
+    def forget(self, name: str) -> bool:
+        """Delete one record; False when there was none."""
+        if self._find(name) is None:
+            return False
+        self._drop(name)
+        if self._store is not None:
+            self._store.write(("DELETE FROM responses WHERE id = ?", (name,)))
+            self._store.flush()
+        return True
+
+    def wipe(self) -> None:
+        """Forget everything, also what a file still holds of deleted rows. Blocks."""
+        self._recent.clear()
+        self._size = 0
+        if self._store is not None:
+            self._store.write(("DELETE FROM responses", ()))
+            self._store.flush()
+            self._store.write(("VACUUM", ()), ("PRAGMA wal_checkpoint(TRUNCATE)", ()))
+            self._store.flush()
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def _find(self, name: str) -> _Kept | None:
+        return self._fresh(self._recent.get(name)) or self._row("id = ?", name)
+
+    def _holding(self, item: str) -> _Kept | None:
+        recent = (kept for kept in reversed(self._recent.values()) if item in kept.items)
+        return self._fresh(next(recent, None)) or self._row("INSTR(items, ?)", item)
+
+    def _fresh(self, kept: _Kept | None) -> _Kept | None:
+        return kept if kept is not None and kept.kept >= self._oldest() else None
+
+    def _row(self, condition: str, value: str) -> _Kept | None:
+        if self._store is None:
+            return None
+        sql = (
+            f"SELECT items, body, kept FROM responses WHERE {condition} AND kept >= ? "  # noqa: S608 -- the condition is one of two constants above
+            "ORDER BY kept DESC LIMIT 1"
+        )
+        rows = self._store.read(sql, (value, self._oldest()))
+        return _Kept(*rows[0]) if rows else None
+
+    def _drop(self, name: str) -> None:
+        kept = self._recent.pop(name, None)
+        self._size -= len(kept.body) if kept is not None else 0
+
+    def _oldest(self) -> float:
+        """When the oldest record that still counts was kept."""
+        return self._now() - KEPT_S
+
+    def _trim(self) -> Statement:
+        return _TRIM, (self._oldest(), MOST, MOST_BYTES)
+
+
+def _read(kept: _Kept) -> Json:
+    record: Json = json.loads(kept.body)
+    return record

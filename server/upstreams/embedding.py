@@ -1,0 +1,59 @@
+"""What the upstreams with real embeddings share: the model meant, the texts, the vectors."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from server.errors import BadRequestError, UpstreamError
+from server.gemini.types import EmbedCall, Embedding
+from server.models import Model, version_of
+
+DEFAULT_EMBEDDING = "gemini-embedding-001"
+_OPENAI_EMBEDDING = re.compile(r"text-embedding-(3-|ada-)")
+
+
+def embedding_model(asked: str, available: Sequence[Model]) -> str:
+    """The Google id to embed with: OpenAI's names mean "your embedding model"."""
+    if not _OPENAI_EMBEDDING.match(asked):
+        return asked
+    ids = [model.id for model in available if model.embeds]
+    if DEFAULT_EMBEDDING in ids:
+        return DEFAULT_EMBEDDING
+    return max(ids, key=version_of, default=DEFAULT_EMBEDDING)
+
+
+def texts_of(call: EmbedCall) -> list[str]:
+    """The inputs. Raises ``BadRequestError`` for token ids, which Google cannot read."""
+    texts = [item for item in call.inputs if isinstance(item, str)]
+    if len(texts) != len(call.inputs):
+        raise BadRequestError(
+            "Token ids cannot be embedded by Gemini: send text. In LangChain's "
+            "OpenAIEmbeddings set check_embedding_ctx_length=False.",
+            param="input",
+        )
+    return texts
+
+
+def embedding_of(
+    texts: Sequence[str], values: Iterable[Sequence[float]], counted_tokens: int
+) -> Embedding:
+    """The vectors of ``texts``, brought to length 1. ``counted_tokens``: 0 when Google is silent.
+
+    Raises ``UpstreamError`` when they are not one a text.
+    """
+    vectors = tuple(unit(vector) for vector in values)
+    if len(vectors) != len(texts):
+        raise UpstreamError(f"Google made {len(vectors)} vectors of {len(texts)} texts.")
+    estimate = sum(-(-len(text) // 4) for text in texts)
+    return Embedding(vectors, counted_tokens or estimate, estimated=not counted_tokens)
+
+
+def unit(values: Sequence[float]) -> tuple[float, ...]:
+    """``values`` brought to length 1: Google leaves shortened vectors as they are, and OpenAI's
+    clients take the dot product for the cosine.
+    """
+    vector = tuple(float(value) for value in values)
+    length = math.hypot(*vector)
+    if not length or abs(length - 1) < 1e-3:
+        return vector
+    return tuple(value / length for value in vector)

@@ -1,0 +1,291 @@
+"""Vertex AI: a Google Cloud project, Application Default Credentials, and real embeddings.
+
+The same ``generateContent`` as the Gemini API under a longer address. Facts: code-assist dossier
+sections 8 and 10; google-genai 3.4 ``_api_client`` and ``models`` (hosts, embedding methods).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from server.adc import Adc
+from server.eligibility import (
+    VERTEX_SERVICE,
+    EligibilityError,
+    Problem,
+    problem_for,
+    problem_of,
+)
+from server.errors import AuthenticationError, NotFoundError, ProxyError
+from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
+from server.models import CATALOGUE, Model, describe
+from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.embedding import embedding_model, embedding_of, texts_of
+from server.upstreams.refusals import dicts
+from server.upstreams.wire import (
+    FIRST_BYTE_S,
+    UNARY_S,
+    as_chunk,
+    ask,
+    build_request,
+    open_stream,
+    prompt_tokens,
+    read_chunks,
+    total_tokens,
+    versioned,
+    whole_answer,
+    with_token,
+)
+
+VERSION = "v1"
+PROBE: GenerateRequest = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+PROBE_MODEL = "gemini-2.5-flash"
+EMBEDS_AT_ONCE = 8
+MOST_PER_BATCH = 250
+"""Texts in one ``predict`` (Vertex AI, *Text embeddings API*)."""
+MOST_CHARACTERS = 20_000
+"""In one ``predict``: its limit is as many tokens, and no token is shorter than a character."""
+
+EMBEDDING_MODELS = (
+    "gemini-embedding-001",
+    "gemini-embedding-2",
+    "text-embedding-005",
+    "text-multilingual-embedding-002",
+)
+MODELS: tuple[Model, ...] = (
+    *CATALOGUE,
+    *(describe(name, embeds=True, methods=("embedContent",)) for name in EMBEDDING_MODELS),
+)
+"""Google lists Vertex AI's models without saying which of them a location serves."""
+
+T = TypeVar("T")
+
+
+class Vertex:
+    """The ``vertex`` upstream. ``http`` belongs to whoever passes it."""
+
+    name = "vertex"
+    embeds = True
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        adc: Adc,
+        project: str | None,
+        location: str,
+        base_url: str | None = None,
+    ) -> None:
+        self._http = http
+        self._adc = adc
+        self._set_project = project
+        self._location = location
+        self._base = versioned(base_url or endpoint(location), VERSION)
+        self._problem: Problem | None = None
+
+    # ── Upstream ──
+
+    async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
+        """Stream the answer, or yield it as one chunk."""
+        build = partial(
+            self._request,
+            self._url(out.model, out.method),
+            {k: v for k, v in out.request.items() if v is not None},
+            FIRST_BYTE_S,
+        )
+        if out.unary:
+            yield [await self._with_token(partial(self._whole, build))]
+            return
+        response = await self._with_token(partial(self._open, build))
+        async with aclosing(read_chunks(response, as_chunk, credential="adc")) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def count_tokens(self, out: Outgoing) -> int:
+        """Counts system instruction and tools as well."""
+        request = out.request
+        body: Json = {"contents": request.get("contents")}
+        for name in ("systemInstruction", "tools"):
+            if request.get(name):
+                body[name] = request.get(name)
+        return total_tokens(await self._ask(out.model, "countTokens", body))
+
+    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+        """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
+        texts = texts_of(call)
+        model = embedding_model(model, MODELS)
+        if model.startswith("gemini-") and model != "gemini-embedding-001":
+            answers = await self._ask_all(model, "embedContent", content_bodies(call, texts))
+            values = [(a.get("embedding") or {}).get("values") or () for a in answers]
+            return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
+        most = 1 if model == "gemini-embedding-001" else MOST_PER_BATCH
+        answers = await self._ask_all(model, "predict", instance_bodies(call, texts, most))
+        found = [p.get("embeddings") or {} for a in answers for p in dicts(a.get("predictions"))]
+        counts = [(entry.get("statistics") or {}).get("token_count") for entry in found]
+        counted = sum(count for count in counts if isinstance(count, int))
+        return embedding_of(texts, [entry.get("values") or () for entry in found], counted)
+
+    async def models(self) -> tuple[Model, ...]:
+        """The catalogue, and the embedding models."""
+        return MODELS
+
+    def account(self) -> Account:
+        """The last known state."""
+        problem = self._adc.problem or self._problem
+        if self._project is None:
+            problem = problem_for("PROJECT_REQUIRED", service=VERTEX_SERVICE)
+        refused = problem is not None and problem.code.startswith("ADC_")
+        return Account(
+            authenticated=self._adc.known and not refused,
+            email=self._adc.email,
+            tier=f"Vertex AI in {self._location}",
+            project=self._project,
+            problem=problem,
+        )
+
+    async def check(self) -> Account:
+        """Count the tokens of one word: free, and refused to whoever may not generate."""
+        probe = Outgoing(model=PROBE_MODEL, request=PROBE, session="", prompt_id="")
+        try:
+            await self.count_tokens(probe)
+        except NotFoundError:
+            self._problem = None  # another model may well be there
+        except ProxyError as error:
+            self._problem = problem_of(error)
+        return self.account()
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close."""
+
+    # ── the wire ──
+
+    @property
+    def _project(self) -> str | None:
+        return self._set_project or self._adc.project
+
+    def _url(self, model: str, method: str) -> str:
+        """Raises ``EligibilityError`` when no project is known."""
+        if self._project is None:
+            raise EligibilityError(problem_for("PROJECT_REQUIRED", service=VERTEX_SERVICE))
+        parts = (quote(part, safe="") for part in (self._project, self._location, model))
+        path = "/projects/{}/locations/{}/publishers/google/models/{}".format(*parts)
+        return f"{self._base}{path}:{method}"
+
+    async def _with_token(self, send: Callable[[str], Awaitable[T]]) -> T:
+        """``send(token)``, with the account's problem kept in step with how it ends."""
+        try:
+            answer = await with_token(self._adc, send)
+        except (EligibilityError, AuthenticationError) as error:
+            self._problem = problem_of(error)
+            raise
+        self._problem = None
+        return answer
+
+    async def _ask(self, model: str, method: str, body: Json) -> Json:
+        build = partial(self._request, self._url(model, method), body, UNARY_S)
+
+        async def send(token: str) -> Json:
+            return await ask(self._http, build(token), credential="adc")
+
+        return await self._with_token(send)
+
+    async def _ask_all(self, model: str, method: str, bodies: Sequence[Json]) -> list[Json]:
+        """The answers in order, a few questions at a time; the first failure ends all."""
+        room = asyncio.Semaphore(EMBEDS_AT_ONCE)
+
+        async def one(body: Json) -> Json:
+            async with room:
+                return await self._ask(model, method, body)
+
+        asking = [asyncio.create_task(one(body)) for body in bodies]
+        try:
+            return await asyncio.gather(*asking)
+        finally:
+            for task in asking:
+                task.cancel()
+
+    async def _open(self, build: Callable[[str], httpx.Request], token: str) -> httpx.Response:
+        return await open_stream(self._http, build(token), credential="adc")
+
+    async def _whole(self, build: Callable[[str], httpx.Request], token: str) -> Chunk:
+        return await whole_answer(self._http, build(token), as_chunk, credential="adc")
+
+    def _request(self, url: str, body: Json, within_s: float, token: str) -> httpx.Request:
+        return build_request(
+            self._http,
+            "POST",
+            url,
+            headers={"authorization": f"Bearer {token}"},
+            body=body,
+            answer_within_s=within_s,
+        )
+
+
+def endpoint(location: str) -> str:
+    """The host that serves a location; ``us`` and ``eu`` are whole jurisdictions."""
+    match location:
+        case "global":
+            return f"https://{VERTEX_SERVICE}"
+        case "us" | "eu":
+            return f"https://aiplatform.{location}.rep.googleapis.com"
+        case _:
+            return f"https://{location}-{VERTEX_SERVICE}"
+
+
+def content_bodies(call: EmbedCall, texts: Sequence[str]) -> list[Json]:
+    """The ``embedContent`` bodies: it takes one text."""
+    options = _given(
+        taskType=call.task_type, title=call.title, outputDimensionality=call.dimensions
+    )
+    return [{"content": {"role": "user", "parts": [{"text": text}]}, **options} for text in texts]
+
+
+def instance_bodies(call: EmbedCall, texts: Sequence[str], most: int) -> list[Json]:
+    """The ``predict`` bodies, ``most`` texts in each and no more characters than it can take."""
+    options = _given(task_type=call.task_type, title=call.title)
+    shared = _given(outputDimensionality=call.dimensions)
+    bodies: list[Json] = []
+    room = 0
+    for text in texts:
+        room -= len(text)
+        if not bodies or room < 0 or len(bodies[-1]["instances"]) == most:
+            room = MOST_CHARACTERS - len(text)
+            bodies.append({"instances": [], **({"parameters": shared} if shared else {})})
+        bodies[-1]["instances"].append({"content": text, **options})
+    return bodies
+
+
+def _given(**options: object) -> Json:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _configured(parts: Parts) -> bool:
+    """Chosen by name, everything may come from the metadata server; ``auto`` asks no network."""
+    if parts.settings.upstream == Vertex.name:
+        return True
+    project = parts.settings.google_cloud_project
+    return parts.adc.present and (project or parts.adc.project) is not None
+
+
+def _build(parts: Parts) -> Upstream:
+    settings = parts.settings
+    return Vertex(
+        parts.http,
+        parts.adc,
+        settings.google_cloud_project,
+        settings.google_cloud_location,
+        settings.google_vertex_base_url,
+    )
+
+
+DOOR = Door(
+    name=Vertex.name,
+    title="Vertex AI (Google Cloud)",
+    configured=_configured,
+    missing="it needs Application Default Credentials and GOOGLE_CLOUD_PROJECT",
+    build=_build,
+)
