@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint test-agents bench soak screenshots package lock clean
+.PHONY: help setup run demo test lint test-agents bench soak screenshots package docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) 
 
 bench soak screenshots package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
+
+docs: setup ## write docs/lossiness.md from the dialects' tables
+	@$(PY) -m server.lossiness > docs/lossiness.md
 
 lock: ## pin the requirements anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \

@@ -13,6 +13,11 @@ TESTED_ELSEWHERE = {
     "server/store.py": "tests/server/test_usage.py",
     "server/metrics.py": "tests/server/test_usage.py",
     "server/errors.py": "tests/server/dialects/test_openai_errors.py",
+    "server/lossiness.py": "tests/test_lossiness.py",
+    "server/dialects/losses.py": "tests/test_lossiness.py",
+    "server/dialects/anthropic_losses.py": "tests/test_lossiness.py",
+    "server/dialects/openai_losses.py": "tests/test_lossiness.py",
+    "server/dialects/openai_responses_losses.py": "tests/test_lossiness.py",
     "server/dialects/base.py": "tests/server/test_app.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from server.dialects.anthropic_blocks import Conversation
 from server.dialects.anthropic_errors import encode_error
+from server.dialects.anthropic_losses import LOSSES
 from server.dialects.anthropic_models import encode_model, encode_models
 from server.dialects.anthropic_stream import Notes, StreamEncoder, Visibility, encode_response
 from server.dialects.anthropic_tools import Tools, read_tools
@@ -24,15 +25,12 @@ from server.dialects.base import (
     Route,
 )
 from server.dialects.fields import Fields, wrong
+from server.dialects.losses import ignored
 from server.gemini.names import ToolNames
 from server.gemini.schema import clean_answer
 from server.gemini.types import Call, GenerateRequest, Json, Level, Thinking
 
-_HARMLESS = (
-    *("betas", "cache_control", "context_management", "diagnostics", "inference_geo"),
-    *("safeguards", "service_tier", "speed", "user_profile_id", "workspace_id"),
-)
-"""Fields that steer Anthropic's own service; the answer loses nothing without them."""
+_IGNORED = ignored(LOSSES)
 
 _SHORT_ANSWER_TOKENS = 1024
 """Below this a client that did not ask for thinking wants a quick word (n8n tests with 1)."""
@@ -73,7 +71,7 @@ def encode_count(tokens: int) -> Json:
 
 def _parse(body: Json, params: Params, *, counting: bool) -> Call:
     fields = Fields.of(body, notation="dots")
-    fields.known(*_HARMLESS)
+    fields.known(*_IGNORED)
     model = fields.required_string("model")
     max_tokens = fields.integer("max_tokens", low=0)
     if max_tokens is None and not counting:
@@ -230,6 +228,7 @@ DIALECT = Dialect(
         Route("GET", "/v1/models", ListModels(encode_models)),
         Route("GET", "/v1/models/{id}", GetModel(encode_model)),
     ),
+    losses=LOSSES,
     encode_error=encode_error,
     speaks=speaks,
     request_id_header="request-id",

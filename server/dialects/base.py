@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from server.dialects.losses import Loss
 from server.errors import ProxyError
 from server.gemini.events import Event
 from server.gemini.types import Call, EmbedCall, Embedding, Json
@@ -142,5 +143,7 @@ class Dialect:
     speaks: Callable[[Mapping[str, str]], bool] = lambda headers: True
     """Whether these request headers are those of this dialect's clients; decides where two dialects
     share an address, and how errors outside any route are worded."""
+    losses: tuple[Loss, ...] = ()
+    """What requests of this dialect lose; none for Gemini's own."""
     request_id_header: str = "x-request-id"
     """A second header under which the dialect's SDKs look for the request id."""

@@ -162,7 +162,7 @@ class Shape:
 class Answer:
     """All choices of one call: a ``StreamEncoder``, and the unary response it adds up to."""
 
-    media_type = "text/event-stream; charset=utf-8"
+    media_type = "text/event-stream"
 
     def __init__(self, call: Call, shape: Shape, *, include_usage: bool) -> None:
         self._call = call

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from server.dialects.base import Dialect, Embed, Generate, GetModel, ListModels, Params, Route
 from server.dialects.fields import Fields, wrong
+from server.dialects.losses import ignored
 from server.dialects.openai_answer import Answer, Piece, Shape, citations, dump, fenced
 from server.dialects.openai_answer import finish_reason as finish_word
 from server.dialects.openai_completions import (
@@ -25,6 +26,7 @@ from server.dialects.openai_generation import (
     read_sampling,
     read_thinking,
 )
+from server.dialects.openai_losses import LOSSES
 from server.dialects.openai_messages import read_messages
 from server.dialects.openai_models import encode_model, encode_models
 from server.dialects.openai_tools import Tools, read_choice, read_functions, read_tools
@@ -43,11 +45,7 @@ from server.gemini.events import (
 )
 from server.gemini.types import Call, Json
 
-_HARMLESS = (
-    *("user", "metadata", "store", "safety_identifier", "service_tier"),
-    *("prompt_cache_options", "prompt_cache_retention"),
-)
-"""Fields whose absence upstream changes nothing about the answer."""
+_IGNORED = ignored(LOSSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def parse_chat(body: Json, params: Params) -> Call:
     if not config:
         del call.request["generationConfig"]
     call.options = ChatOptions(_wants_usage(fields), legacy, frozenset(tools.custom))
-    fields.known(*_HARMLESS, "tool_choice", "function_call")
+    fields.known(*_IGNORED, "tool_choice", "function_call")
     for part in (fields, extra, google):
         if part is not None:
             call.dropped += tuple(part.at(name) for name in part.unread())
@@ -279,5 +277,6 @@ DIALECT = Dialect(
         Route("GET", "/v1/models", ListModels(encode_models)),
         Route("GET", "/v1/models/{id}", GetModel(encode_model)),
     ),
+    losses=LOSSES,
     encode_error=encode_error,
 )

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from server.dialects.base import Params
 from server.dialects.fields import Fields, wrong
+from server.dialects.losses import ignored
 from server.dialects.openai_answer import Answer, Piece, Shape, finish_reason
 from server.dialects.openai_generation import read_limit, read_sampling
+from server.dialects.openai_losses import LOSSES
 from server.gemini.events import Event, Finish, TextDelta
 from server.gemini.types import Call, Content, Json, Thinking
 
@@ -61,7 +63,7 @@ def parse_completion(body: Json, params: Params) -> Call:
         include_usage=usage is not None and usage.boolean("include_usage"),
         echo=prompt if fields.boolean("echo") else "",
     )
-    fields.known("user", "best_of")
+    fields.known(*ignored(LOSSES, "/v1/completions"))
     call.dropped += fields.unread()
     return call
 

@@ -5,6 +5,8 @@ import struct
 
 from server.dialects.base import Params
 from server.dialects.fields import Fields, wrong
+from server.dialects.losses import ignored
+from server.dialects.openai_losses import LOSSES
 from server.gemini.types import EmbedCall, Embedding, Json
 
 _MOST_INPUTS = 2048
@@ -19,7 +21,7 @@ def parse_embeddings(body: Json, params: Params) -> EmbedCall:
     encoding = fields.string("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise wrong("encoding_format", "Input should be 'float' or 'base64'")
-    fields.known("user")
+    fields.known(*ignored(LOSSES, "/v1/embeddings"))
     return EmbedCall(
         dialect="openai-chat",
         model=model,

@@ -19,6 +19,7 @@ from server.dialects.base import (
     Route,
 )
 from server.dialects.fields import Fields, wrong
+from server.dialects.losses import ignored
 from server.dialects.openai_errors import encode_error
 from server.dialects.openai_generation import (
     read_format,
@@ -27,6 +28,7 @@ from server.dialects.openai_generation import (
     read_thinking,
 )
 from server.dialects.openai_responses_input import item_type, read_items, stored_item, tools_in
+from server.dialects.openai_responses_losses import LOSSES
 from server.dialects.openai_responses_stream import (
     Notes,
     ResponseStream,
@@ -41,12 +43,7 @@ from server.dialects.openai_responses_tools import (
 from server.errors import ContextLengthError, ProxyError, RateLimitError
 from server.gemini.types import Call, Json
 
-_HARMLESS = (
-    *("user", "safety_identifier", "service_tier", "stream_options", "client_metadata"),
-    *("prompt_cache_options", "prompt_cache_retention", "context_management", "moderation"),
-    *("access_programs", "image", "max_tool_calls", "personality"),
-)
-"""Fields whose absence upstream changes nothing about the answer."""
+_IGNORED = ignored(LOSSES)
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _SUMMARIES = ("auto", "concise", "detailed")
@@ -93,7 +90,7 @@ def parse_response(body: Json, params: Params) -> Call:
         encrypted="reasoning.encrypted_content" in (fields.array("include") or ()),
         codex=params.headers.get("user-agent", "").lower().startswith("codex"),
     )
-    fields.known(*_HARMLESS)
+    fields.known(*_IGNORED)
     unread = [(part, part.unread()) for part in (fields, text) if part is not None]
     call.dropped += tuple(part.at(name) for part, names in unread for name in names)
     return call
@@ -278,6 +275,7 @@ DIALECT = Dialect(
         Route("GET", "/v1/responses/{id}", Recall(encode_kept)),
         Route("DELETE", "/v1/responses/{id}", Forget(encode_deleted)),
     ),
+    losses=LOSSES,
     encode_error=encode_error,
     # Its clients are those of chat, which words what belongs to neither.
     speaks=lambda headers: False,

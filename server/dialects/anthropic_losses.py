@@ -1,0 +1,92 @@
+"""What requests to Anthropic's endpoints lose on their way to Gemini."""
+
+from server.dialects.losses import Loss
+from server.gemini.types import Json
+
+_USER: Json = {"role": "user", "content": "x"}
+_SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
+
+LOSSES = (
+    Loss("mcp_servers", "dropped", "remote MCP is not offered", {"mcp_servers": [{"type": "url"}]}),
+    Loss("container", "dropped", "Anthropic's own sandboxes", {"container": "c"}),
+    Loss(
+        "fallbacks",
+        "dropped",
+        "a request is answered by the model it asked for",
+        {"fallbacks": [{"model": "m"}]},
+    ),
+    Loss(
+        "tools[]",
+        "dropped",
+        "tools without a counterpart (MCP, toolsets), by their place",
+        {"tools": [{"type": "mcp_toolset", "mcp_server_name": "m"}]},
+    ),
+    Loss(
+        "stop_sequences",
+        "changed",
+        "matched here: Gemini does not say which one it hit",
+        {"stop_sequences": ["END"]},
+    ),
+    Loss(
+        "max_tokens",
+        "changed",
+        "brought within the model's limit; thoughts nobody asked for get room of their own",
+        {"max_tokens": 999_999},
+    ),
+    Loss(
+        "thinking.budget_tokens",
+        "changed",
+        "brought within the model's range, or to its levels",
+        {"thinking": {"type": "enabled", "budget_tokens": 100}},
+    ),
+    Loss(
+        "tool_choice.disable_parallel_tool_use",
+        "changed",
+        "the first call of an answer is passed on, the others are not",
+        {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+    ),
+    Loss(
+        "messages[].role",
+        "changed",
+        "system messages in the middle become marked user text",
+        {"messages": [_USER, {"role": "system", "content": "y"}]},
+    ),
+    Loss(
+        "tools[].max_uses",
+        "changed",
+        "Google decides how often it searches",
+        {"tools": [{**_SEARCH, "max_uses": 3}]},
+    ),
+    Loss(
+        "messages[].content[].thinking",
+        "ignored",
+        "thoughts are not sent again; signatures are",
+        {
+            "messages": [
+                _USER,
+                {
+                    "role": "assistant",
+                    "content": [{"type": "thinking", "thinking": "z", "signature": "s"}],
+                },
+                _USER,
+            ]
+        },
+    ),
+    *(
+        Loss(name, "ignored", why, {name: example})
+        for name, why, example in (
+            ("metadata", "seeds the session id, hashed", {"user_id": "u"}),
+            ("betas", "switches of Anthropic's service", ["b"]),
+            ("cache_control", "Gemini caches by itself", {"type": "ephemeral"}),
+            ("context_management", "nothing is ever cut", {"edits": []}),
+            ("diagnostics", "Anthropic's own", {"a": 1}),
+            ("inference_geo", "Anthropic's own regions", "eu"),
+            ("safeguards", "Google's own filters apply", []),
+            ("service_tier", "Anthropic's price classes", "auto"),
+            ("speed", "Anthropic's own", "fast"),
+            ("user_profile_id", "Anthropic's own", "u"),
+            ("workspace_id", "Anthropic's own", "w"),
+        )
+    ),
+)
+"""What messages lose."""

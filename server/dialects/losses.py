@@ -1,0 +1,37 @@
+"""What a request loses on its way to Gemini: one table a dialect, for parser, docs and tests.
+
+``docs/lossiness.md`` is made from these rows (``python -m server.lossiness``), the parsers take
+from them which fields may be passed over in silence, and a test sends every example.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from server.gemini.types import Json
+
+Fate = Literal["ignored", "dropped", "changed"]
+"""``ignored``: it steers the vendor's own service, the answer loses nothing. ``dropped``: it would
+have changed the answer; named in ``x-proxy-dropped``. ``changed``: honoured in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One field that Gemini does not take as it was sent."""
+
+    field: str
+    fate: Fate
+    why: str
+    example: Json
+    """Fields of a request body in which it happens."""
+    path: str = ""
+    """The address, where a dialect has several that take requests; empty: its main one."""
+
+
+def ignored(losses: Iterable[Loss], path: str = "") -> tuple[str, ...]:
+    """The top-level fields of one address that may be passed over in silence."""
+    return tuple(
+        loss.field
+        for loss in losses
+        if loss.fate == "ignored" and loss.path == path and loss.field.isidentifier()
+    )

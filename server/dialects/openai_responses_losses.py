@@ -1,0 +1,51 @@
+"""What requests to the Responses API lose on their way to Gemini."""
+
+from server.dialects.losses import Loss
+
+LOSSES = (
+    *(
+        Loss(name, "dropped", "Gemini's models refuse penalties", {name: 0.5})
+        for name in ("frequency_penalty", "presence_penalty")
+    ),
+    Loss("n", "dropped", "this API has one answer", {"n": 2}),
+    Loss("top_logprobs", "dropped", "not passed on in this version", {"top_logprobs": 3}),
+    Loss("text.verbosity", "dropped", "Gemini has no counterpart", {"text": {"verbosity": "low"}}),
+    Loss(
+        "tools[]",
+        "dropped",
+        "hosted tools other than web search, by their place",
+        {"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]},
+    ),
+    Loss(
+        "input[]",
+        "changed",
+        "reasoning items carry signatures; their text is not sent again",
+        {"input": [{"type": "reasoning", "summary": []}, {"role": "user", "content": "x"}]},
+    ),
+    Loss("truncation", "changed", "accepted; nothing is ever cut", {"truncation": "auto"}),
+    Loss(
+        "parallel_tool_calls",
+        "changed",
+        "false: the first call of an answer is passed on, the others are not",
+        {"parallel_tool_calls": False},
+    ),
+    *(
+        Loss(name, "ignored", why, {name: example})
+        for name, why, example in (
+            ("user", "an id for OpenAI's abuse checks", "u"),
+            ("safety_identifier", "an id for OpenAI's abuse checks", "u"),
+            ("service_tier", "OpenAI's price classes", "auto"),
+            ("stream_options", "only obfuscation, which is never added", {}),
+            ("client_metadata", "Codex's own notes", {"a": "b"}),
+            ("prompt_cache_options", "Gemini caches by itself", {"mode": "auto"}),
+            ("prompt_cache_retention", "Gemini caches by itself", "24h"),
+            ("context_management", "nothing is ever cut", [{"type": "compaction"}]),
+            ("moderation", "Google's own filters apply", {"model": "m"}),
+            ("access_programs", "OpenAI's own", ["a"]),
+            ("image", "settings of OpenAI's image tool", {"quality": "low"}),
+            ("max_tool_calls", "concerns OpenAI's hosted tools", 3),
+            ("personality", "OpenAI's own", "friendly"),
+        )
+    ),
+)
+"""What responses lose."""
