@@ -114,7 +114,7 @@ class Edge:
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         request = Request(scope, receive, send, headers)
         is_api = request.path.startswith(_API_ROOTS)
-        dialect = self._dialect_of(headers)
+        dialect = self._dialect_of(headers, request.path)
         try:
             peer = scope["client"][0] if scope.get("client") else None
             request.caller = self.access.check(
@@ -137,9 +137,14 @@ class Edge:
             scope["gemini_proxy.local"] = request.caller.local
             await self._pages(scope, receive, send)
 
-    def _dialect_of(self, headers: Mapping[str, str]) -> Dialect:
-        """The dialect these headers speak; the last one is the fallback."""
-        return next((d for d in self._dialects if d.speaks(headers)), self._dialects[-1])
+    def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
+        """The dialect these headers speak; else the last one that has addresses of this root."""
+        speaking = next((d for d in self._dialects if d.speaks(headers)), None)
+        if speaking is not None:
+            return speaking
+        root = "/".join(path.split("/", 2)[:2]) + "/"
+        owners = [d for d in self._dialects if any(r.path.startswith(root) for r in d.routes)]
+        return (owners or self._dialects)[-1]
 
     async def _api(self, request: Request, dialect: Dialect) -> None:
         """Find the route, run it while the client listens, and word its errors in its dialect."""

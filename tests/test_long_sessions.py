@@ -65,9 +65,33 @@ class MessagesClient:
         self.history.append({"role": "user", "content": [done]})
 
 
-@pytest.mark.parametrize("client", [ChatClient(), MessagesClient()], ids=["chat", "messages"])
+class ResponsesClient:
+    """An agent over the Responses API that sends its whole history, without reasoning items."""
+
+    def __init__(self) -> None:
+        self.history: list[Any] = [{"role": "user", "content": "work through it"}]
+
+    async def turn(self, rig: Rig, number: int) -> None:
+        body = {
+            "model": MODEL,
+            "input": self.history,
+            "store": False,
+            "tools": [{"type": "function", "name": "work", "parameters": SCHEMA}],
+        }
+        answer = await rig.http.post("/v1/responses", json=body)
+        assert answer.status_code == 200, answer.text
+        (call,) = (item for item in answer.json()["output"] if item["type"] == "function_call")
+        bare = {key: call[key] for key in ("type", "call_id", "name", "arguments")}
+        done = {"type": "function_call_output", "call_id": call["call_id"], "output": str(number)}
+        self.history += [bare, done]
+
+
+Client = ChatClient | MessagesClient | ResponsesClient
+
+
+@pytest.mark.parametrize("client", [ChatClient(), MessagesClient(), ResponsesClient()])
 async def test_two_hundred_turns_with_a_restart_in_the_middle(
-    tmp_path: Path, client: ChatClient | MessagesClient
+    tmp_path: Path, client: Client
 ) -> None:
     google = FakeGoogle(api_keys={GEMINI_KEY})
     google.answers.extend([next_step] * TURNS)

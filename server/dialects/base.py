@@ -140,9 +140,9 @@ class Dialect:
     routes: tuple[Route, ...]
     encode_error: Callable[[ProxyError, str], tuple[int, Json]]
     """(error, request id) -> (HTTP status, body)."""
-    speaks: Callable[[Mapping[str, str]], bool] = lambda headers: True
-    """Whether these request headers are those of this dialect's clients; decides where two dialects
-    share an address, and how errors outside any route are worded."""
+    speaks: Callable[[Mapping[str, str]], bool] = lambda headers: False
+    """Whether these request headers can only be those of this dialect's clients; decides where two
+    dialects share an address, and how errors outside any route are worded."""
     losses: tuple[Loss, ...] = ()
     """What requests of this dialect lose; none for Gemini's own."""
     request_id_header: str = "x-request-id"

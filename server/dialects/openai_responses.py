@@ -278,5 +278,4 @@ DIALECT = Dialect(
     losses=LOSSES,
     encode_error=encode_error,
     # Its clients are those of chat, which words what belongs to neither.
-    speaks=lambda headers: False,
 )

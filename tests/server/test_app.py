@@ -310,6 +310,16 @@ async def test_bad_input_is_a_clear_error_and_the_server_goes_on(
         assert (await rig.http.get("/health")).json()["status"] == "ok"
 
 
+async def test_errors_outside_any_route_are_worded_by_headers_and_address(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        openai_shape = (await rig.http.get("/v1/nowhere")).json()
+        assert set(openai_shape["error"]) == {"message", "type", "param", "code"}
+        headers = {"anthropic-version": "2023-06-01"}
+        assert (await rig.http.get("/v1/nowhere", headers=headers)).json()["type"] == "error"
+        google = (await rig.http.get("/v1beta/nowhere")).json()
+        assert google["error"]["status"] == "NOT_FOUND"
+
+
 async def test_wrong_method_and_wrong_type(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         assert (await rig.http.get("/v1/chat/completions")).status_code == 405
