@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from server.errors import BrokenAnswerError
 from server.exchange import Exchange
-from server.gemini.estimate import estimate_text, estimate_tokens
+from server.gemini.estimate import estimate_tokens
 from server.gemini.events import (
     VISIBLE,
     Event,
@@ -137,7 +137,7 @@ class Attempt:
         """Usage from counting characters, because upstream sent none."""
         usage = Usage(
             prompt_tokens=estimate_tokens(self.out.request),
-            candidates_tokens=estimate_text("x" * self._output_chars),
+            candidates_tokens=-(-self._output_chars // 4),
             estimated=True,
         )
         self.exchange.usage_by_choice[self.choice] = usage
