@@ -56,8 +56,7 @@ def facts(exchange: Exchange) -> dict[str, str]:
     if exchange.model:
         facts["x-gemini-model"] = exchange.model
     if exchange.dropped:
-        names = ", ".join(dict.fromkeys(exchange.dropped))
-        facts["x-proxy-dropped"] = re.sub(r"[^\x20-\x7e]", "?", names)[:1000]
+        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped))
     if exchange.queue_wait_s:
         facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
     return facts
@@ -121,8 +120,7 @@ async def send_head(
             "type": "http.response.start",
             "status": status,
             "headers": [
-                (name.encode("latin-1"), value.encode("latin-1", "replace"))
-                for name, value in every.items()
+                (name.encode("latin-1"), _header_value(value)) for name, value in every.items()
             ],
         }
     )
@@ -138,6 +136,11 @@ def cors(request: Request) -> dict[str, str]:
         "x-queue-wait-ms, retry-after",
         "vary": "Origin",
     }
+
+
+def _header_value(value: str) -> bytes:
+    """Some values repeat what a client sent (model and field names): plain, short and one line."""
+    return re.sub(r"[^\x20-\x7e]", "?", value)[:1000].strip().encode("ascii")
 
 
 async def send_preflight(request: Request) -> None:

@@ -571,6 +571,27 @@ async def test_dropped_fields_are_named(tmp_path: Path) -> None:
         assert answer.headers["x-gemini-model"] == "gemini-2.5-pro"
 
 
+async def test_what_a_client_names_cannot_break_our_headers_or_googles_address(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as rig:
+        body = {
+            "model": "gemini-x\r\nset-cookie: a=b/../../v1beta/models?y#z",
+            "messages": [{"role": "user", "content": "x"}],
+            "odd\r\nfield": 1,
+            "ü" * 2000: 2,
+        }
+        answer = await rig.http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 404
+        sent = rig.google.requests[-1]
+        assert sent.path.startswith("/v1beta/models/gemini-x")
+        assert sent.path.endswith(":streamGenerateContent")
+        good = await rig.http.post("/v1/chat/completions", json={**body, "model": "gpt-4o"})
+        assert good.status_code == 200
+        assert "odd??field" in good.headers["x-proxy-dropped"]
+        assert "set-cookie" not in good.headers
+
+
 async def test_stopping_ends_a_stream_with_an_error_in_its_dialect(tmp_path: Path) -> None:
     received = b""
     async with running(tmp_path) as rig:
