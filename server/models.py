@@ -60,6 +60,8 @@ CATALOGUE: tuple[Model, ...] = tuple(describe(model_id) for model_id in _RELEASE
 """What Code Assist serves; which of it an account may use is the account's matter."""
 
 _PREFIXES = ("models/", "google/", "gemini/", "openai/", "anthropic/")
+_GOOGLES_OWN = ("gemini-", "gemma-", "text-embedding-00")
+_LEGAL_ID = re.compile(r"[A-Za-z0-9._-]+")
 _FAST = ("*haiku*", "*mini*", "*nano*", "*flash*", "*lite*", "gpt-3.5*", "claude-instant*")
 _BEST = ("*opus*", "gpt-4*", "gpt-5*", "gpt-6*", "o1*", "o2*", "o3*", "o4*", "*fable*", "*mythos*")
 _MAIN = ("claude-*", "gpt-*", "sonnet", "default")
@@ -117,8 +119,8 @@ class Aliases:
         bare = bare_name(name)
         if bare in self.table:
             return self.table[bare]
-        if bare.startswith(("gemini-", "gemma-", "text-embedding-00")):
-            return bare
+        if bare.startswith(_GOOGLES_OWN):
+            return bare if _LEGAL_ID.fullmatch(bare) else self.unknown
         lowered = bare.lower()
         if _matches(lowered, _FAST):
             return self._tier(self.fast, "flash", available)

@@ -583,9 +583,7 @@ async def test_what_a_client_names_cannot_break_our_headers_or_googles_address(
         }
         answer = await rig.http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 404
-        sent = rig.google.requests[-1]
-        assert sent.path.startswith("/v1beta/models/gemini-x")
-        assert sent.path.endswith(":streamGenerateContent")
+        assert not rig.google.calls("streamGenerateContent")
         good = await rig.http.post("/v1/chat/completions", json={**body, "model": "gpt-4o"})
         assert good.status_code == 200
         assert "odd??field" in good.headers["x-proxy-dropped"]
