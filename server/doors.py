@@ -85,6 +85,13 @@ class Doors:
             if named != "auto":
                 problem = f"The upstream {named} is not part of this version."
             raise self._sign_in(problem)
+        return self.named(door.name)
+
+    def named(self, name: str) -> Upstream:
+        """One upstream, in use or not. Raises ``AuthenticationError`` when it is not set up."""
+        door = self._registry.get(name)
+        if door is None:
+            raise self._sign_in(f"The upstream {name} is not part of this version.")
         if not self._is_ready(door):
             raise self._sign_in(f"The upstream {door.name} is not set up: {door.missing}.")
         if door.name not in self._built:

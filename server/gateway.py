@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -17,7 +18,8 @@ from server import settings as settings_file
 from server.access import Access
 from server.adc import Adc
 from server.doors import Doors
-from server.errors import BadRequestError
+from server.eligibility import Problem, problem_of
+from server.errors import AuthenticationError, BadRequestError, ProxyError
 from server.fetch import Fetcher
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
@@ -58,6 +60,21 @@ class SignInOffer:
     problem: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorCheck:
+    """What Google said when asked whether an upstream works."""
+
+    name: str
+    account: Account | None = None
+    models: int = 0
+    problem: Problem | None = None
+
+
+def _plain(value: object) -> object:
+    """A setting as ``settings.toml`` can hold it."""
+    return str(value) if isinstance(value, Path) else value
+
+
 class Gateway:
     """One server's parts, built from settings; closed when the server stops."""
 
@@ -69,6 +86,10 @@ class Gateway:
         fetcher: Fetcher | None = None,
     ) -> None:
         self.settings = settings
+        self.started_with = settings
+        """The settings of this start: what command line and environment will set again."""
+        self.pending: dict[str, object] = {}
+        """Saved values that wait for a restart."""
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
@@ -127,18 +148,41 @@ class Gateway:
         upstream = self.doors.current()
         return await upstream.check() if upstream else self._nobody()
 
+    async def check_door(self, name: str, *, just_asked: bool = False) -> DoorCheck:
+        """Ask Google now whether one upstream works, in use or not.
+
+        ``just_asked``: the account was loaded a moment ago; asking twice would tell nothing new.
+        """
+        try:
+            upstream = self.doors.named(name)
+        except AuthenticationError as error:
+            return DoorCheck(name=name, problem=problem_of(error))
+        account = upstream.account() if just_asked else await upstream.check()
+        if account.problem is not None:
+            return DoorCheck(name=name, account=account, problem=account.problem)
+        try:
+            models = await upstream.models()
+        except ProxyError as error:
+            return DoorCheck(name=name, account=upstream.account(), problem=problem_of(error))
+        return DoorCheck(name=name, account=upstream.account(), models=len(models))
+
     async def change(self, name: str, value: object) -> None:
         """Change one setting, save it, and let it take effect.
 
-        Raises ``SettingsError``. A folder that cannot be written costs the saving, not the change.
+        A setting that is not live is saved only, and kept in ``pending`` for the pages. Raises
+        ``SettingsError``. A folder that cannot be written costs the saving, not the change.
         """
         settings = self.settings.with_value(name, value)
         option = ALL_OPTIONS[name]
-        shown = getattr(settings, option.field)
+        saved = None if name not in settings.sources else _plain(getattr(settings, option.field))
         try:
-            await asyncio.to_thread(settings_file.save, settings.data_dir, {name: shown})
+            await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
         except OSError as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
+        self.usage.publish({"type": "settings"})
+        if not option.live:
+            self.pending[name] = getattr(settings, option.field)
+            return
         self.settings = settings
         self.throttle.configure(
             rate_limit_s=settings.rate_limit_s,
@@ -171,12 +215,14 @@ class Gateway:
         await self.sign_in.finish(state or None, code_or_address)
         self.doors.use(self.settings)
         await self.check_account()
+        self.usage.publish({"type": "account"})
 
     async def sign_out(self) -> None:
         """Forget the Google account and everything kept for it."""
         await self.tokens.sign_out()
         await self.wipe()
         self.doors.use(self.settings)
+        self.usage.publish({"type": "account"})
 
     async def wipe(self) -> None:
         """Forget every conversation: thought signatures and kept answers."""

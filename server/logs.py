@@ -2,8 +2,11 @@
 
 import logging
 import re
+from collections import deque
 
 from server.settings import Settings
+
+KEPT_LINES = 300
 
 _SECRETS = re.compile(
     r"(ya29\.|1//|GOCSPX-|AIza|gp-|sk-|4/0)[\w./+-]{6,}"
@@ -23,10 +26,30 @@ class _Redacting(logging.Formatter):
         return redact(super().format(record))
 
 
+class _Recent(logging.Handler):
+    """Keeps the last lines for the log page, in memory only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+_RECENT = _Recent()
+
+
+def recent_lines() -> tuple[str, ...]:
+    """The last log lines of this process, oldest first, redacted like the log itself."""
+    return tuple(_RECENT.lines)
+
+
 def configure_logging(settings: Settings) -> None:
     """Set up the root logger once, at start."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    handlers = [logging.StreamHandler(), _RECENT]
+    for handler in handlers:
+        handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
     for noisy in ("httpx", "httpcore", "hypercorn.error", "quart"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -181,6 +181,7 @@ _ROWS = (
         _optional,
         "a file path",
         "OAuth client-secrets JSON for Google sign-in",
+        live=True,
     ),
     Option(
         "GEMINI_API_KEY",
@@ -198,6 +199,7 @@ _ROWS = (
         _project,
         "a project ID (not the project number)",
         "project for Code Assist licences and for Vertex AI",
+        live=True,
     ),
     Option(
         "GOOGLE_CLOUD_LOCATION",
@@ -205,9 +207,15 @@ _ROWS = (
         _location,
         "a Vertex AI location such as global, us-central1, us or eu",
         "location for Vertex AI",
+        live=True,
     ),
     Option(
-        "CODE_ASSIST_ENDPOINT", "code_assist_endpoint", _address, _URL, "base URL of Code Assist"
+        "CODE_ASSIST_ENDPOINT",
+        "code_assist_endpoint",
+        _address,
+        _URL,
+        "base URL of Code Assist",
+        live=True,
     ),
     Option(
         "GOOGLE_GEMINI_BASE_URL",
@@ -215,6 +223,7 @@ _ROWS = (
         _address,
         _URL,
         "base URL of the Gemini API",
+        live=True,
     ),
     Option(
         "GOOGLE_VERTEX_BASE_URL",
@@ -222,6 +231,7 @@ _ROWS = (
         _address,
         _URL,
         "base URL of Vertex AI",
+        live=True,
     ),
     Option(
         "API_KEY",
@@ -258,6 +268,7 @@ _ROWS = (
         _choice("auto", "off"),
         "auto, off",
         "off: 501 instead of mock vectors",
+        live=True,
     ),
     Option(
         "RESPONSE_STORE",
@@ -288,9 +299,16 @@ OPTIONS: Mapping[str, Option] = {row.name: row for row in _ROWS}
 
 # Only in settings.toml, because they are tables or a recorded answer.
 FILE_OPTIONS: Mapping[str, Option] = {
-    "ALIASES": Option("ALIASES", "aliases", _table, "a table of name = Gemini id", "own aliases"),
+    "ALIASES": Option(
+        "ALIASES", "aliases", _table, "a table of name = Gemini id", "own aliases", True
+    ),
     "MODELS": Option(
-        "MODELS", "models", _tiers, "a table with best, main, fast", "Gemini ids behind the tiers"
+        "MODELS",
+        "models",
+        _tiers,
+        "a table with best, main, fast",
+        "Gemini ids behind the tiers",
+        live=True,
     ),
     "USE_GEMINI_CLI_CLIENT": Option(
         "USE_GEMINI_CLI_CLIENT",
@@ -298,6 +316,7 @@ FILE_OPTIONS: Mapping[str, Option] = {
         _boolean,
         _ON_OFF,
         "the answer given on the sign-in page",
+        live=True,
     ),
 }
 ALL_OPTIONS: Mapping[str, Option] = {**OPTIONS, **FILE_OPTIONS}

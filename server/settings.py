@@ -11,7 +11,7 @@ import socket
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -85,13 +85,27 @@ class Settings:
         return self.source(name) in ("command line", "environment")
 
     def with_value(self, name: str, value: object) -> "Settings":
-        """A copy with one setting changed, checked as if it stood in ``settings.toml``."""
+        """A copy with one setting changed, checked as if it stood in ``settings.toml``.
+
+        None or an empty text takes it back to its default.
+        """
         option = ALL_OPTIONS[name]
-        return replace(
+        if value is None or value == "":
+            others = {key: source for key, source in self.sources.items() if key != name}
+            return replace(self, **{option.field: self.default(name)}, sources=others)
+        changed = replace(
             self,
             **{option.field: _parse(option, value, "settings.toml", self.data_dir)},
             sources={**self.sources, name: "settings.toml"},
         )
+        return _without_own_address(changed)[0]
+
+    def default(self, name: str) -> Any:
+        """What a setting is when nobody sets it."""
+        if name == "TOKEN_FILE":
+            return self.data_dir / "google_token.json"
+        row = type(self).__dataclass_fields__[ALL_OPTIONS[name].field]
+        return {} if row.default is MISSING else row.default
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ CREATE TABLE IF NOT EXISTS entries (
     latency_ms INTEGER, first_token_ms INTEGER, queue_wait_ms INTEGER, attempts INTEGER,
     stream INTEGER, mock INTEGER, error TEXT
 );
+CREATE INDEX IF NOT EXISTS entries_started ON entries (started);
 CREATE TABLE IF NOT EXISTS days (
     day TEXT, dialect TEXT, client TEXT, model TEXT, upstream TEXT, outcome TEXT,
     requests INTEGER, input_tokens INTEGER, output_tokens INTEGER, cached_tokens INTEGER,
@@ -138,6 +139,13 @@ class UsageLog:
         """Requests and tokens of each of the last ``days`` days, oldest first, gaps filled."""
         return await asyncio.to_thread(self._daily, days)
 
+    async def slices(self, days: int) -> list[dict[str, Any]]:
+        """What charts are drawn from: one row per bucket, model, client and outcome.
+
+        ``bucket`` is an hour (``00`` to ``23``) for one day, which is today; otherwise a day.
+        """
+        return await asyncio.to_thread(self._slices, days)
+
     def close(self) -> None:
         """Commit everything; called once, at stop."""
         self._store.close()
@@ -176,6 +184,17 @@ class UsageLog:
         )
         return {row[0]: row[1] for row in rows}
 
+    def _slices(self, days: int) -> list[dict[str, Any]]:
+        self._store.flush()
+        now = datetime.now().astimezone()
+        if days == 1:
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            rows = self._store.read(_TODAY, (midnight.timestamp(),))
+        else:
+            first = now.date() - timedelta(days=days - 1)
+            rows = self._store.read(_DAYS, (first.isoformat(),))
+        return [dict(row) for row in rows]
+
     def _daily(self, days: int) -> list[dict[str, Any]]:
         self._store.flush()
         wanted = [_day(time.time() - 86_400 * back) for back in range(days - 1, -1, -1)]
@@ -186,6 +205,22 @@ class UsageLog:
         known = {row["day"]: dict(row) for row in rows}
         empty = {"requests": 0, "input_tokens": 0, "output_tokens": 0, "successful": 0}
         return [known.get(day, {"day": day, **empty}) for day in wanted]
+
+
+_TODAY = """
+SELECT strftime('%H', started, 'unixepoch', 'localtime') AS bucket, model, client, outcome,
+    count(*) AS requests, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    sum(cached_tokens) AS cached_tokens, sum(thought_tokens) AS thought_tokens,
+    sum(estimated) AS estimated_requests, sum(latency_ms) AS latency_ms
+FROM entries WHERE started >= ? GROUP BY 1, 2, 3, 4
+"""
+_DAYS = """
+SELECT day AS bucket, model, client, outcome, sum(requests) AS requests,
+    sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    sum(cached_tokens) AS cached_tokens, sum(thought_tokens) AS thought_tokens,
+    sum(estimated_requests) AS estimated_requests, sum(latency_ms) AS latency_ms
+FROM days WHERE day >= ? GROUP BY 1, 2, 3, 4
+"""
 
 
 def public(entry: Entry) -> dict[str, Any]:
