@@ -20,6 +20,9 @@ TESTED_ELSEWHERE = {
     "server/dialects/openai_responses_losses.py": "tests/test_lossiness.py",
     "server/dialects/base.py": "tests/server/test_app.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
+    "webui/forms.py": "tests/webui/test_pages.py",
+    "webui/help.py": "tests/webui/test_pages.py",
+    "webui/setup.py": "tests/webui/test_pages.py",
 }
 WHOLE_PROGRAM = {
     "tests/test_main.py",

@@ -1,0 +1,40 @@
+"""What every page that changes something shares: the running parts, the page token, refusals."""
+
+import hmac
+import secrets
+from typing import Any
+
+from quart import render_template, request
+
+from server.gateway import Gateway
+
+
+class Forms:
+    """The token of this server start; a form without it changes nothing."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.token = secrets.token_urlsafe(24)
+
+    async def read(self) -> dict[str, str] | None:
+        """The fields of the posted form, or None when it is not one of ours."""
+        form = await request.form
+        given = str(form.get("token", ""))
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return None
+        return {name: str(value) for name, value in form.items()}
+
+    async def refuse(self) -> tuple[Any, int]:
+        """The answer to a form that is not ours."""
+        page = await render_template(
+            "message.html",
+            heading="Please try again",
+            message="The page was older than the running server. Open it again and repeat.",
+            failed=True,
+        )
+        return page, 403
+
+    def pinned(self, *names: str) -> dict[str, str]:
+        """Which of these settings will return at the next start, and who sets them."""
+        started = self.gateway.started_with
+        return {name: f"the {started.source(name)}" for name in names if started.pinned(name)}

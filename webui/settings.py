@@ -1,0 +1,227 @@
+"""The settings page: every row of the settings table, where its value comes from, and its form.
+
+A form holds one group. What was changed in it is checked as a whole before anything is saved, so
+that one wrong field changes nothing and is named where it stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quart import redirect, render_template, request
+
+from server.gateway import Gateway
+from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
+from server.settings import Settings, SettingsError
+from webui.forms import Forms
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Limits": ("RATE_LIMIT", "WAIT_MODE", "QUEUE_LIMIT"),
+    "Reaching Gemini": (
+        "UPSTREAM",
+        "GEMINI_API_KEY",
+        "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_CLOUD_LOCATION",
+        "GOOGLE_OAUTH_CLIENT_FILE",
+        "TOKEN_FILE",
+    ),
+    "Models": ("ALIASES", "MODELS", "UNKNOWN_MODEL", "EMBEDDINGS", "RESPONSE_STORE"),
+    "Listening": ("HOST", "PORT"),
+    "Who may call": ("API_KEY", "TRUSTED_NETWORKS", "ALLOWED_HOSTS", "ALLOWED_ORIGINS"),
+    "Google's addresses": (
+        "CODE_ASSIST_ENDPOINT",
+        "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_VERTEX_BASE_URL",
+    ),
+    "Log and data": ("LOG_LEVEL", "SHOW_TOKEN", "DATA_DIR"),
+}
+TABLES = ("ALIASES", "MODELS")
+FIXED = {"DATA_DIR": "Chosen at start only: with --data-dir or the environment."}
+HINTS = {
+    "ALIASES": "One per line: a name your tools use = the Gemini model that answers.",
+    "MODELS": "One per line: best, main or fast = a Gemini model.",
+    "GEMINI_API_KEY": "Leave empty to keep the saved key.",
+    "API_KEY": "Leave empty to keep the saved keys.",
+}
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "WAIT_MODE": ("false", "true"),
+    "SHOW_TOKEN": ("false", "true"),
+    "UPSTREAM": UPSTREAM_NAMES,
+    "EMBEDDINGS": ("auto", "off"),
+    "RESPONSE_STORE": ("memory", "disk", "off"),
+    "LOG_LEVEL": ("debug", "info", "warning", "error"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One setting as its form shows it."""
+
+    name: str
+    meaning: str
+    allowed: str
+    hint: str
+    value: str
+    """As text; empty for a secret."""
+    words: tuple[str, ...]
+    """What can be chosen; empty for a free text."""
+    source: str
+    is_set: bool
+    """A secret has a value."""
+    secret: bool
+    table: bool
+    live: bool
+    fixed: str
+    """Why it cannot be changed here."""
+    pinned: str
+    """Who sets it again at the next start."""
+    pending: bool
+    """Saved, and waiting for a restart."""
+    error: str = ""
+
+
+def text_of(value: object) -> str:
+    """A setting's value as its form field holds it, and as it can be read back."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(map(str, value))
+        case Mapping():
+            return "\n".join(f"{name} = {target}" for name, target in value.items())
+        case Path():
+            return str(value)
+    return str(value)
+
+
+def read_table(name: str, text: str) -> dict[str, str]:
+    """``name = value``, one per line. Raises ``SettingsError`` naming the line."""
+    table = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        key, equals, target = (part.strip() for part in line.partition("="))
+        if not (key and equals and target):
+            raise SettingsError(name, line, "lines of the form name = Gemini id", "settings.toml")
+        table[key] = target
+    return table
+
+
+def field_of(
+    option: Option, gateway: Gateway, *, typed: str | None = None, error: str = ""
+) -> Field:
+    """One field, with what the user typed where that could not be saved."""
+    settings, started = gateway.settings, gateway.started_with
+    name = option.name
+    value = gateway.pending.get(name, getattr(settings, option.field))
+    return Field(
+        name=name,
+        meaning=option.meaning,
+        allowed=option.allowed,
+        hint=HINTS.get(name, ""),
+        value=typed if typed is not None else "" if option.secret else text_of(value),
+        words=_WORDS.get(name, ()),
+        source=settings.source(name),
+        is_set=bool(value),
+        secret=option.secret,
+        table=name in TABLES,
+        live=option.live,
+        fixed=FIXED.get(name, ""),
+        pinned=str(started.source(name)) if started.pinned(name) else "",
+        pending=name in gateway.pending,
+        error=error,
+    )
+
+
+def changes_in(form: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
+    """The settings whose field is not what the page showed."""
+    changed = {}
+    for name, option in ALL_OPTIONS.items():
+        if name in FIXED:
+            continue
+        if option.secret and form.get(f"remove-{name}"):
+            changed[name] = ""
+        elif name in form:
+            typed = form[name].replace("\r\n", "\n").strip()
+            shown = "" if option.secret else field_of(option, gateway).value
+            if typed != shown:
+                changed[name] = typed
+    return changed
+
+
+def checked(
+    changes: Mapping[str, str], settings: Settings
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Values to save, and what is wrong with the others, by name."""
+    values: dict[str, object] = {}
+    errors: dict[str, str] = {}
+    for name, typed in changes.items():
+        try:
+            value = read_table(name, typed) if name in TABLES and typed else typed
+            settings.with_value(name, value)
+        except SettingsError as error:
+            errors[name] = str(error)
+        else:
+            values[name] = value
+    return values, errors
+
+
+class SettingsPage:
+    """``/settings``."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+        self._gateway = forms.gateway
+
+    async def show(
+        self,
+        *,
+        typed: Mapping[str, str] | None = None,
+        errors: Mapping[str, str] | None = None,
+        message: str = "",
+    ) -> str:
+        typed, errors = typed or {}, errors or {}
+        saved = [name for name in request.args.get("saved", "").split(",") if name in ALL_OPTIONS]
+        return await render_template(
+            "settings.html",
+            status=self._gateway.status(),
+            groups={
+                group: [
+                    field_of(
+                        ALL_OPTIONS[name],
+                        self._gateway,
+                        typed=typed.get(name) if name in errors else None,
+                        error=errors.get(name, ""),
+                    )
+                    for name in names
+                ]
+                for group, names in GROUPS.items()
+            },
+            token=self._forms.token,
+            errors=errors,
+            saved=saved,
+            message=message,
+            wiped="wiped" in request.args,
+            pending=sorted(self._gateway.pending),
+            file=self._gateway.settings.data_dir / "settings.toml",
+        )
+
+    async def change(self) -> Any:
+        form = await self._forms.read()
+        if form is None:
+            return await self._forms.refuse()
+        if form.get("action") == "wipe":
+            await self._gateway.wipe()
+            return redirect("/settings?wiped", 303)
+        changes = changes_in(form, self._gateway)
+        values, errors = checked(changes, self._gateway.settings)
+        if errors:
+            return await self.show(typed=changes, errors=errors), 400
+        for name, value in values.items():
+            await self._gateway.change(name, value)
+        if form.get("from") == "dashboard":
+            return redirect("/", 303)
+        return redirect(f"/settings?saved={','.join(values)}", 303)

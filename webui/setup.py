@@ -1,0 +1,124 @@
+"""The first run: choose a road to Gemini, see that it works, go on to connecting a tool.
+
+The sign-in link stands under Google's own rules (contract section 3, *The honest door*): its
+address is Google's, and it and the form for the code work without scripts.
+"""
+
+from typing import Any
+
+from quart import render_template, request
+
+from server.errors import ProxyError
+from server.gateway import DoorCheck
+from server.settings import SettingsError
+from webui.forms import Forms
+
+
+class SetupPage:
+    """``/setup``, ``/auth`` and ``/oauth2callback``."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+        self._gateway = forms.gateway
+
+    async def show(
+        self,
+        message: str | None = None,
+        *,
+        failed: bool = False,
+        check: DoorCheck | None = None,
+    ) -> str:
+        gateway = self._gateway
+        settings = gateway.settings
+        offer = await gateway.offer_sign_in()
+        return await render_template(
+            "setup.html",
+            status=gateway.status(),
+            message=message,
+            failed=failed,
+            check=check,
+            token=self._forms.token,
+            ready=[door.name for door in gateway.doors.configured()],
+            missing={door.name: door.missing for door in gateway.doors.listed()},
+            chosen=settings.upstream,
+            has_key=settings.gemini_api_key is not None,
+            signed_in=gateway.tokens.signed_in,
+            project=settings.google_cloud_project or "",
+            location=settings.google_cloud_location,
+            sign_in_url=offer.url,
+            state=offer.state,
+            client_source=offer.source,
+            client_problem=offer.problem,
+            pinned=self._forms.pinned("UPSTREAM", "GEMINI_API_KEY", "GOOGLE_CLOUD_PROJECT"),
+        )
+
+    async def change(self) -> Any:
+        form = await self._forms.read()
+        if form is None:
+            return await self._forms.refuse()
+        try:
+            message, check = await self._act(form)
+        except (ProxyError, SettingsError) as error:
+            return await self.show(str(error), failed=True), 400
+        return await self.show(message, check=check)
+
+    async def _act(  # noqa: C901  # one case a button
+        self, form: dict[str, str]
+    ) -> tuple[str, DoorCheck | None]:
+        """Do what a form asks; a sentence for the page, and Google's answer where it was asked."""
+        gateway = self._gateway
+        match form.get("action", ""):
+            case "code":
+                await gateway.finish_sign_in(form.get("state", ""), form.get("code", ""))
+                return "Signed in.", await self._signed_in()
+            case "key":
+                await gateway.change("GEMINI_API_KEY", form.get("key", "").strip())
+                return "The key is saved.", await self._take("gemini-api")
+            case "vertex":
+                for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"):
+                    if name in form:
+                        await gateway.change(name, form[name].strip())
+                return "The project is saved.", await self._take("vertex")
+            case "check":
+                return "", await gateway.check_door(form.get("upstream", ""))
+            case "upstream":
+                await gateway.change("UPSTREAM", form.get("upstream", ""))
+                used = gateway.status().upstream
+                check = await gateway.check_door(used) if used else None
+                return f"In use from now on: {used or 'nothing yet'}.", check
+            case "client":
+                uploaded = (await request.files).get("file")
+                gateway.keep_client(uploaded.read().decode("utf-8", "replace") if uploaded else "")
+                return "The OAuth client is saved.", None
+            case "gemini-cli":
+                await gateway.change("USE_GEMINI_CLI_CLIENT", value=True)
+                return "The Gemini CLI's own client is used from now on, if it is installed.", None
+            case "sign-out":
+                await gateway.sign_out()
+                return "Signed out.", None
+        return "", None
+
+    async def _signed_in(self) -> DoorCheck:
+        """What Google said of the account that has just signed in."""
+        asked = self._gateway.status().upstream == "code-assist"
+        return await self._take("code-assist", just_asked=asked)
+
+    async def _take(self, name: str, *, just_asked: bool = False) -> DoorCheck:
+        """Check a road that was just set up; it replaces the demo, which was only for trying."""
+        if self._gateway.settings.upstream == "demo":
+            await self._gateway.change("UPSTREAM", name)
+        return await self._gateway.check_door(name, just_asked=just_asked)
+
+    async def came_back(self) -> Any:
+        """Google (or the user's browser) brings the code; the one-shot state is its authority."""
+        query = request.args
+        try:
+            # The whole address, so that an error Google sends back is read where codes are.
+            await self._gateway.finish_sign_in(query.get("state", ""), request.url)
+        except ProxyError as error:
+            page = await render_template(
+                "message.html", heading="Not signed in", message=str(error), failed=True
+            )
+            return page, error.status if error.status < 500 else 502
+        check = await self._signed_in()
+        return await render_template("signed_in.html", check=check)
