@@ -15,7 +15,7 @@ from webui import charts
 from webui.forms import Forms
 
 PERIODS = {1: "Today", 7: "7 days", 30: "30 days"}
-ROWS = 50
+ROWS = 20
 ERRORS = 5
 QUOTA_FRESH_S = 60.0
 

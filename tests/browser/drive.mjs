@@ -1,0 +1,85 @@
+// One headless Chromium, told what to do by lines of JSON on standard input; each is answered by one
+// line. The pages are judged from outside, as a person's browser shows them.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const [executablePath] = process.argv.slice(2);
+const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+const browser = await chromium.launch({ executablePath, args: [...args, "--disable-gpu", "--disable-quic"] });
+let context;
+let tabs = [];
+
+const tab = (number = 0) => tabs[number];
+
+const acts = {
+  async open({ scripts = true, width = 1280, height = 900, scheme = "light" }) {
+    await context?.close();
+    context = await browser.newContext({
+      viewport: { width, height }, colorScheme: scheme, javaScriptEnabled: scripts, reducedMotion: "reduce",
+    });
+    context.setDefaultTimeout(10000);
+    tabs = [await context.newPage()];
+  },
+  async tab() {
+    tabs.push(await context.newPage());
+  },
+  async look({ width, height, scheme }) {
+    await tab().setViewportSize({ width, height });
+    await tab().emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+  },
+  async goto({ url, on }) {
+    await tab(on).goto(url, { waitUntil: "domcontentloaded" });
+  },
+  async click({ selector, on }) {
+    await tab(on).click(selector);
+  },
+  async press({ key, on }) {
+    await tab(on).keyboard.press(key);
+  },
+  async fill({ selector, text, on }) {
+    await tab(on).fill(selector, text);
+  },
+  async choose({ selector, value, on }) {
+    await tab(on).selectOption(selector, value);
+  },
+  async see({ text, selector = "body", on }) {
+    await tab(on).locator(selector, { hasText: text }).first().waitFor();
+  },
+  async read({ selector = "body", on }) {
+    return tab(on).locator(selector).first().innerText();
+  },
+  async attribute({ selector, name, on }) {
+    return tab(on).locator(selector).first().getAttribute(name);
+  },
+  async url({ on }) {
+    return tab(on).url();
+  },
+  async evaluate({ script, on }) {
+    return tab(on).evaluate(script);
+  },
+  async shot({ path }) {
+    await tab().screenshot({ path, fullPage: true });
+  },
+  async axe() {
+    // Injected as the debugger does it, so that the page's own policy stays as strict as it is.
+    const { readFileSync } = await import("node:fs");
+    await tab().evaluate(readFileSync(axePath, "utf8"));
+    const found = await tab().evaluate("axe.run(document, { resultTypes: ['violations'] })");
+    return found.violations.map(({ id, impact, nodes }) => ({
+      id, impact, where: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
+    }));
+  },
+};
+
+console.log(JSON.stringify({ ready: browser.version() }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { act, ...rest } = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ value: (await acts[act](rest)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+await browser.close();

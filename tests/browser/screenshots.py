@@ -1,0 +1,199 @@
+"""``make screenshots``: every page state as PNG, light and dark, narrow and wide."""
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from server.errors import RateLimitError
+from server.exchange import Exchange
+from server.gemini.types import Usage
+from server.google_fake import account
+from server.google_fake.google import FakeGoogle
+from server.throttle import Ticket
+from tests.browser.chromium import Browser, chromium
+from tests.rig import Rig, running
+from tests.support import serve
+
+TO = Path("build/screenshots")
+LOOKS = {
+    "wide-light": (1280, 800, "light"),
+    "wide-dark": (1280, 800, "dark"),
+    "narrow-light": (390, 800, "light"),
+    "narrow-dark": (390, 800, "dark"),
+}
+REFUSED = {
+    "unsupported-client": account.unsupported_client(),
+    "verification": account.validation_required(loads=9),
+    "suspended": account.tos_violation(),
+    "licence": account.missing_licence(),
+    "service-disabled": account.service_disabled(),
+    "age": account.ineligible("RESTRICTED_AGE"),
+    "location": account.ineligible("UNSUPPORTED_LOCATION"),
+    "ineligible": account.ineligible("INELIGIBLE_ACCOUNT"),
+}
+CLIENTS = ("claude-cli", "codex_cli_rs", "OpenAI/Python", "Zed", "curl")
+MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-pro-preview")
+
+
+async def shoot(browser: Browser, name: str, url: str) -> None:
+    """One page in every look."""
+    await browser("goto", url=url)
+    for look, (width, height, scheme) in LOOKS.items():
+        await browser("look", width=width, height=height, scheme=scheme)
+        await browser("shot", path=str(TO / f"{name}-{look}.png"))
+
+
+def an_exchange(number: int, chance: random.Random, ago_s: float) -> Exchange:
+    """A request as it might have been."""
+    exchange = Exchange(
+        id=f"shot-{number}",
+        dialect=chance.choice(("anthropic", "openai-chat", "openai-responses")),
+        operation="generate",
+        client=chance.choices(CLIENTS, (6, 3, 3, 2, 1))[0],
+        asked="claude-sonnet-5-5",
+        model=chance.choices(MODELS, (5, 3, 2))[0],
+        upstream="code-assist",
+        stream=True,
+        attempts=1,
+        started=time.time() - ago_s,
+    )
+    prompt, thoughts = chance.randint(800, 60_000), chance.choice((0, 300, 2200))
+    exchange.usage_by_choice[0] = Usage(
+        prompt_tokens=prompt,
+        candidates_tokens=chance.randint(40, 2500),
+        thoughts_tokens=thoughts,
+        cached_tokens=prompt // 2 if chance.random() < 0.5 else 0,
+        estimated=number % 9 == 0,
+    )
+    exchange.began -= chance.uniform(0.8, 30)
+    exchange.first_token_s = chance.uniform(0.3, 0.8)
+    return exchange
+
+
+def fill(rig: Rig) -> None:
+    """A month of work, the same at every run."""
+    chance = random.Random(4)
+    for number in range(420):
+        days = chance.choice((0, 0, *range(1, 29)))
+        exchange = an_exchange(number, chance, days * 86_400 + chance.uniform(0, 3000))
+        if chance.random() < 0.05:
+            exchange.fail(
+                RateLimitError(
+                    "You have exhausted your capacity on this model. Your quota will reset after "
+                    "9h22m20s.",
+                    source="quota",
+                    exhausted=True,
+                )
+            )
+        rig.gateway.usage.record(exchange.entry())
+
+
+def keep_busy(rig: Rig) -> None:
+    """Requests under way: one answering, one waiting for its first token, two queued."""
+    chance = random.Random(7)
+    throttle = rig.gateway.throttle
+    for number in range(4):
+        exchange = an_exchange(9000 + number, chance, 12)
+        if number:
+            exchange.first_token_s = None
+            exchange.usage_by_choice.clear()
+        if number > 1:
+            ticket: Ticket = throttle.ticket(("code-assist", exchange.model))
+            exchange.tickets.append(ticket)
+            throttle._waiting.append(ticket)
+        rig.gateway.pipeline.live[exchange.id] = exchange
+
+
+@asynccontextmanager
+async def signed_in(
+    google: FakeGoogle, browser: Browser, folder: Path, **chosen: Any
+) -> AsyncIterator[Rig]:
+    """A server whose browser has signed in at the fake Google."""
+    async with serve(google) as base_url:
+        client_file = folder / "client.json"
+        client_file.write_text(json.dumps(google.oauth.client_config(base_url)), "utf-8")
+        async with running(
+            folder,
+            google=google,
+            in_process=False,
+            gemini_api_key=None,
+            code_assist_endpoint=base_url,
+            google_oauth_client_file=client_file,
+            **chosen,
+        ) as rig:
+            await browser("goto", url=f"{rig.url}/setup")
+            await browser("click", selector="#google-sign-in")
+            await browser("see", text="Signed in", selector="h1")
+            yield rig
+
+
+async def empty_pages(browser: Browser, folder: Path) -> None:
+    async with running(folder, gemini_api_key=None) as rig:
+        for path in ("", "setup", "settings", "connect", "help", "nowhere"):
+            await shoot(browser, f"empty-{path or 'dashboard'}", f"{rig.url}/{path}")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="text=Check the demo")
+        await here(browser, "setup-demo-works")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("fill", selector="input[name=key]", text="not-a-key")
+        await browser("click", selector="text=Save key and check it")
+        await here(browser, "setup-key-refused")
+        await browser("goto", url=f"{rig.url}/settings")
+        await browser("fill", selector="#PORT", text="often")
+        await browser("click", selector="text=Save Listening")
+        await here(browser, "settings-wrong")
+    async with running(folder, api_keys=("right",)) as rig:
+        await shoot(browser, "login", f"{rig.url}/")
+
+
+async def here(browser: Browser, name: str) -> None:
+    """The page that is open, in every look."""
+    for look, (width, height, scheme) in LOOKS.items():
+        await browser("look", width=width, height=height, scheme=scheme)
+        await browser("shot", path=str(TO / f"{name}-{look}.png"))
+
+
+async def busy_pages(browser: Browser, folder: Path) -> None:
+    async with signed_in(FakeGoogle(), browser, folder, wait_mode=True) as rig:
+        await here(browser, "signed-in")
+        fill(rig)
+        keep_busy(rig)
+        for days in (1, 7, 30):
+            await shoot(browser, f"busy-dashboard-{days}", f"{rig.url}/?days={days}")
+        await shoot(browser, "busy-setup", f"{rig.url}/setup")
+        rig.gateway.throttle._waiting.clear()
+        rig.gateway.pipeline.live.clear()
+
+
+async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> None:
+    for name, who in REFUSED.items():
+        if only and name not in only:
+            continue
+        place = folder / name
+        place.mkdir()
+        async with signed_in(FakeGoogle(account=who), browser, place) as rig:
+            await shoot(browser, f"refused-{name}", f"{rig.url}/setup")
+            if name == "unsupported-client":
+                await shoot(browser, "refused-dashboard", f"{rig.url}/")
+
+
+async def render(only: Sequence[str]) -> None:
+    TO.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser, tempfile.TemporaryDirectory() as name:
+        await browser("open")
+        for work in (empty_pages, busy_pages):
+            folder = Path(name) / work.__name__
+            folder.mkdir()
+            await work(browser, folder)
+        await failing_pages(browser, Path(name), only)
+
+
+if __name__ == "__main__":
+    asyncio.run(render(sys.argv[1:]))
