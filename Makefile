@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint test-agents bench soak screenshots package docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,8 +37,14 @@ lint: .venv/.test ## format check, lint, types, import floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: lint ## everything: lint, types, import floors, tests
+test-system: .venv/.test
+	@$(PY) -m tests.system
+
+test: test-system lint ## everything: system packages, lint, types, import floors, tests
 	$(PY) -m pytest
+
+screenshots: test-system ## every page state as PNG, in build/screenshots
+	$(PY) -m tests.browser.screenshots
 
 tests/agents/node_modules: tests/agents/package-lock.json
 	@cd tests/agents && npm ci --no-audit --no-fund --loglevel=error
@@ -47,7 +53,7 @@ tests/agents/node_modules: tests/agents/package-lock.json
 test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
-bench soak screenshots package:
+bench soak package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
 
 docs: setup ## write docs/lossiness.md from the dialects' tables

@@ -31,6 +31,7 @@ WHOLE_PROGRAM = {
     "tests/test_hardest_cases.py",
     "tests/test_long_sessions.py",
     "tests/test_lossiness.py",
+    "tests/webui/test_in_browser.py",
 }
 
 

@@ -1,0 +1,90 @@
+"""What the dashboard says of requests under way, of quota and of the past."""
+
+import asyncio
+import re
+from html import unescape
+from pathlib import Path
+
+from server.exchange import Exchange
+from server.gemini.types import Usage
+from server.google_fake.failures import quota_exhausted
+from server.throttle import Throttle
+from server.upstreams.code_assist import Quota
+from tests.rig import running
+from webui.dashboard import live_rows, live_state, period_of, quota_bars
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def exchange() -> Exchange:
+    return Exchange(id="1", dialect="anthropic", operation="generate", client="claude-cli")
+
+
+async def test_the_state_of_a_request_follows_its_life() -> None:
+    throttle = Throttle(rate_limit_s=60, wait_mode=True)
+    one = exchange()
+    assert live_state(one) == "reading"
+    await throttle.ticket(("demo", "m")).turn()
+    one.tickets.append(throttle.ticket(("demo", "m")))
+    waiting = asyncio.create_task(one.tickets[0].turn())
+    await asyncio.sleep(0)
+    assert live_state(one) == "queued, place 1"
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    one.attempts = 1
+    assert live_state(one) == "waiting for Gemini"
+    one.answered()
+    assert live_state(one) == "answering"
+
+
+def test_a_live_row_has_the_numbers_of_now() -> None:
+    one = exchange()
+    one.attempts, one.first_token_s = 3, 0.25
+    one.usage_by_choice[0] = Usage(
+        prompt_tokens=100, candidates_tokens=5, thoughts_tokens=7, cached_tokens=40
+    )
+    (row,) = live_rows([one], one.began + 2)
+    assert row.elapsed_ms == 2000
+    assert row.first_token_ms == 250
+    assert (row.input_tokens, row.output_tokens) == (100, 12)
+    assert (row.cached_tokens, row.thought_tokens, row.retries) == (40, 7, 2)
+
+
+def test_the_emptiest_quota_comes_first_and_the_unknown_last() -> None:
+    bars = quota_bars(
+        (
+            Quota(model="a", remaining_fraction=None),
+            Quota(model="b", remaining_fraction=1.0, reset_at=160.0),
+            Quota(model="c", remaining_fraction=0.125, remaining=12),
+        ),
+        now=100.0,
+    )
+    assert [(bar.model, bar.percent, bar.resets_in_s) for bar in bars] == [
+        ("c", 12.5, None),
+        ("b", 100.0, 60.0),
+        ("a", None, None),
+    ]
+
+
+def test_only_periods_that_exist_are_asked_for() -> None:
+    assert [period_of(text) for text in ("1", "30", "", "9", "x", "-1")] == [1, 30, 7, 7, 7, 7]
+
+
+async def test_every_period_draws_what_was_recorded(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        for days in (1, 7, 30):
+            html = (await rig.http.get(f"/?days={days}")).text
+            assert "Tokens by model" in html
+            assert re.search(r"<title>[^<]*gemini-2.5-pro: \d+ tokens</title>", html)
+            assert "1 request, 0 failed" in html
+        assert "No requests in this period" not in html
+
+
+async def test_errors_carry_googles_words(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        rig.google.fail(quota_exhausted())
+        answer = await rig.http.post("/v1/chat/completions", json=CHAT)
+        html = unescape((await rig.http.get("/")).text)
+    assert answer.json()["error"]["message"] in html
+    assert '<h2 id="errors">' in html

@@ -1,0 +1,251 @@
+"""The pages in a real browser: first run on every road, a stream seen live, scripts on and off."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.google_fake import account
+from server.google_fake.account import PROJECT
+from server.google_fake.failures import stalled
+from server.google_fake.google import FakeGoogle
+from tests.browser.chromium import Browser
+from tests.rig import GEMINI_KEY, Rig, running
+from tests.support import serve
+
+CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@asynccontextmanager
+async def before_sign_in(
+    folder: Path, google: FakeGoogle, **chosen: Any
+) -> AsyncIterator[tuple[Rig, str]]:
+    """A server whose every upstream address leads to the fake Google; nothing is set up yet."""
+    async with serve(google) as base_url:
+        client_file = folder / "client.json"
+        client_file.write_text(json.dumps(google.oauth.client_config(base_url)), "utf-8")
+        chosen.setdefault("gemini_api_key", None)
+        async with running(
+            folder,
+            google=google,
+            in_process=False,
+            code_assist_endpoint=base_url,
+            google_gemini_base_url=base_url,
+            google_vertex_base_url=base_url,
+            google_oauth_client_file=client_file,
+            **chosen,
+        ) as rig:
+            yield rig, base_url
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_first_run_with_an_api_key(tmp_path: Path, browser: Browser, scripts: bool) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    async with before_sign_in(tmp_path, google) as (rig, _):
+        await browser("open", scripts=scripts)
+        await browser("goto", url=rig.url)
+        await browser("click", selector="text=choose how to reach Gemini")
+        await browser("fill", selector="input[name=key]", text="wrong")
+        await browser("click", selector="text=Save key and check it")
+        await browser("see", selector="#check", text="does not accept this Gemini API key")
+        await browser("fill", selector="input[name=key]", text=GEMINI_KEY)
+        await browser("click", selector="text=Save key and check it")
+        await browser("see", selector="#check", text="Gemini API key works")
+        await browser("click", selector="#check >> text=Connect an app")
+        await browser("see", selector="pre", text=f"ANTHROPIC_BASE_URL={rig.url}")
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_first_run_with_the_browser_sign_in(
+    tmp_path: Path, browser: Browser, scripts: bool
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open", scripts=scripts)
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="#google-sign-in")
+        await browser("see", selector="h1", text="Signed in")
+        await browser("see", selector="#check", text="Google sign-in works")
+        assert rig.gateway.tokens.signed_in
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_first_run_by_pasting_the_code(
+    tmp_path: Path, browser: Browser, scripts: bool
+) -> None:
+    google = FakeGoogle()
+    async with before_sign_in(tmp_path, google) as (rig, _):
+        await browser("open", scripts=scripts)
+        await browser("goto", url=f"{rig.url}/setup")
+        link = await browser("attribute", selector="#google-sign-in", name="href")
+        answer = await rig.http.get(link)
+        await browser("fill", selector="input[name=code]", text=answer.headers["location"])
+        await browser("click", selector="text=Finish sign-in")
+        await browser("see", selector="#check", text="Google sign-in works")
+        assert rig.gateway.tokens.signed_in
+
+
+async def test_a_waiting_page_goes_on_when_another_tab_signs_in(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("see", selector="#waiting", text="continues by itself")
+        await browser("tab")
+        await browser("goto", url=f"{rig.url}/setup", on=1)
+        await browser("click", selector="#google-sign-in", on=1)
+        await browser("see", selector="h1", text="Signed in", on=1)
+        await browser("see", selector="main", text="Signed in as", on=0)
+
+
+async def test_a_refused_account_sees_why_and_where_to_go(tmp_path: Path, browser: Browser) -> None:
+    google = FakeGoogle(account=account.unsupported_client())
+    async with before_sign_in(tmp_path, google) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="#google-sign-in")
+        await browser("see", selector="#check", text="no longer serves")
+        code = await browser("attribute", selector="#check", name="data-code")
+        assert code == "UNSUPPORTED_CLIENT"
+        link = await browser("attribute", selector="#check a", name="href")
+        assert link.startswith("https://aistudio.google.com/")
+
+
+async def test_first_run_with_vertex_says_what_is_missing(tmp_path: Path, browser: Browser) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open", scripts=False)
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("fill", selector="input[name=GOOGLE_CLOUD_PROJECT]", text="my-project")
+        await browser("click", selector="text=Save and check")
+        await browser("see", selector="#check", text="Vertex AI does not work yet")
+
+
+async def test_first_run_with_vertex_credentials(tmp_path: Path, browser: Browser) -> None:
+    google = FakeGoogle()
+    adc = tmp_path / "adc.json"
+    async with before_sign_in(tmp_path, google, google_application_credentials=adc) as (rig, at):
+        user = {"type": "authorized_user", **google.oauth.credentials(at)}
+        adc.write_text(json.dumps(user), "utf-8")
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("fill", selector="input[name=GOOGLE_CLOUD_PROJECT]", text=PROJECT)
+        await browser("click", selector="text=Save and check")
+        await browser("see", selector="#check", text="Vertex AI works")
+
+
+async def test_first_run_with_the_demo(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        await browser("open", scripts=False)
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="text=Use the demo")
+        await browser("see", selector="#check", text="The demo works")
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+async def test_a_stream_is_seen_while_it_runs_and_typing_survives_it(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("see", selector='[data-live="running"]', text="Nothing is running")
+        await browser("fill", selector="input[name=RATE_LIMIT]", text="7")
+        rig.google.fail(stalled(60, after=2))
+        headers = {"user-agent": "my-tool/1.0"}
+        request = asyncio.create_task(
+            rig.http.post("/v1/chat/completions", json={**CHAT, "stream": True}, headers=headers)
+        )
+        await browser("see", selector='[data-live="running"] tr', text="my-tool")
+        await browser("see", selector='[data-live="running"] td', text="answering")
+        await browser("see", selector='[data-live="state"]', text="1 running")
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        await browser("see", selector='[data-live="recent"] td', text="cancelled")
+        await browser("see", selector='[data-live="running"]', text="Nothing is running")
+        assert await browser("evaluate", script="document.activeElement.name") == "RATE_LIMIT"
+        typed = "document.querySelector('[name=RATE_LIMIT]').value"
+        assert await browser("evaluate", script=typed) == "7"
+
+
+async def test_a_change_leaves_open_what_is_open(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("click", selector=".graph summary")
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("see", selector='[data-live="usage"] p', text="2 requests")
+        opened = "document.querySelector('.graph details').open"
+        assert await browser("evaluate", script=opened) is True
+
+
+async def test_every_page_can_be_reached_by_the_keyboard(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("press", key="Tab")
+        assert await browser("evaluate", script="document.activeElement.className") == "skip"
+        reached = []
+        for _ in range(6):
+            await browser("press", key="Tab")
+            reached.append(
+                await browser("evaluate", script="document.activeElement.getAttribute('href')")
+            )
+        assert reached == ["/", "/", "/setup", "/connect", "/settings", "/help"]
+
+
+async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/connect")
+        await browser("click", selector="[data-copy=openai-url]")
+        await asyncio.sleep(0)
+        said = await browser("evaluate", script="document.getElementById('copied').textContent")
+        assert said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_on_any_page(
+    tmp_path: Path, browser: Browser, scheme: str
+) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    async with before_sign_in(tmp_path, google, gemini_api_key=GEMINI_KEY) as (rig, _):
+        await browser("open", scheme=scheme)
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="#google-sign-in")
+        await browser("see", selector="h1", text="Signed in")
+        assert await serious(browser) == []
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await rig.http.post("/v1/chat/completions", json={**CHAT, "model": "nobody"})
+        for path in ("/", "/setup", "/connect", "/settings", "/help", "/nowhere"):
+            await browser("goto", url=rig.url + path)
+            assert await serious(browser) == [], path
+        await browser("goto", url=f"{rig.url}/settings")
+        await browser("fill", selector="#PORT", text="often")
+        await browser("click", selector="text=Save Listening")
+        await browser("see", selector="[role=alert]", text="Nothing was saved")
+        assert await serious(browser) == []
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        await browser("goto", url=rig.url)
+        assert await serious(browser) == []
+
+
+async def serious(browser: Browser) -> list[Any]:
+    """What axe-core calls serious or critical on the page that is open."""
+    found = await browser("axe")
+    return [problem for problem in found if problem["impact"] in ("serious", "critical")]
+
+
+async def test_nothing_is_wider_than_a_phone(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("open", width=360, height=740)
+        for path in ("/", "/setup", "/connect", "/settings", "/help"):
+            await browser("goto", url=rig.url + path)
+            width = await browser("evaluate", script="document.documentElement.scrollWidth")
+            assert width <= 360, path

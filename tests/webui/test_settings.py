@@ -1,0 +1,129 @@
+"""The settings page: every setting, checked as a whole, named where it is wrong."""
+
+import re
+import tomllib
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from server.options import ALL_OPTIONS
+from server.settings import SettingsError, load
+from tests.rig import Rig, running
+from webui.settings import FIXED, GROUPS, TABLES, read_table, text_of
+
+
+async def form(rig: Rig, **values: str) -> dict[str, str]:
+    html = (await rig.http.get("/settings")).text
+    found = re.search(r'name="token" value="([^"]*)"', html)
+    assert found
+    return {"token": unescape(found[1]), **values}
+
+
+def saved(folder: Path) -> dict[str, object]:
+    return tomllib.loads((folder / "settings.toml").read_text("utf-8"))
+
+
+def test_every_setting_is_on_the_page_once() -> None:
+    shown = [name for names in GROUPS.values() for name in names]
+    assert sorted(shown) == sorted(set(ALL_OPTIONS) - {"USE_GEMINI_CLI_CLIENT"})
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL_OPTIONS) - {*TABLES, *FIXED}))
+def test_what_a_field_shows_can_be_read_back(tmp_path: Path, name: str) -> None:
+    settings = load({"DATA_DIR": str(tmp_path)}, {}).settings
+    field = ALL_OPTIONS[name].field
+    value = getattr(settings, field)
+    assert getattr(settings.with_value(name, text_of(value)), field) == value
+
+
+def test_a_table_is_read_line_by_line() -> None:
+    assert read_table("ALIASES", " a = b\n\nc=d ") == {"a": "b", "c": "d"}
+    with pytest.raises(SettingsError, match="no equals"):
+        read_table("ALIASES", "no equals sign")
+
+
+async def test_every_setting_shows_its_meaning_and_its_source(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        html = unescape((await rig.http.get("/settings")).text)
+    for name in (name for names in GROUPS.values() for name in names):
+        assert f'id="{name}"' in html
+        assert ALL_OPTIONS[name].meaning in html
+    assert "from default" in html
+
+
+async def test_a_wrong_field_is_named_and_nothing_is_saved(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        data = await form(rig, RATE_LIMIT="often", QUEUE_LIMIT="7", WAIT_MODE="false")
+        answer = await rig.http.post("/settings", data=data)
+        assert answer.status_code == 400
+        html = unescape(answer.text)
+        assert 'value="often"' in html
+        assert "allowed: seconds, 0 to 86400" in html
+        assert rig.gateway.settings.queue_limit == 100
+    assert not (tmp_path / "settings.toml").exists()
+
+
+async def test_only_what_was_changed_is_saved(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        data = await form(rig, RATE_LIMIT="0", QUEUE_LIMIT="7", WAIT_MODE="false")
+        answer = await rig.http.post("/settings", data=data)
+        assert answer.headers["location"] == "/settings?saved=QUEUE_LIMIT"
+    assert saved(tmp_path) == {"QUEUE_LIMIT": 7}
+
+
+async def test_what_needs_a_restart_waits_for_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        port = rig.gateway.settings.port
+        await rig.http.post("/settings", data=await form(rig, PORT="9123", HOST="127.0.0.1"))
+        assert rig.gateway.settings.port == port
+        html = (await rig.http.get("/settings")).text
+        assert "Restart needed" in html
+        assert 'value="9123"' in html
+    assert saved(tmp_path) == {"PORT": 9123, "HOST": ["127.0.0.1"]}
+
+
+async def test_an_emptied_field_goes_back_to_its_default(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/settings", data=await form(rig, GOOGLE_CLOUD_LOCATION="europe-west4"))
+        assert rig.gateway.settings.google_cloud_location == "europe-west4"
+        await rig.http.post("/settings", data=await form(rig, GOOGLE_CLOUD_LOCATION=""))
+        assert rig.gateway.settings.google_cloud_location == "global"
+    assert saved(tmp_path) == {}
+
+
+async def test_a_secret_is_kept_replaced_and_removed_but_never_shown(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/settings", data=await form(rig, GEMINI_API_KEY="another-key"))
+        assert rig.gateway.settings.gemini_api_key == "another-key"
+        assert "another-key" not in (await rig.http.get("/settings")).text
+        await rig.http.post("/settings", data=await form(rig, GEMINI_API_KEY=""))
+        assert rig.gateway.settings.gemini_api_key == "another-key"
+        data = await form(rig, **{"GEMINI_API_KEY": "", "remove-GEMINI_API_KEY": "yes"})
+        await rig.http.post("/settings", data=data)
+        assert rig.gateway.settings.gemini_api_key is None
+
+
+async def test_a_pinned_setting_changes_and_says_that_it_returns(tmp_path: Path) -> None:
+    async with running(tmp_path, sources={"RATE_LIMIT": "environment"}) as rig:
+        await rig.http.post("/settings", data=await form(rig, RATE_LIMIT="3"))
+        assert rig.gateway.settings.rate_limit_s == 3
+        html = (await rig.http.get("/settings")).text
+    assert "set by the environment: that value returns at the next start" in html
+
+
+async def test_an_address_that_is_our_own_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        data = await form(rig, GOOGLE_GEMINI_BASE_URL=rig.url)
+        answer = await rig.http.post("/settings", data=data)
+    assert answer.status_code == 400
+    assert "own" in answer.text
+
+
+async def test_wiping_empties_the_stores(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        answer = await rig.http.post("/settings", data=await form(rig, action="wipe"))
+        assert answer.headers["location"] == "/settings?wiped"
+        assert "are gone" in (await rig.http.get("/settings?wiped")).text
+        refused = await rig.http.post("/settings", data={"action": "wipe"})
+        assert refused.status_code == 403
