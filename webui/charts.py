@@ -1,7 +1,7 @@
 """Usage as geometry: stacked bars and shares, drawn by the templates as inline SVG.
 
 Pure. A chart is drawn on a canvas of its own units that the page stretches; its words stand beside
-it in HTML, and every chart has its numbers as a table too (docs/decisions/0005).
+it in HTML, and every chart has its numbers as a table too (docs/decisions/0007).
 """
 
 from collections import Counter
