@@ -241,7 +241,9 @@ class Edge:
     ) -> None:
         exchange = self._exchange(request, dialect, "generate")
         with self._pipeline.recorded(exchange), self._until_stopped():
-            call = operation.parse(await read_json(request.receive, request.headers), params)
+            body = await read_json(request.receive, request.headers)
+            exchange.trace = self._pipeline.inspector.watch(exchange.id, exchange.started, body)
+            call = operation.parse(body, params)
             if call.stream:
                 await self._stream(request, dialect, operation, call, exchange)
                 return
@@ -249,9 +251,9 @@ class Edge:
             async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
                 async for batch in batches:
                     events.extend(batch)
-            body = operation.encode(call, events)
+            answer = operation.encode(call, events)
             self._responses.keep(operation.keep(call))
-            await send_json(request, dialect, body, facts(exchange) | self._limits())
+            await send_json(request, dialect, answer, facts(exchange) | self._limits())
 
     async def _stream(
         self,

@@ -23,6 +23,7 @@ from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
 from server.gemini.fit import fit
 from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
+from server.inspector import Inspector
 from server.models import Model, bare_name
 from server.retry import Retries
 from server.signature_store import SignatureStore
@@ -49,6 +50,7 @@ class Pipeline:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     live: dict[str, Exchange] = field(default_factory=dict)
     """Requests being answered right now, by id; for the pages."""
+    inspector: Inspector = field(default_factory=Inspector)
     _counts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
 

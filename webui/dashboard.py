@@ -87,6 +87,11 @@ def live_state(exchange: Exchange) -> str:
 
 def quota_bars(quota: Sequence[Quota], now: float) -> list[QuotaBar]:
     """One bar a model, the emptiest first; ``now`` in Unix seconds."""
+    lowest: dict[str, Quota] = {}
+    for bucket in quota:  # several of Google's buckets may stand for one model
+        known = lowest.setdefault(bucket.model, bucket)
+        if _left(bucket) < _left(known):
+            lowest[bucket.model] = bucket
     bars = [
         QuotaBar(
             model=bucket.model,
@@ -96,9 +101,13 @@ def quota_bars(quota: Sequence[Quota], now: float) -> list[QuotaBar]:
             remaining=bucket.remaining,
             resets_in_s=None if bucket.reset_at is None else bucket.reset_at - now,
         )
-        for bucket in quota
+        for bucket in lowest.values()
     ]
     return sorted(bars, key=lambda bar: (101.0 if bar.percent is None else bar.percent, bar.model))
+
+
+def _left(bucket: Quota) -> float:
+    return 2.0 if bucket.remaining_fraction is None else bucket.remaining_fraction
 
 
 def period_of(text: str) -> int:

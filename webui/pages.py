@@ -19,6 +19,7 @@ from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
 from webui.forms import Forms
 from webui.help import HelpPage
+from webui.inspect import InspectPage
 from webui.labels import FILTERS
 from webui.settings import SettingsPage
 from webui.setup import SetupPage
@@ -46,7 +47,7 @@ def create_pages(gateway: Gateway) -> Quart:
     app.jinja_env.globals["version"] = __version__
     app.jinja_env.filters.update(FILTERS)
     pages, forms = _Pages(gateway), Forms(gateway)
-    setup, settings = SetupPage(forms), SettingsPage(forms)
+    setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
@@ -57,6 +58,8 @@ def create_pages(gateway: Gateway) -> Quart:
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
         ("GET", "/help", HelpPage(forms).show),
+        ("GET", "/inspect", inspect.show),
+        ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),
         ("GET", "/oauth2callback", setup.came_back),
         ("POST", "/login", pages.log_in),

@@ -59,8 +59,8 @@ const acts = {
   async evaluate({ script, on }) {
     return tab(on).evaluate(script);
   },
-  async shot({ path }) {
-    await tab().screenshot({ path, fullPage: true });
+  async shot({ path, whole = true }) {
+    await tab().screenshot({ path, fullPage: whole });
   },
   async axe() {
     // Injected as the debugger does it, so that the page's own policy stays as strict as it is.

@@ -153,6 +153,14 @@ async def empty_pages(browser: Browser, folder: Path) -> None:
         await shoot(browser, "login", f"{rig.url}/")
 
 
+async def picture(browser: Browser, name: str, url: str, *look: Any) -> None:
+    """What a window of this size shows: the pictures in ``docs/images``."""
+    width, height, scheme = look
+    await browser("look", width=width, height=height, scheme=scheme)
+    await browser("goto", url=url)
+    await browser("shot", path=str(TO / f"readme-{name}.png"), whole=False)
+
+
 async def here(browser: Browser, name: str) -> None:
     """The page that is open, in every look."""
     for look, (width, height, scheme) in LOOKS.items():
@@ -167,6 +175,7 @@ async def busy_pages(browser: Browser, folder: Path) -> None:
         keep_busy(rig)
         for days in (1, 7, 30):
             await shoot(browser, f"busy-dashboard-{days}", f"{rig.url}/?days={days}")
+        await picture(browser, "dashboard", f"{rig.url}/?days=7", 1120, 1080, "light")
         await shoot(browser, "busy-setup", f"{rig.url}/setup")
         rig.gateway.throttle._waiting.clear()
         rig.gateway.pipeline.live.clear()
@@ -182,6 +191,8 @@ async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> 
             await shoot(browser, f"refused-{name}", f"{rig.url}/setup")
             if name == "unsupported-client":
                 await shoot(browser, "refused-dashboard", f"{rig.url}/")
+                await picture(browser, "setup", f"{rig.url}/setup", 900, 760, "dark")
+                await picture(browser, "connect", f"{rig.url}/connect", 390, 760, "light")
 
 
 async def render(only: Sequence[str]) -> None:

@@ -55,6 +55,7 @@ def test_the_emptiest_quota_comes_first_and_the_unknown_last() -> None:
         (
             Quota(model="a", remaining_fraction=None),
             Quota(model="b", remaining_fraction=1.0, reset_at=160.0),
+            Quota(model="c", remaining_fraction=0.5),
             Quota(model="c", remaining_fraction=0.125, remaining=12),
         ),
         now=100.0,

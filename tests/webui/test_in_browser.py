@@ -222,7 +222,9 @@ async def test_axe_finds_nothing_serious_on_any_page(
         assert await serious(browser) == []
         await rig.http.post("/v1/chat/completions", json=CHAT)
         await rig.http.post("/v1/chat/completions", json={**CHAT, "model": "nobody"})
-        for path in ("/", "/setup", "/connect", "/settings", "/help", "/nowhere"):
+        rig.gateway.pipeline.inspector.switch(on=True)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        for path in ("/", "/setup", "/connect", "/settings", "/help", "/inspect", "/nowhere"):
             await browser("goto", url=rig.url + path)
             assert await serious(browser) == [], path
         await browser("goto", url=f"{rig.url}/settings")
