@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from server.gemini.types import Usage
 from server.google_fake import account
 from server.google_fake.google import FakeGoogle
 from server.throttle import Ticket
+from server.upstreams.code_assist import CodeAssist
 from tests.browser.chromium import Browser, chromium
 from tests.rig import Rig, running
 from tests.support import serve
@@ -111,6 +113,17 @@ def keep_busy(rig: Rig) -> None:
         rig.gateway.pipeline.live[exchange.id] = exchange
 
 
+def use_quota(rig: Rig) -> None:
+    """Some of the quota is gone, as after a day of work."""
+    upstream = rig.gateway.doors.current()
+    assert isinstance(upstream, CodeAssist)
+    chance = random.Random(2)
+    upstream._quota = tuple(
+        replace(bucket, remaining_fraction=chance.choice((0.04, 0.31, 0.62, 0.9, 1.0)))
+        for bucket in upstream.quota()
+    )
+
+
 @asynccontextmanager
 async def signed_in(
     google: FakeGoogle, browser: Browser, folder: Path, **chosen: Any
@@ -173,9 +186,10 @@ async def busy_pages(browser: Browser, folder: Path) -> None:
         await here(browser, "signed-in")
         fill(rig)
         keep_busy(rig)
+        use_quota(rig)
         for days in (1, 7, 30):
             await shoot(browser, f"busy-dashboard-{days}", f"{rig.url}/?days={days}")
-        await picture(browser, "dashboard", f"{rig.url}/?days=7", 1120, 1080, "light")
+        await picture(browser, "dashboard", f"{rig.url}/?days=7", 1120, 1340, "light")
         await shoot(browser, "busy-setup", f"{rig.url}/setup")
         rig.gateway.throttle._waiting.clear()
         rig.gateway.pipeline.live.clear()
@@ -192,6 +206,7 @@ async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> 
             if name == "unsupported-client":
                 await shoot(browser, "refused-dashboard", f"{rig.url}/")
                 await picture(browser, "setup", f"{rig.url}/setup", 900, 760, "dark")
+                rig.gateway.access.generated_key = None
                 await picture(browser, "connect", f"{rig.url}/connect", 390, 760, "light")
 
 
