@@ -156,7 +156,13 @@ class Gateway:
         try:
             upstream = self.doors.named(name)
         except AuthenticationError as error:
-            return DoorCheck(name=name, problem=problem_of(error))
+            missing = {door.name: door.missing for door in self.doors.listed()}.get(name)
+            problem = Problem(
+                code=error.code or error.kind,
+                message="It is not set up.",
+                remedy=f"{missing[:1].upper()}{missing[1:]}." if missing else error.message,
+            )
+            return DoorCheck(name=name, problem=problem)
         account = upstream.account() if just_asked else await upstream.check()
         if account.problem is not None:
             return DoorCheck(name=name, account=account, problem=account.problem)

@@ -190,8 +190,13 @@ async def busy_pages(browser: Browser, folder: Path) -> None:
         for days in (1, 7, 30):
             await shoot(browser, f"busy-dashboard-{days}", f"{rig.url}/?days={days}")
         await picture(browser, "dashboard", f"{rig.url}/?days=7", 1120, 1340, "light")
-        await shoot(browser, "busy-setup", f"{rig.url}/setup")
+        await shoot(browser, "inspect-off", f"{rig.url}/inspect")
+        rig.gateway.pipeline.inspector.switch(on=True)
+        chat = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
         rig.gateway.throttle._waiting.clear()
+        await rig.http.post("/v1/chat/completions", json=chat)
+        await shoot(browser, "inspect-on", f"{rig.url}/inspect")
+        await shoot(browser, "busy-setup", f"{rig.url}/setup")
         rig.gateway.pipeline.live.clear()
 
 

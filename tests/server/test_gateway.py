@@ -50,3 +50,38 @@ async def test_without_an_upstream_the_account_is_nobody(settings: Settings) -> 
     assert not account.authenticated
     assert gateway.status().upstream is None
     await gateway.aclose()
+
+
+async def test_what_needs_a_restart_is_saved_and_waits(settings: Settings) -> None:
+    gateway = Gateway(settings)
+    await gateway.change("PORT", "9123")
+    assert gateway.settings.port == settings.port
+    assert gateway.pending == {"PORT": 9123}
+    await gateway.change("TOKEN_FILE", "mine.json")
+    await gateway.aclose()
+    again = load({"DATA_DIR": str(settings.data_dir)}, {}).settings
+    assert (again.port, again.token_file) == (9123, settings.data_dir / "mine.json")
+
+
+async def test_an_empty_value_takes_a_setting_back_to_its_default(settings: Settings) -> None:
+    gateway = Gateway(settings)
+    for value, there in (("2", True), ("", False)):
+        await gateway.change("RATE_LIMIT", value)
+        text = (settings.data_dir / "settings.toml").read_text("utf-8")
+        assert ("RATE_LIMIT" in text) is there
+    assert gateway.settings.rate_limit_s == 0
+    await gateway.aclose()
+
+
+async def test_a_door_is_checked_whether_it_is_in_use_or_not(settings: Settings) -> None:
+    gateway = Gateway(settings)
+    demo = await gateway.check_door("demo")
+    assert demo.problem is None
+    assert demo.models > 0
+    vertex = await gateway.check_door("vertex")
+    assert vertex.problem is not None
+    assert "not set up" in vertex.problem.message
+    nothing = await gateway.check_door("nothing")
+    assert nothing.problem is not None
+    assert gateway.status().upstream is None
+    await gateway.aclose()

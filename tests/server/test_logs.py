@@ -1,10 +1,11 @@
 """Logs: every credential is blanked out, whatever module wrote it."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
-from server.logs import configure_logging, redact
+from server.logs import KEPT_LINES, configure_logging, recent_lines, redact
 from server.settings import Settings
 
 
@@ -57,3 +58,21 @@ def test_tracebacks_are_redacted_too(
     text = capsys.readouterr().err
     assert "RuntimeError" in text
     assert "exampleexample" not in text
+
+
+def test_the_last_lines_are_kept_redacted(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        configure_logging(Settings(data_dir=tmp_path))
+        logging.getLogger("server.test").warning("sent gp-x7Kq2mVexampleKey away")
+        for number in range(KEPT_LINES):
+            logging.getLogger("server.test").info("line %d", number)
+            if not number:
+                assert any("sent gp-… away" in line for line in recent_lines())
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    lines = recent_lines()
+    assert len(lines) == KEPT_LINES
+    assert lines[-1].endswith(f"line {KEPT_LINES - 1}")

@@ -220,3 +220,15 @@ def test_a_location_cannot_be_part_of_another_address(tmp_path: Path, location: 
 def test_every_setting_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     assert [name for name in OPTIONS if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIONS) - {"DATA_DIR"}))
+def test_every_setting_goes_back_to_its_default(tmp_path: Path, name: str) -> None:
+    settings = loaded(tmp_path)
+    field = OPTIONS[name].field
+    assert getattr(settings.with_value(name, ""), field) == getattr(settings, field)
+
+
+def test_an_address_that_is_our_own_cannot_be_set(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="not this proxy's own"):
+        loaded(tmp_path).with_value("GOOGLE_GEMINI_BASE_URL", "http://localhost:8081")

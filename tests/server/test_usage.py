@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,17 @@ async def test_metrics_count_requests_and_tokens(tmp_path: Path, outcome: str) -
     text = metrics.render().decode()
     assert f'outcome="{outcome}"' in text
     assert 'gemini_proxy_tokens_total{kind="input",model="gemini-2.5-pro"} 10.0' in text
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+async def test_slices_sum_to_what_was_recorded(tmp_path: Path, days: int) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    old = replace(entry(9), started=time.time() - 40 * 86_400)
+    for one in (entry(1), entry(2), entry(3, outcome="upstream"), old):
+        log.record(one)
+    rows = await log.slices(days)
+    log.close()
+    assert {row["outcome"]: row["requests"] for row in rows} == {"ok": 2, "upstream": 1}
+    assert sum(row["input_tokens"] for row in rows) == 30
+    assert sum(row["latency_ms"] for row in rows) == 360
+    assert {len(row["bucket"]) for row in rows} == {2 if days == 1 else 10}
