@@ -71,7 +71,8 @@ class Attempt:
         async with aclosing(upstream.generate(self.out)) as reads:
             async for chunks in reads:
                 if trace is not None:
-                    trace.note("stream", chunks)
+                    for chunk in chunks:
+                        trace.note("stream", chunk)
                 held += matcher.feed(self._read(reader, chunks))
                 if any(map(_has_content, held)) and not _ends_badly(reader):
                     yield held

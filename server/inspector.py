@@ -39,7 +39,8 @@ class Trace:
         if self._room <= 0:
             self.cut = True
             return
-        text = redact(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+        indent = None if side == "stream" else 1  # a stream reads best as one line a chunk
+        text = redact(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
         kept = text.encode("utf-8", "replace")[: self._room]
         self._room -= len(kept)
         self.cut = self.cut or self._room <= 0
