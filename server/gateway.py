@@ -125,7 +125,9 @@ class Gateway:
     async def check_account(self) -> Account:
         """Ask Google who is behind the upstream in use; problems are in the answer."""
         upstream = self.doors.current()
-        return await upstream.check() if upstream else self._nobody()
+        account = await upstream.check() if upstream else self._nobody()
+        self._tell()
+        return account
 
     async def change(self, name: str, value: object) -> None:
         """Change one setting, save it, and let it take effect.
@@ -146,6 +148,11 @@ class Gateway:
             queue_limit=settings.queue_limit,
         )
         self.doors.use(settings)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Whoever shows the state looks again."""
+        self.usage.publish({"type": "changed"})
 
     # Sign-in
 
@@ -177,6 +184,7 @@ class Gateway:
         await self.tokens.sign_out()
         await self.wipe()
         self.doors.use(self.settings)
+        self._tell()
 
     async def wipe(self) -> None:
         """Forget every conversation: thought signatures and kept answers."""
