@@ -97,6 +97,7 @@ class Opener:
             peer.send({"url": self._url})
         for message in peer.messages():
             if "loaded" in message:
+                log.info("The window shows %s", message["loaded"])
                 self.loaded.set()
             if "answer" in message:
                 self._answers.put(message["answer"])

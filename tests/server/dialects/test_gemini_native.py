@@ -409,7 +409,7 @@ async def test_counts_vectors_and_models_through_the_sdk(tmp_path: Path) -> None
     async with running(tmp_path) as rig, client_of(rig).aio as client:
         count = await client.models.count_tokens(model="gemini-2.5-flash", contents="Hello")
         assert count.total_tokens
-        texts: types.ContentListUnion = ["one", "two"]
+        texts: list[Any] = ["one", "two"]
         vectors = await client.models.embed_content(
             model="gemini-embedding-001",
             contents=texts,
