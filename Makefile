@@ -19,6 +19,7 @@ setup: .venv/.run ## create or update .venv from the hash-pinned requirements
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PY) tests/desktop/prepare.py link
 	@touch $@
 
 .venv/.test: requirements-test.txt .venv/.run
@@ -38,6 +39,7 @@ lint: .venv/.test ## format check, lint, types, import floors
 	$(BIN)/lint-imports --no-cache
 
 test: lint ## everything: lint, types, import floors, tests
+	@$(PY) tests/desktop/prepare.py install
 	$(PY) -m pytest
 
 tests/agents/node_modules: tests/agents/package-lock.json

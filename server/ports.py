@@ -2,6 +2,7 @@
 
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from server.runtime import PortInUseError, next_free_port
 
@@ -22,10 +23,11 @@ def conflict(error: PortInUseError) -> Conflict:
 
 
 def _holder(port: int) -> str:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+        with direct.open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
             ours = b'"wait_mode"' in answer.read(2000)
-    except (OSError, ValueError):  # ValueError: what answers there does not speak HTTP
+    except (OSError, HTTPException):  # HTTPException: what answers there does not speak HTTP
         ours = False
     if ours:
         return "Gemini API Proxy is already running there."

@@ -50,7 +50,7 @@ class Opener:
         """Show ``url``: in the window that is there, else in a new one, else in the browser."""
         with self._lock:
             same, self._url = url == self._url, url
-            if self._process is not None:
+            if self._process is not None and self._process.poll() is None:
                 if self._peer is not None:  # else it is starting, and will be told the address
                     if not same:
                         self._peer.send({"url": url})
@@ -104,14 +104,17 @@ class Opener:
             if "failed" in message:
                 log.warning("No window here: %s", message["failed"])
         with self._lock:
-            self._peer = None
-            self.loaded.clear()
+            if self._peer is peer:
+                self._peer = None
+                self.loaded.clear()
 
     def _await_end(self, process: "subprocess.Popen[bytes]") -> None:
         started = time.monotonic()
         code = process.wait()
         early = time.monotonic() - started < EARLY_S
         with self._lock:
+            if self._process is not process:
+                return  # another window has been opened meanwhile
             self._process = None
             url, self._url = self._url, ""
         if code > 0 and early and not self.loaded.is_set():

@@ -119,10 +119,12 @@ class Panel:
                 for number, entry in self.entries()
                 if _label(entry).startswith(label) and entry.get("enabled", True)
             ]
-            if found:  # ids change at every rebuild, so look and click at once
-                clicked = GLib.Variant("(isvu)", (found[0], "clicked", GLib.Variant("i", 0), 0))
-                self._menu_call("Event", clicked)
-            return bool(found)
+            if not found:
+                return False
+            # Ids change at every rebuild. EventGroup, unlike Event, tells which one it missed.
+            clicked = [(found[0], "clicked", GLib.Variant("i", 0), 0)]
+            (missed,) = self._menu_call("EventGroup", GLib.Variant("(a(isvu))", (clicked,)))
+            return not missed
 
         until(try_it)
 
