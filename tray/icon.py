@@ -155,12 +155,16 @@ def _load_gtk() -> Any:
     chosen = os.environ.get("PYSTRAY_BACKEND")
     for backend in (chosen,) if chosen in ("appindicator", "gtk") else ("appindicator", "gtk"):
         os.environ["PYSTRAY_BACKEND"] = str(backend)
+        # A menu needs no OpenGL, and GTK would load 30 MB of it when it opens the display.
+        os.environ["GDK_GL"] = "disable"
         try:
             return importlib.import_module("pystray")
         except Exception as error:  # noqa: BLE001  # display, typelib, gi: each fails differently
             log.debug("pystray's %s backend cannot be used: %s", backend, error)
             for name in [name for name in sys.modules if name.split(".")[0] == "pystray"]:
                 del sys.modules[name]
+        finally:
+            del os.environ["GDK_GL"]  # the window process may want it
     raise NoToolkitError(
         "No tray: install python3-gi, gir1.2-gtk-3.0, gir1.2-ayatanaappindicator3-0.1 and "
         "gir1.2-webkit2-4.1 (Debian's names) and run make setup again; the dashboard opens in "

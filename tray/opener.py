@@ -42,6 +42,7 @@ class Opener:
         self._process: subprocess.Popen[bytes] | None = None
         self._peer: Peer | None = None
         self._url = ""
+        self._asked = False  # the window was asked to come forward, and has not answered yet
         self._answers: SimpleQueue[object] = SimpleQueue()
         self.loaded = threading.Event()
         """Set while the window shows a page."""
@@ -55,6 +56,7 @@ class Opener:
                     if not same:
                         self._peer.send({"url": url})
                     self._peer.send({"focus": True})
+                    self._asked = True
                 return
             try:
                 self._process = self._spawn(self._command, {**os.environ, CHANNEL: self._channel})
@@ -99,6 +101,8 @@ class Opener:
             if "loaded" in message:
                 log.info("The window shows %s", message["loaded"])
                 self.loaded.set()
+            if "shown" in message:
+                self._asked = False
             if "answer" in message:
                 self._answers.put(message["answer"])
             if "failed" in message:
@@ -117,7 +121,10 @@ class Opener:
                 return  # another window has been opened meanwhile
             self._process = None
             url, self._url = self._url, ""
-        if code > 0 and early and not self.loaded.is_set():
+            asked, self._asked = self._asked, False
+        if asked:  # it was already ending when the user wanted to see it
+            self.open(url)
+        elif code > 0 and early and not self.loaded.is_set():
             log.info("The window could not be shown; the default browser opens instead")
             self._browse(url)
 

@@ -79,6 +79,7 @@ def _do(message: Message, window: Any, peer: Peer) -> None:
         case {"focus": _}:
             window.show()
             window.restore()
+            peer.send({"shown": True})
         case {"close": _}:
             window.destroy()
         case {"evaluate": str(script)}:

@@ -18,10 +18,25 @@ peer = connect(os.environ["GEMINI_PROXY_WINDOW"], "window")
 for message in peer.messages():
     if "close" in message:
         break
-    if "evaluate" in message:
+    if "focus" in message:
+        peer.send({"shown": True})
+    elif "evaluate" in message:
         peer.send({"answer": 42})
     else:
         peer.send({"loaded": message.get("url", "focus")})
+"""
+ONCE = """
+import os, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from tray.instance import connect
+first = pathlib.Path(sys.argv[2], "second")
+again = first.exists()
+first.touch()
+peer = connect(os.environ["GEMINI_PROXY_WINDOW"], "window")
+for message in peer.messages():
+    if "close" in message or ("focus" in message and not again):
+        break
+    peer.send({"loaded": "x"})
 """
 ROOT = str(Path(__file__).parents[2])
 
@@ -61,6 +76,16 @@ def test_a_program_that_cannot_be_started_becomes_the_browser(tmp_path: Path) ->
     with opener(tmp_path, [str(tmp_path / "missing")]) as (made, browsed):
         made.open("http://127.0.0.1/")
         assert browsed.get(timeout=10) == "http://127.0.0.1/"
+
+
+def test_a_window_that_ends_as_it_is_asked_for_is_opened_anew(tmp_path: Path) -> None:
+    with opener(tmp_path, [sys.executable, "-c", ONCE, ROOT, str(tmp_path)]) as (made, browsed):
+        made.open("http://127.0.0.1/")
+        assert made.loaded.wait(10)
+        made.loaded.clear()
+        made.open("http://127.0.0.1/")
+        assert made.loaded.wait(10)
+        assert browsed.empty()
 
 
 def test_two_requests_at_once_start_one_window(tmp_path: Path) -> None:
