@@ -15,10 +15,12 @@ help: ## list the targets
 
 setup: .venv/.run ## create or update .venv from the hash-pinned requirements
 
-.venv/.run: requirements.txt
+.venv/.run: requirements-build.txt requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements.txt
+	@$(PY) tests/desktop/prepare.py link
 	@touch $@
 
 .venv/.test: requirements-test.txt .venv/.run
@@ -41,6 +43,7 @@ test-system: .venv/.test
 	@$(PY) -m tests.system
 
 test: test-system lint ## everything: system packages, lint, types, import floors, tests
+	@$(PY) tests/desktop/prepare.py install
 	$(PY) -m pytest
 
 screenshots: test-system ## every page state as PNG, in build/screenshots
@@ -60,6 +63,8 @@ docs: setup ## write docs/lossiness.md from the dialects' tables
 	@$(PY) -m server.lossiness > docs/lossiness.md
 
 lock: ## pin the requirements anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --group build -o requirements-build.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \

@@ -1,27 +1,42 @@
 """Gemini API Proxy: the composition root.
 
-Reads the command line, puts settings, server and pages together, and runs them. Exit codes: 0 ok,
-1 anything else, 2 wrong arguments or settings, 3 port in use, 130 Ctrl-C (contract section 1).
+Reads the command line, puts settings, server and pages together, and runs them: in the tray where
+there is one, else alone. Exit codes: 0 ok, 1 anything else, 2 wrong arguments or settings, 3 port
+in use, 130 Ctrl-C (contract section 1).
 """
 
 import argparse
 import os
 import signal
+import socket
 import sys
+import tempfile
 import threading
-import urllib.request
 import webbrowser
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.control import Controller
+from server.diagnostics import report
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging
-from server.runtime import PortInUseError, Server, next_free_port
-from server.settings import Settings, SettingsError
+from server.ports import conflict
+from server.runtime import PortInUseError, Server
+from server.settings import Loaded, Settings, SettingsError
+from tray import window
+from tray.app import App, Parts
+from tray.autostart import Autostart
+from tray.clipboard import copy
+from tray.instance import Desk, Lock, ask_first
+from tray.opener import Opener
+from tray.selftest import Report, SelfTest, Step
 from webui.pages import create_pages
 
 OK, FAILED, WRONG_SETTINGS, PORT_IN_USE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -34,17 +49,38 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--headless", action="store_true", help="server only, no tray")
     parser.add_argument("--hidden", action="store_true", help="start without opening a window")
-    parser.add_argument("--upstream", metavar="NAME", help="code-assist, gemini-api, demo or auto")
+    parser.add_argument(
+        "--upstream", metavar="NAME", help="code-assist, gemini-api, vertex, demo, auto"
+    )
     parser.add_argument("--host", help="listening addresses, comma separated")
     parser.add_argument("--port", help="server port")
     parser.add_argument("--data-dir", metavar="DIR", help="folder for settings, tokens and usage")
+    parser.add_argument("--window", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--self-test", action="store_true", help="try the desktop app once through")
+    parser.add_argument("--report", metavar="FILE", help="where --self-test writes its JSON")
+    parser.add_argument("--doctor", action="store_true", help="print diagnostics, without secrets")
     parser.add_argument("--show-key", action="store_true", help="print the API key and exit")
     parser.add_argument("--version", action="version", version=f"gemini-api-proxy {__version__}")
     return parser
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the command line asked for."""
+
+    given: Mapping[str, str]
+    """Settings named on it."""
+    data_dir: Path
+    open_window: bool
+
+    def load(self) -> Loaded:
+        """Read the settings. Raises ``SettingsError``."""
+        return settings_file.load(self.given)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
+    open_streams()
     options = arguments().parse_args(argv)
     given = {
         name: value
@@ -56,25 +92,182 @@ def main(argv: list[str] | None = None) -> int:
         )
         if value is not None
     }
+    data_dir = settings_file.data_folder(given)
+    if options.window:
+        return window.run(data_dir / "webview")
+    if options.self_test:
+        return self_test(options.report)
+    start = Start(given, data_dir, open_window=not options.hidden)
     try:
         loaded = settings_file.load(given, listen_everywhere=options.headless)
     except SettingsError as error:
+        # A bad file can be mended while the tray says so; a bad command line cannot.
+        if error.source == "settings.toml" and not (options.headless or options.show_key):
+            code = desktop(start)
+            if code is not None:
+                return code
         print(error, file=sys.stderr)
         return WRONG_SETTINGS
-    settings = loaded.settings
     if options.show_key:
-        return show_key(settings)
-    configure_logging(settings)
+        return show_key(loaded.settings)
+    if options.doctor:
+        print(report(loaded))
+        return OK
+    configure_logging(loaded.settings)
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
+    code = None if options.headless else desktop(start, fall_back=loaded.settings)
+    return alone(loaded.settings) if code is None else code
+
+
+def open_streams() -> None:
+    """A windowed program on Windows and macOS has no streams; writing to None would raise."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def alone(settings: Settings, *, browse: bool = False) -> int:
+    """Serve without a tray, and end where it cannot."""
     try:
-        return serve(settings, open_browser=not (options.headless or options.hidden))
+        return serve(settings, open_browser=browse)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return WRONG_SETTINGS
     except PortInUseError as error:
         print(port_in_use(error), file=sys.stderr)
         return PORT_IN_USE
+
+
+# The desktop app
+
+
+def desktop(start: Start, *, fall_back: Settings | None = None) -> int | None:
+    """Run in the tray. None where there is none and nothing to fall back to."""
+    from tray import icon  # noqa: PLC0415  # Pillow and a toolkit: 0.3 s that a server need not pay
+
+    try:
+        pystray = icon.load()
+    except icon.NoToolkitError as error:
+        if fall_back is None:
+            return None
+        print(error, flush=True)
+        return alone(fall_back, browse=error.has_display and start.open_window)
+    lock = Lock(start.data_dir)
+    try:
+        if not lock.take():
+            return second_launch(start.data_dir)
+        return in_tray(start, pystray)
+    except OSError as error:
+        print(f"The data folder {start.data_dir} cannot be used: {error}", file=sys.stderr)
+        return FAILED
+    finally:
+        lock.release()
+
+
+def second_launch(data_dir: Path) -> int:
+    """The app runs already: its window is what the user wants."""
+    if ask_first(data_dir):
+        print("Gemini API Proxy is already running; its window opens.")
+        return OK
+    print("Gemini API Proxy is already running but does not answer.", file=sys.stderr)
+    return FAILED
+
+
+def in_tray(start: Start, pystray: Any) -> int:
+    """The tray app of this data folder, until the user quits."""
+    app, controller, desk, _ = joined(start, pystray)
+    try:
+        controller.start()
+        number = app.run(open_window=start.open_window)
+    finally:
+        desk.close()
+    trouble = controller.status.trouble
+    if trouble is not None and trouble.in_given:
+        print(trouble.message, file=sys.stderr)
+        return WRONG_SETTINGS
+    return INTERRUPTED if number == signal.SIGINT else OK
+
+
+def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
+    """Put the desktop app together."""
+    from tray.icon import Icon  # noqa: PLC0415  # see desktop()
+
+    controller = Controller(start.load, make_server)
+    desk = Desk(start.data_dir)
+    folder = ("--data-dir", str(start.data_dir)) if "DATA_DIR" in start.given else ()
+    opener = Opener(own_command("--window", "--data-dir", str(start.data_dir)), desk.address)
+    config = os.environ.get("XDG_CONFIG_HOME")
+    parts = Parts(
+        controller=controller,
+        opener=opener,
+        autostart=Autostart(
+            own_command("--hidden", *folder),
+            home=Path.home(),
+            config=Path(config) if config else None,
+        ),
+        data_dir=start.data_dir,
+        copy=copy,
+        browse=webbrowser.open,
+        diagnostics=lambda: diagnostics(start.load),
+    )
+    app = App(parts, lambda on_action: Icon(pystray, on_action))
+    desk.open(on_show=app.show_window, on_window=opener.attend)
+    return app, controller, desk, opener
+
+
+def make_server(settings: Settings) -> Server:
+    return Server(settings, create_pages, announce=announce)
+
+
+def diagnostics(load: Callable[[], Loaded]) -> str:
+    try:
+        return report(load())
+    except SettingsError as error:
+        return str(error)
+
+
+def own_command(*more: str) -> list[str]:
+    """How this very program is started again, from source as well as packaged."""
+    program = [] if getattr(sys, "frozen", False) else [str(Path(__file__).resolve())]
+    return [sys.executable, *program, *more]
+
+
+def self_test(file: str | None) -> int:
+    """The app once through, on the demo upstream and in a folder of its own."""
+    from tray import icon  # noqa: PLC0415  # see desktop()
+
+    done = Report()
+    with tempfile.TemporaryDirectory() as folder:
+        port = str(free_port())
+        given = {"UPSTREAM": "demo", "HOST": "127.0.0.1", "PORT": port, "DATA_DIR": folder}
+        start = Start(given, Path(folder), open_window=False)
+        try:
+            pystray = icon.load()
+        except icon.NoToolkitError as error:
+            done.steps.append(Step("the tray", ok=False, seconds=0, detail=str(error)))
+        else:
+            app, controller, desk, opener = joined(start, pystray)
+            test = SelfTest(controller, opener, app.end)
+            done = test.report
+            controller.start()
+            test.begin()
+            app.run(open_window=False)
+            desk.close()
+    done.write(Path(file) if file else None)
+    for step in done.steps:
+        print(f"{'ok  ' if step.ok else 'FAIL'} {step.name} ({step.seconds} s) {step.detail}")
+    return OK if done.ok else FAILED
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+# The server alone
 
 
 def show_key(settings: Settings) -> int:
@@ -101,7 +294,7 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, finish)
     if open_browser:
-        no_tray(settings)
+        webbrowser.open(f"http://127.0.0.1:{settings.port}/")
     while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
         pass
     server.stop()
@@ -122,34 +315,10 @@ async def announce(gateway: Gateway) -> None:
     print("\n".join(lines), flush=True)
 
 
-def no_tray(settings: Settings) -> None:
-    """Until the tray exists: the dashboard in the default browser, where there is a screen."""
-    has_screen = (
-        sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if not has_screen:
-        print("No display: running without a tray.", flush=True)
-        return
-    print("The tray is not part of this version yet; the dashboard opens in your browser.")
-    webbrowser.open(f"http://127.0.0.1:{settings.port}/")
-
-
 def port_in_use(error: PortInUseError) -> str:
     """Who holds the port, as far as it can be told, and which one is free."""
-    free = next_free_port(error.host, error.port)
-    hint = f" Free: --port {free}." if free else ""
-    return f"{error} {_holder(error.port)}{hint}"
-
-
-def _holder(port: int) -> str:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
-            ours = b'"wait_mode"' in answer.read(2000)
-    except OSError:
-        ours = False
-    if ours:
-        return "Gemini API Proxy is already running there."
-    return "Another program listens there."
+    found = conflict(error)
+    return found.message + (f" Free: --port {found.free}." if found.free else "")
 
 
 if __name__ == "__main__":

@@ -146,7 +146,9 @@ class Gateway:
     async def check_account(self) -> Account:
         """Ask Google who is behind the upstream in use; problems are in the answer."""
         upstream = self.doors.current()
-        return await upstream.check() if upstream else self._nobody()
+        account = await upstream.check() if upstream else self._nobody()
+        self._tell()
+        return account
 
     async def check_door(self, name: str, *, just_asked: bool = False) -> DoorCheck:
         """Ask Google now whether one upstream works, in use or not.
@@ -196,6 +198,11 @@ class Gateway:
             queue_limit=settings.queue_limit,
         )
         self.doors.use(settings)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Whoever shows the state looks again."""
+        self.usage.publish({"type": "changed"})
 
     # Sign-in
 
@@ -229,6 +236,7 @@ class Gateway:
         await self.wipe()
         self.doors.use(self.settings)
         self.usage.publish({"type": "account"})
+        self._tell()
 
     async def wipe(self) -> None:
         """Forget every conversation: thought signatures and kept answers."""

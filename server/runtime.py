@@ -13,7 +13,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import cast
+from concurrent.futures import Future
+from typing import TypeVar, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -22,9 +23,11 @@ from hypercorn.typing import ASGIFramework
 from server.app import Application, Edge
 from server.dialects import DIALECTS
 from server.gateway import Gateway
-from server.settings import Settings, SettingsError
+from server.settings import Settings, SettingsError, Source
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GRACE_S = 1.5
 """How long a stop waits for connections after every stream has been ended."""
@@ -93,6 +96,19 @@ class Server:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._stop.set)
         self.join()
+
+    def submit(self, work: Coroutine[None, None, T]) -> "Future[T]":
+        """Run ``work`` in the server's loop, from any other thread.
+
+        Raises ``RuntimeError`` when the server does not run; a stop cancels what is under way.
+        """
+        try:
+            if self._loop is None:
+                raise RuntimeError("the server has not been started")  # noqa: TRY301
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise
 
     def join(self) -> None:
         """Wait until the server has ended."""
@@ -172,10 +188,10 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) 
 def bind(settings: Settings) -> list[socket.socket]:
     """Listening sockets for every HOST. Raises ``PortInUseError`` or ``SettingsError``."""
     sockets: list[socket.socket] = []
-    given = settings.source("HOST") != "default"
+    source = settings.source("HOST")
     try:
         for host in settings.host:
-            sockets.extend(_bind_one(host, settings.port, given=given))
+            sockets.extend(_bind_one(host, settings.port, source))
     except (PortInUseError, SettingsError):
         for open_socket in sockets:
             open_socket.close()
@@ -186,17 +202,15 @@ def bind(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
-def _bind_one(host: str, port: int, *, given: bool) -> list[socket.socket]:
+def _bind_one(host: str, port: int, source: Source) -> list[socket.socket]:
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return [_listen(family, address) for family, _, _, _, address in dict.fromkeys(infos)]
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EACCES, 10048, 10013):
             raise PortInUseError(host, port) from error
-        if given:
-            raise SettingsError(
-                "HOST", host, "an address of this machine", "command line"
-            ) from error
+        if source != "default":
+            raise SettingsError("HOST", host, "an address of this machine", source) from error
         log.info("%s is not available on this machine; listening without it", host)
         return []
 
@@ -223,7 +237,7 @@ def next_free_port(host: str, port: int) -> int | None:
     """The first free port after ``port``, looking at most twenty ahead."""
     for candidate in range(port + 1, min(port + 21, 65_536)):
         try:
-            for listener in _bind_one(host, candidate, given=True):
+            for listener in _bind_one(host, candidate, "command line"):
                 listener.close()
         except (PortInUseError, SettingsError):
             continue

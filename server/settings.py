@@ -116,6 +116,13 @@ class Loaded:
     warnings: tuple[str, ...] = ()
 
 
+def data_folder(arguments: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Path:
+    """Where everything of this user is kept; known even when ``settings.toml`` is unreadable."""
+    environ = os.environ if environ is None else environ
+    given = arguments.get("DATA_DIR") or environ.get("DATA_DIR", "").strip()
+    return _data_dir((given, "command line") if given else None)
+
+
 def load(
     arguments: Mapping[str, str],
     environ: Mapping[str, str] | None = None,

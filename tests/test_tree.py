@@ -19,6 +19,9 @@ TESTED_ELSEWHERE = {
     "server/dialects/openai_losses.py": "tests/test_lossiness.py",
     "server/dialects/openai_responses_losses.py": "tests/test_lossiness.py",
     "server/dialects/base.py": "tests/server/test_app.py",
+    "tray/icon.py": "tests/desktop/test_tray.py",
+    "tray/window.py": "tests/desktop/test_tray.py",
+    "tray/selftest.py": "tests/desktop/test_tray.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
     "webui/forms.py": "tests/webui/test_pages.py",
     "webui/help.py": "tests/webui/test_pages.py",
@@ -56,7 +59,7 @@ def test_every_test_file_has_its_module() -> None:
     here = {
         path.relative_to(ROOT).as_posix()
         for path in ROOT.glob("tests/**/test_*.py")
-        if "node_modules" not in path.parts and "agents" not in path.parts
+        if "node_modules" not in path.parts and not {"agents", "desktop"} & set(path.parts)
     }
     packages = {"tests/server/google_fake/test___main__.py"}
     assert here - known - packages == set()

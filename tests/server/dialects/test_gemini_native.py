@@ -409,9 +409,10 @@ async def test_counts_vectors_and_models_through_the_sdk(tmp_path: Path) -> None
     async with running(tmp_path) as rig, client_of(rig).aio as client:
         count = await client.models.count_tokens(model="gemini-2.5-flash", contents="Hello")
         assert count.total_tokens
+        texts: list[Any] = ["one", "two"]
         vectors = await client.models.embed_content(
             model="gemini-embedding-001",
-            contents=["one", "two"],
+            contents=texts,
             config=types.EmbedContentConfig(output_dimensionality=8, task_type="CLUSTERING"),
         )
         assert [len(v.values or []) for v in vectors.embeddings or []] == [8, 8]

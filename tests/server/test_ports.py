@@ -1,0 +1,43 @@
+"""Who holds a port, in words."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from server.ports import conflict
+from server.runtime import PortInUseError
+
+
+@pytest.fixture
+def holder() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b'HTTP/1.0 200 OK\r\n\r\n{"wait_mode": false}', "Gemini API Proxy is already running"),
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", "Another program"),
+        (b"220 mail.example ESMTP\r\n", "Another program"),
+        (b"", "Another program"),
+    ],
+)
+def test_the_holder_is_told_by_its_answer(holder: socket.socket, answer: bytes, said: str) -> None:
+    def serve() -> None:
+        connection, _ = holder.accept()
+        connection.recv(4096)
+        connection.sendall(answer)
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = holder.getsockname()[1]
+    found = conflict(PortInUseError("127.0.0.1", port))
+    thread.join()
+    assert f"Port {port}" in found.message
+    assert said in found.message
+    assert found.free is not None
+    assert found.free > port

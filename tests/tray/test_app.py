@@ -1,0 +1,165 @@
+"""The app with a stand-in for the desktop: which click leads to which intent."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, cast
+
+import pytest
+
+from server.control import Controller, Status, Trouble
+from tray.app import App, Parts
+from tray.autostart import Autostart
+from tray.menu import Action, Item, Notice, Shape
+from tray.opener import Opener
+
+UP = Status(phase="running", upstream="demo", authenticated=True)
+
+
+class Calls:
+    """Takes every call and notes it."""
+
+    def __init__(self, calls: SimpleQueue[tuple[Any, ...]]) -> None:
+        self._calls = calls
+        self.status = UP
+        self.tell: Callable[[Status], None] = lambda _: None
+
+    def watch(self, watcher: Callable[[Status], None]) -> None:
+        self.tell = watcher
+
+    def enabled(self) -> bool:
+        return False
+
+    def join(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *given, **named: self._calls.put((name, *given, *named.values()))
+
+
+class Desktop:
+    """Shows nothing; remembers the last state."""
+
+    def __init__(self) -> None:
+        self.shown: SimpleQueue[tuple[Shape, str, tuple[Item | None, ...]]] = SimpleQueue()
+        self.notices: SimpleQueue[Notice] = SimpleQueue()
+        self._stopped: SimpleQueue[bool] = SimpleQueue()
+        self.script: Callable[[Callable[[int], None]], None] = lambda _: None
+
+    def run(self, on_signal: Callable[[int], None]) -> None:
+        self.script(on_signal)
+        self._stopped.get(timeout=10)
+
+    def stop(self) -> None:
+        self._stopped.put(True)
+
+    def show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None:
+        self.shown.put((shape, tooltip, items))
+
+    def notify(self, notice: Notice) -> None:
+        self.notices.put(notice)
+
+
+class Bench:
+    """The app and everything around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self.control = Calls(self.calls)
+        self.desktop = Desktop()
+        parts = Parts(
+            controller=cast("Controller", self.control),
+            opener=cast("Opener", Calls(self.calls)),
+            autostart=cast("Autostart", Calls(self.calls)),
+            data_dir=folder,
+            copy=self.copy,
+            browse=lambda url: self.calls.put(("browse", url)),
+            diagnostics=lambda: "all is well",
+        )
+        self.app = App(parts, lambda _: self.desktop)
+
+    def copy(self, text: str) -> bool:
+        self.calls.put(("copy", text))
+        return True
+
+    def run(self, *actions: Action) -> list[tuple[Any, ...]]:
+        """The calls that the actions lead to, up to the end."""
+        for action in actions:
+            self.app.act(action)
+        self.app.act(Action("quit"))
+        assert self.app.run(open_window=False) == 0
+        return [self.calls.get() for _ in range(self.calls.qsize())]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+END = [("quit",), ("close",)]
+
+
+@pytest.mark.parametrize(
+    ("action", "call"),
+    [
+        (Action("open", "/setup"), ("open", "http://127.0.0.1:8081/setup")),
+        (Action("copy", "http://x/v1"), ("copy", "http://x/v1")),
+        (Action("copy", "diagnostics"), ("copy", "all is well")),
+        (Action("start"), ("start",)),
+        (Action("stop"), ("stop",)),
+        (Action("restart"), ("restart",)),
+        (Action("accept port", value=8082), ("accept_port", 8082)),
+        (Action("change", "WAIT_MODE", value=True), ("change", "WAIT_MODE", True)),
+        (Action("sign out"), ("sign_out",)),
+        (Action("check account"), ("check_account",)),
+        (Action("autostart", value=True), ("set", True)),
+    ],
+)
+def test_every_action_is_one_intent(bench: Bench, action: Action, call: tuple[Any, ...]) -> None:
+    assert bench.run(action) == [call, *END]
+
+
+def test_the_data_folder_is_opened(bench: Bench, tmp_path: Path) -> None:
+    assert bench.run(Action("open folder"))[0] == ("browse", tmp_path.as_uri())
+
+
+@pytest.mark.parametrize(("upstream", "page"), [(None, "/setup"), ("demo", "/")])
+def test_the_window_opens_once_where_the_user_has_to_choose(
+    bench: Bench, upstream: str | None, page: str
+) -> None:
+    def script(on_signal: Callable[[int], None]) -> None:
+        bench.control.tell(bench.control.status)
+        on_signal(15)
+
+    bench.control.status = replace(UP, upstream=upstream)
+    bench.desktop.script = script
+    bench.app.run(open_window=True)
+    calls = [bench.calls.get() for _ in range(bench.calls.qsize())]
+    assert calls == [("open", "http://127.0.0.1:8081" + page), *END]
+
+
+def test_a_stopped_server_has_no_dashboard_but_a_sentence(bench: Bench) -> None:
+    bench.control.status = Status()
+    assert bench.run(Action("open", "/")) == END
+    assert "Start it" in bench.desktop.notices.get(timeout=1).message
+
+
+def test_the_same_state_is_shown_once(bench: Bench) -> None:
+    def script(on_signal: Callable[[int], None]) -> None:
+        for status in (UP, UP, replace(UP, queued=1), UP):
+            bench.control.tell(status)
+        on_signal(15)
+
+    bench.desktop.script = script
+    assert bench.app.run(open_window=False) == 15
+    shapes = [bench.desktop.shown.get()[0] for _ in range(bench.desktop.shown.qsize())]
+    assert shapes == ["running", "busy", "running"]
+
+
+def test_a_mistake_in_the_command_line_ends_the_app(bench: Bench) -> None:
+    bench.desktop.script = lambda _: bench.control.tell(
+        Status(trouble=Trouble("HOST: …", in_given=True))
+    )
+    assert bench.app.run(open_window=False) == 0
+    assert bench.desktop.notices.empty()

@@ -1,0 +1,75 @@
+"""Start at login: what is written for each system, and that the state is read back from it."""
+
+import plistlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tray import autostart
+from tray.autostart import Autostart, desktop, is_passing, plist, windows_line
+
+ODD = ["/opt/my apps/50% $off/python", "main.py", "--hidden"]
+
+
+def test_linux_has_a_desktop_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    ours = Autostart(["/usr/bin/app", "--hidden"], home=tmp_path)
+    assert ours.enabled() is False
+    ours.set(enabled=True)
+    text = (tmp_path / ".config/autostart/gemini-api-proxy.desktop").read_text()
+    assert "Exec=/usr/bin/app --hidden\n" in text
+    assert ours.enabled() is True
+    ours.set(enabled=False)
+    ours.set(enabled=False)
+    assert ours.enabled() is False
+
+
+def test_xdg_config_home_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    Autostart(["app"], home=tmp_path, config=tmp_path / "xdg").set(enabled=True)
+    assert (tmp_path / "xdg/autostart/gemini-api-proxy.desktop").exists()
+
+
+def test_a_desktop_file_quotes_twice() -> None:
+    """The Exec rules, then the escaping of every value in the file."""
+    assert 'Exec="/opt/my apps/50%% \\\\$off/python" main.py --hidden\n' in desktop(ODD)
+
+
+def test_macos_has_a_launch_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    ours = Autostart(ODD, home=tmp_path)
+    ours.set(enabled=True)
+    (file,) = (tmp_path / "Library/LaunchAgents").iterdir()
+    table = plistlib.loads(file.read_bytes())
+    assert table["ProgramArguments"] == ODD
+    assert table["RunAtLoad"] is True
+    assert "KeepAlive" not in table
+    assert ours.enabled() is True
+
+
+def test_a_program_on_a_disk_image_cannot_start_at_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert Autostart(["/Volumes/Proxy/app"], home=tmp_path).enabled() is None
+    assert is_passing("/private/var/AppTranslocation/x/app")
+    assert plist(["a"]).startswith("<?xml")
+
+
+def test_windows_has_a_value_of_the_run_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Any] = [None]
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(autostart, "registry_value", lambda: held[-1], raising=False)
+    monkeypatch.setattr(autostart, "set_registry_value", held.append, raising=False)
+    ours = Autostart([r"C:\Program Files\app.exe", "--hidden"], home=tmp_path)
+    assert ours.enabled() is False
+    ours.set(enabled=True)
+    assert held[-1] == r'"C:\Program Files\app.exe" "--hidden"'
+    assert ours.enabled() is True
+    ours.set(enabled=False)
+    assert held[-1:] == [None]
+    assert windows_line(["a b"]) == '"a b"'

@@ -1,0 +1,173 @@
+"""Labels, icon and notices are pure functions of the status: tables."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from server.control import Status, Trouble
+from server.eligibility import Problem
+from tray.menu import (
+    Action,
+    Item,
+    Notice,
+    Shape,
+    clamp,
+    headline,
+    interval_label,
+    menu,
+    notice,
+    quit_label,
+    shape,
+    tooltip,
+)
+
+REFUSED = Problem(
+    code="UNSUPPORTED_CLIENT", message="Google refuses this account.", remedy="Use an API key."
+)
+UP = Status(
+    phase="running",
+    upstream="code-assist",
+    authenticated=True,
+    signed_in=True,
+    email="you_too@example.com",
+    tier="Standard",
+    upstreams=(("code-assist", "Code Assist"), ("demo", "Demo")),
+)
+TAKEN = Status(trouble=Trouble("Port 8081 on 127.0.0.1 is in use.", 8082))
+BROKEN = Status(trouble=Trouble("WAIT_MODE: 'maybe' cannot be used."))
+
+
+def every(items: tuple[Item | None, ...]) -> Iterator[Item]:
+    for item in items:
+        if item is not None:
+            yield item
+            yield from every(item.children)
+
+
+def item(status: Status, start: str) -> Item:
+    return next(i for i in every(menu(status, autostart=False)) if i.text.startswith(start))
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "icon"),
+    [
+        (UP, "Running on 127.0.0.1:8081", "running"),
+        (replace(UP, queued=2), "Running on 127.0.0.1:8081", "busy"),
+        (replace(UP, authenticated=False), "Needs sign-in", "attention"),
+        (replace(UP, problem=REFUSED), "Needs attention", "attention"),
+        (Status(), "Stopped", "stopped"),
+        (Status(phase="starting"), "Starting…", "stopped"),
+        (replace(UP, phase="stopping"), "Stopping…", "stopped"),
+        (TAKEN, "Port 8081 in use", "problem"),
+        (BROKEN, "Not started", "problem"),
+    ],
+)
+def test_the_headline_and_the_icon_tell_the_state(status: Status, line: str, icon: Shape) -> None:
+    assert headline(status) == f"Gemini API Proxy — {line}"
+    assert menu(status, autostart=None)[0] == Item(headline(status), enabled=False)
+    assert shape(status) == icon
+
+
+def test_who_answers_and_what_is_going_on_stand_below_the_headline() -> None:
+    lines = [i.text for i in menu(replace(UP, running=1, queued=2), autostart=None)[:3] if i]
+    assert lines[1:] == ["you too@example.com · Standard · Code Assist", "1 running · 2 queued"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "enabled"),
+    [
+        (UP, "Stop server", True),
+        (replace(UP, phase="stopping"), "Stop server", False),
+        (Status(), "Start server", True),
+        (Status(phase="starting"), "Start server", False),
+        (TAKEN, "Start server", True),
+    ],
+)
+def test_one_item_starts_or_stops(status: Status, text: str, *, enabled: bool) -> None:
+    assert item(status, text).enabled is enabled
+
+
+def test_a_taken_port_offers_the_free_one() -> None:
+    assert item(TAKEN, "Use port").action == Action("accept port", value=8082)
+
+
+def test_what_only_a_running_server_can_do_is_disabled_without_one() -> None:
+    for start in ("Connect an app", "Restart", "Queue when", "Minimum interval", "Account"):
+        assert item(UP, start).enabled
+        assert not item(Status(), start).enabled
+
+
+def test_switches_show_the_state_and_mean_its_opposite() -> None:
+    on = replace(UP, wait_mode=True, rate_limit_s=3.5, chosen="demo")
+    queue = item(on, "Queue when")
+    assert (queue.checked, queue.action) == (True, Action("change", "WAIT_MODE", value=False))
+    chosen = [i.text for i in every(menu(on, autostart=True)) if i.radio and i.checked]
+    assert chosen == ["3.5 s", "Demo"]
+    login = next(i for i in every(menu(on, autostart=True)) if i.text == "Start at login")
+    assert (login.checked, login.action) == (True, Action("autostart", value=False))
+    assert all(i.text != "Start at login" for i in every(menu(on, autostart=None)))
+
+
+def test_a_pinned_setting_says_that_it_returns() -> None:
+    assert "next start" in item(replace(UP, pinned=frozenset({"WAIT_MODE"})), "Queue when").text
+
+
+def test_signing_in_or_out_follows_the_account() -> None:
+    assert item(UP, "Sign out").action == Action("sign out")
+    assert item(replace(UP, signed_in=False), "Sign in").action == Action("open", "/setup")
+
+
+def test_every_menu_has_one_default_and_no_mnemonics() -> None:
+    for status in (UP, Status(), TAKEN, BROKEN):
+        items = list(every(menu(status, autostart=True)))
+        assert [i.text for i in items if i.default] == ["Open dashboard"]
+        assert not [i.text for i in items if "_" in i.text and status is UP]
+
+
+@pytest.mark.parametrize(
+    ("running", "text"),
+    [
+        (0, "Quit"),
+        (1, "Quit (1 request running)"),
+        (2, "Quit (2 requests running)"),
+    ],
+)
+def test_quit_says_what_it_would_cut(running: int, text: str) -> None:
+    assert quit_label(running) == text
+
+
+def test_intervals() -> None:
+    assert [interval_label(s) for s in (0.0, 1.0, 2.5)] == ["Off", "1 s", "2.5 s"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "title"),
+    [
+        (Status(phase="starting"), TAKEN, "The server is not running"),
+        (TAKEN, TAKEN, None),
+        (TAKEN, replace(TAKEN, queued=1), None),
+        (UP, replace(UP, problem=REFUSED), "Google refuses this account."),
+        (replace(UP, problem=REFUSED), replace(UP, problem=REFUSED, running=1), None),
+        (replace(UP, email=None), UP, "Signed in"),
+        (Status(), UP, None),
+        (UP, Status(), None),
+        (UP, replace(UP, running=3), None),
+    ],
+)
+def test_only_a_change_of_state_is_news(before: Status, after: Status, title: str | None) -> None:
+    news = notice(before, after)
+    assert (news.title if news else None) == title
+
+
+def test_the_notice_of_a_conflict_names_the_way_out() -> None:
+    news = notice(Status(), TAKEN)
+    assert isinstance(news, Notice)
+    assert "Use port 8082 instead" in news.message
+
+
+def test_texts_are_cut_to_what_windows_takes() -> None:
+    assert clamp("short", 63) == "short"
+    assert clamp("é" * 200, 127) == "é" * 126 + "…"
+    assert len(clamp("🙂" * 100, 63).encode("utf-16-le")) <= 126
+    assert len(tooltip(replace(UP, phase="stopped", running=10**130))) <= 127

@@ -1,0 +1,160 @@
+"""The tray application: joins the controller, the menu and the window. Imports no toolkit."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol, assert_never
+
+from server.control import Controller, Status
+from tray.autostart import Autostart
+from tray.menu import Action, Item, Notice, Shape, headline, menu, notice, shape, tooltip
+from tray.opener import Opener
+
+log = logging.getLogger(__name__)
+
+
+class Face(Protocol):
+    """What shows the state; ``tray.icon.Icon`` outside tests."""
+
+    def run(self, on_signal: Callable[[int], None]) -> None: ...
+    def stop(self) -> None: ...
+    def show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None: ...
+    def notify(self, notice: Notice) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the app is joined from."""
+
+    controller: Controller
+    opener: Opener
+    autostart: Autostart
+    data_dir: Path
+    copy: Callable[[str], bool]
+    browse: Callable[[str], object]
+    diagnostics: Callable[[], str]
+
+
+class App:
+    """One run of the tray. A menu callback only puts its action into a queue."""
+
+    def __init__(self, parts: Parts, make_face: Callable[[Callable[[Action], None]], Face]) -> None:
+        """``make_face`` gets the callback for chosen items."""
+        self._parts = parts
+        self._before = parts.controller.status
+        self._shown: tuple[Shape, str, tuple[Item | None, ...]] | None = None
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._ended = False
+        self._wants_window = False
+        self._signal: int | None = None
+        self._face = make_face(self.act)
+        self._worker = threading.Thread(target=self._work, name="tray", daemon=True)
+
+    def run(self, *, open_window: bool) -> int:
+        """Until the user quits; the number of the signal that ended it, or 0."""
+        self._wants_window = open_window
+        self._parts.controller.watch(lambda status: self._jobs.put(lambda: self._update(status)))
+        self._jobs.put(lambda: self._update(self._parts.controller.status))
+        self._worker.start()
+        self._face.run(self._on_signal)
+        self.end()
+        self._worker.join()
+        return self._signal or 0
+
+    def act(self, action: Action) -> None:
+        """A menu item was chosen (on the desktop's thread)."""
+        self._jobs.put(lambda: self._act(action))
+
+    def show_window(self) -> None:
+        """A second launch asks for the window."""
+        self.act(Action("open", "/"))
+
+    def _on_signal(self, number: int) -> None:
+        self._signal = number
+        self.act(Action("quit"))
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception:
+                # The thread must outlive one job: without it the menu would be dead.
+                log.exception("A menu action failed")
+
+    def _update(self, status: Status) -> None:
+        before, self._before = self._before, status
+        if status.trouble is not None and status.trouble.in_given:
+            self.end()
+            return
+        if self._wants_window and status.phase == "running":
+            self._wants_window = False
+            self._open("/" if status.upstream else "/setup")
+        self._refresh(status)
+        news = notice(before, status)
+        if news is not None:
+            self._face.notify(news)
+
+    def _refresh(self, status: Status) -> None:
+        """Only a change is shown: every refresh rebuilds the menu and closes an open one."""
+        items = menu(status, autostart=self._parts.autostart.enabled())
+        state = (shape(status), tooltip(status), items)
+        if state != self._shown:
+            self._shown = state
+            self._face.show(*state)
+
+    def _act(self, action: Action) -> None:  # noqa: C901, PLR0912  # one table, exhaustive
+        controller, parts = self._parts.controller, self._parts
+        match action.verb:
+            case "open":
+                self._open(action.name)
+            case "copy":
+                known = {"diagnostics": parts.diagnostics}
+                text = known[action.name]() if action.name in known else action.name
+                parts.copy(text)
+            case "start":
+                controller.start()
+            case "stop":
+                controller.stop()
+            case "restart":
+                controller.restart()
+            case "accept port":
+                controller.accept_port(int(action.value or 0))
+            case "change":
+                controller.change(action.name, action.value)
+            case "sign out":
+                controller.sign_out()
+            case "check account":
+                controller.check_account()
+            case "autostart":
+                parts.autostart.set(enabled=bool(action.value))
+                self._refresh(controller.status)
+            case "open folder":
+                parts.browse(parts.data_dir.as_uri())
+            case "quit":
+                self.end()
+            case _:
+                assert_never(action.verb)
+
+    def _open(self, page: str) -> None:
+        status = self._parts.controller.status
+        if status.phase == "running":
+            self._parts.opener.open(status.base_url + page)
+            return
+        self._wants_window = status.phase == "starting"
+        if not self._wants_window:
+            hint = status.trouble.message if status.trouble else "Start it in the menu of the tray."
+            self._face.notify(Notice(headline(status), hint))
+
+    def end(self) -> None:
+        """Close the window, stop the server within two seconds, and leave ``run``."""
+        if self._ended:
+            return
+        self._ended = True
+        self._parts.controller.quit()
+        self._parts.opener.close()
+        self._parts.controller.join()
+        self._face.stop()
+        self._jobs.put(None)

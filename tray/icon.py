@@ -1,0 +1,222 @@
+"""The tray icon: the only importer of pystray.
+
+pystray 0.19.5 has traps; each cure stands beside a comment that names its symptom.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tray.glyph import Theme, glyph
+from tray.menu import APP_NAME, Action, Item, Notice, Shape, clamp
+
+log = logging.getLogger(__name__)
+
+TITLE_LIMIT, MESSAGE_LIMIT = 63, 255
+"""UTF-16 units of a Windows balloon; pystray raises on more."""
+
+
+class NoToolkitError(Exception):
+    """No tray here; the message names the package to install, or says there is no display."""
+
+    def __init__(self, message: str, *, has_display: bool = True) -> None:
+        super().__init__(message)
+        self.has_display = has_display
+
+
+class Icon:
+    """What the app shows. ``run`` belongs on the main thread; the rest may come from any."""
+
+    def __init__(self, pystray: Any, on_action: Callable[[Action], None]) -> None:
+        """``pystray`` is what ``load`` gave.
+
+        ``on_action`` is called on the desktop's thread and must return at once.
+        """
+        self._pystray = pystray
+        self._on_action = on_action
+        self._stopping = False
+        self._shape: Shape = "stopped"
+        self._icon = _icon_class(self._pystray)(
+            "gemini-api-proxy", glyph("stopped", theme=theme()), APP_NAME
+        )
+
+    def run(self, on_signal: Callable[[int], None]) -> None:
+        """Show the icon until ``stop``; ``on_signal`` gets SIGINT and SIGTERM."""
+
+        def visible(icon: Any) -> None:
+            icon.visible = True
+
+        _watch_signals(on_signal)
+        try:
+            self._icon.run(visible)
+        except Exception:
+            # Without a notification service, GTK's _finalize raises ServiceUnknown at the end.
+            if not self._stopping:
+                raise
+            log.debug("The tray ended with an error", exc_info=True)
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._icon.stop()
+
+    def show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None:
+        """Show a new state. An open menu closes, so call it for changes only."""
+        _on_ui_thread(lambda: self._show(shape, tooltip, items))
+
+    def notify(self, notice: Notice) -> None:
+        """Best effort; may block (macOS runs a program for it)."""
+        # A title is always given: without one, pystray's macOS code fails on None.
+        with contextlib.suppress(Exception):
+            self._icon.notify(
+                clamp(notice.message, MESSAGE_LIMIT), clamp(notice.title, TITLE_LIMIT)
+            )
+
+    def _show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None:
+        if shape != self._shape or sys.platform == "win32":  # there the theme may have changed
+            self._shape = shape
+            self._icon.icon = glyph(shape, theme=theme())
+        self._icon.title = tooltip
+        self._icon.menu = self._menu(items)
+
+    def _menu(self, items: tuple[Item | None, ...]) -> Any:
+        return self._pystray.Menu(*(self._item(item) for item in items))
+
+    def _item(self, item: Item | None) -> Any:
+        pystray = self._pystray
+        if item is None:
+            return pystray.Menu.SEPARATOR
+        if item.children:
+            return pystray.MenuItem(item.text, self._menu(item.children), enabled=item.enabled)
+        checked = item.checked
+        return pystray.MenuItem(
+            item.text,
+            self._callback(item.action),
+            checked=None if checked is None else lambda _: checked,
+            radio=item.radio,
+            default=item.default,
+            enabled=item.enabled,
+        )
+
+    def _callback(self, action: Action | None) -> Callable[[Any, Any], None]:
+        def chosen(_icon: Any, _item: Any) -> None:
+            if action is not None:
+                self._on_action(action)
+
+        return chosen
+
+
+def theme() -> Theme:
+    """Of the panel: known on Windows; macOS colours the dark glyph itself; elsewhere unknown."""
+    if sys.platform == "darwin":
+        return "light"
+    elif sys.platform == "win32":  # noqa: RET505  # mypy: code after a platform return is dead
+        import winreg  # noqa: PLC0415
+
+        path = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
+        try:
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, path) as key:
+                value, _ = winreg.QueryValueEx(key, "SystemUsesLightTheme")
+        except OSError:
+            return "any"
+        return "light" if value else "dark"
+    else:
+        return "any"
+
+
+def load() -> Any:
+    """pystray with a usable backend. Raises ``NoToolkitError``.
+
+    Importing it fails with more than ImportError where there is no display.
+    """
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415
+
+        with contextlib.suppress(OSError, AttributeError):  # older Windows: a blurred icon
+            ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("GeminiApiProxy")
+            ctypes.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(-4))
+    if sys.platform in ("win32", "darwin"):
+        try:
+            return importlib.import_module("pystray")
+        except Exception as error:
+            raise NoToolkitError(f"No tray here: {error}") from error
+    else:
+        return _load_gtk()
+
+
+def _load_gtk() -> Any:
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise NoToolkitError("No display: running without a tray.", has_display=False)
+    # xorg, pystray's last resort, shows an icon that answers no click: worse than none.
+    chosen = os.environ.get("PYSTRAY_BACKEND")
+    for backend in (chosen,) if chosen in ("appindicator", "gtk") else ("appindicator", "gtk"):
+        os.environ["PYSTRAY_BACKEND"] = str(backend)
+        # A menu needs no OpenGL, and GTK would load 30 MB of it when it opens the display.
+        os.environ["GDK_GL"] = "disable"
+        try:
+            return importlib.import_module("pystray")
+        except Exception as error:  # noqa: BLE001  # display, typelib, gi: each fails differently
+            log.debug("pystray's %s backend cannot be used: %s", backend, error)
+            for name in [name for name in sys.modules if name.split(".")[0] == "pystray"]:
+                del sys.modules[name]
+        finally:
+            del os.environ["GDK_GL"]  # the window process may want it
+    raise NoToolkitError(
+        "No tray: install python3-gi, gir1.2-gtk-3.0, gir1.2-ayatanaappindicator3-0.1 and "
+        "gir1.2-webkit2-4.1 (Debian's names) and run make setup again; the dashboard opens in "
+        "your browser."
+    )
+
+
+def _icon_class(pystray: Any) -> Any:
+    return _sharp_icon_class(pystray) if sys.platform == "darwin" else pystray.Icon
+
+
+def _sharp_icon_class(pystray: Any) -> Any:
+    """macOS: a template picture of full resolution; pystray scales to 22 px, blurred on Retina."""
+    import io  # noqa: PLC0415
+
+    app_kit = importlib.import_module("AppKit")
+    foundation = importlib.import_module("Foundation")
+
+    class SharpIcon(pystray.Icon):  # type: ignore[misc]  # pystray has no types
+        def _assert_image(self) -> None:
+            buffer = io.BytesIO()
+            self._icon.save(buffer, "png")
+            image = app_kit.NSImage.alloc().initWithData_(foundation.NSData(buffer.getvalue()))
+            side = self._status_bar.thickness()
+            image.setSize_((side, side))
+            image.setTemplate_(True)
+            self._icon_image = image
+            self._status_item.button().setImage_(image)
+
+    return SharpIcon
+
+
+def _on_ui_thread(work: Callable[[], None]) -> None:
+    """macOS touches AppKit in the caller's thread; the other backends post to theirs."""
+    if sys.platform == "darwin":
+        importlib.import_module("PyObjCTools.AppHelper").callAfter(work)
+    else:
+        work()
+
+
+def _watch_signals(on_signal: Callable[[int], None]) -> None:
+    """GTK resets SIGINT and lets SIGTERM kill without clean-up; its loop must hear of both."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    if sys.platform in ("win32", "darwin"):
+        for number in numbers:
+            signal.signal(number, lambda got, _frame: on_signal(got))
+    else:
+        glib = importlib.import_module("gi.repository.GLib")
+
+        def watch() -> bool:
+            for number in numbers:
+                glib.unix_signal_add(glib.PRIORITY_HIGH, number, on_signal, number)
+            return False
+
+        glib.idle_add(watch)  # inside the loop: after pystray has reset SIGINT

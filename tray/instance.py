@@ -1,0 +1,198 @@
+"""One tray per data folder, and the way to reach it.
+
+The first process holds an OS lock on ``app.lock`` for life (a crash frees it) and writes where it
+listens, with a random token, to ``instance.json`` (0600). A later one asks there for the window and
+leaves. The window process speaks through the same socket: lines of JSON, the token first.
+"""
+
+import contextlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from server.files import write_private
+
+log = logging.getLogger(__name__)
+
+LONGEST_LINE = 64 * 1024
+ANSWER_TIMEOUT_S = 3.0
+
+Message = dict[str, Any]
+
+
+class Lock:
+    """Held by the first process of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "app.lock"
+        self._file: IO[bytes] | None = None
+
+    def take(self) -> bool:
+        """True when it is ours now; False when another process has it."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = self._path.open("a+b")
+        try:
+            _lock(file)
+        except OSError:
+            file.close()
+            return False
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Peer:
+    """One connection: send a message, read the others'."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> bool:
+        """False when the other side has gone."""
+        with self._lock:
+            try:
+                self._connection.sendall(json.dumps(message).encode() + b"\n")
+            except OSError:
+                return False
+        return True
+
+    def messages(self) -> Iterator[Message]:
+        """What arrives, until the other side goes or sends what is no message."""
+        while True:
+            try:
+                line = self._lines.readline(LONGEST_LINE)
+                message = json.loads(line) if line else None
+            except (OSError, ValueError):
+                return
+            if not isinstance(message, dict):
+                return
+            yield message
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._lines.close()
+        self._connection.close()
+
+
+class Desk:
+    """The first process's end: answers *show*, and keeps the window's connection."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "instance.json"
+        self._token = secrets.token_urlsafe(24)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._port = self._listener.getsockname()[1]
+
+    @property
+    def address(self) -> str:
+        """For the window process: ``port:token``."""
+        return f"{self._port}:{self._token}"
+
+    def open(self, *, on_show: Callable[[], None], on_window: Callable[[Peer], None]) -> None:
+        """Listen, and tell later processes where.
+
+        ``on_window`` runs in the connection's own thread for as long as the window lives.
+        """
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = self._listener.accept()
+                except OSError:
+                    return
+                work = (connection, on_show, on_window)
+                threading.Thread(target=self._serve, args=work, daemon=True).start()
+
+        threading.Thread(target=accept, name="desk", daemon=True).start()
+        where = {"pid": os.getpid(), "port": self._port, "token": self._token}
+        write_private(self._file, json.dumps(where))
+
+    def close(self) -> None:
+        self._file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
+        self._listener.close()
+
+    def _serve(
+        self,
+        connection: socket.socket,
+        on_show: Callable[[], None],
+        on_window: Callable[[Peer], None],
+    ) -> None:
+        peer = Peer(connection)
+        try:
+            connection.settimeout(ANSWER_TIMEOUT_S)
+            first = next(peer.messages(), {})
+            if not hmac.compare_digest(str(first.get("token", "")), self._token):
+                return
+            connection.settimeout(None)
+            if first.get("ask") == "show":
+                peer.send({"ok": True})
+                on_show()
+            elif first.get("ask") == "window":
+                on_window(peer)
+        finally:
+            peer.close()
+
+
+def connect(address: str, ask: str) -> Peer:
+    """Reach the first process at ``port:token``. Raises ``OSError`` or ``ValueError``."""
+    port, _, token = address.partition(":")
+    connection = socket.create_connection(("127.0.0.1", int(port)), timeout=ANSWER_TIMEOUT_S)
+    peer = Peer(connection)
+    peer.send({"token": token, "ask": ask})
+    if ask == "window":
+        connection.settimeout(None)
+    return peer
+
+
+def ask_first(folder: Path, *, patience_s: float = ANSWER_TIMEOUT_S) -> bool:
+    """Ask the process that holds the lock for its window; False when it does not answer.
+
+    It may still be starting, so its file is read again until ``patience_s`` is over.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            where = json.loads((folder / "instance.json").read_text("utf-8"))
+            peer = connect(f"{where['port']}:{where['token']}", "show")
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        else:
+            answer = next(peer.messages(), {})
+            peer.close()
+            if answer.get("ok"):
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)

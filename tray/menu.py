@@ -1,0 +1,286 @@
+"""Status -> menu, icon, tooltip and notices, as data. Pure: no toolkit, no clock, no truth.
+
+Labels carry no underscore: dbusmenu reads one as a mnemonic.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from server.control import Status
+
+Verb = Literal[
+    "open",
+    "copy",
+    "start",
+    "stop",
+    "restart",
+    "accept port",
+    "change",
+    "sign out",
+    "check account",
+    "autostart",
+    "open folder",
+    "quit",
+]
+Shape = Literal["running", "busy", "attention", "stopped", "problem"]
+
+INTERVALS = (0.0, 1.0, 2.0, 5.0, 10.0)
+"""Seconds; the choices of *Minimum interval*."""
+
+APP_NAME = "Gemini API Proxy"
+TOOLTIP_LIMIT = 127
+"""UTF-16 units that Windows takes; pystray raises on more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What choosing an item means."""
+
+    verb: Verb
+    name: str = ""
+    """A page for ``open``, a text for ``copy``, a setting for ``change``."""
+    value: str | float | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the menu; without ``action`` and ``children`` it only tells something."""
+
+    text: str
+    action: Action | None = None
+    checked: bool | None = None
+    """None: not a check item."""
+    radio: bool = False
+    default: bool = False
+    """Chosen by a click on the icon, where the desktop has such a click."""
+    children: tuple["Item | None", ...] = ()
+    enabled: bool = True
+
+
+SEPARATOR = None
+HELP = (
+    Item("Copy diagnostics", Action("copy", "diagnostics")),
+    Item("Open data folder", Action("open folder")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A desktop notification."""
+
+    title: str
+    message: str
+
+
+def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
+    """The whole menu; None is a separator. ``autostart`` None: the system has no such thing."""
+    return (
+        *(_told(text) for text in _lines(status)),
+        *_port_offer(status),
+        SEPARATOR,
+        Item("Open dashboard", Action("open", "/"), default=True),
+        _copies(status),
+        Item("Connect an app…", Action("open", "/connect"), enabled=status.phase == "running"),
+        SEPARATOR,
+        _start_or_stop(status),
+        Item("Restart server", Action("restart"), enabled=status.phase == "running"),
+        *_limits(status),
+        SEPARATOR,
+        _account(status),
+        *_autostart(autostart),
+        Item("Help", children=HELP),
+        SEPARATOR,
+        Item(quit_label(status.running), Action("quit")),
+    )
+
+
+def headline(status: Status) -> str:
+    """The first line of the menu, and the tooltip."""
+    return f"{APP_NAME} — {_state(status)}"
+
+
+def _state(status: Status) -> str:
+    match status.phase:
+        case "starting":
+            return "Starting…"
+        case "stopping":
+            return "Stopping…"
+        case "stopped":
+            if status.trouble is None:
+                return "Stopped"
+            taken = status.trouble.free_port is not None
+            return f"Port {status.port} in use" if taken else "Not started"
+        case "running":
+            if status.problem is not None:
+                return "Needs attention"
+            ready = f"Running on 127.0.0.1:{status.port}"
+            return ready if status.authenticated else "Needs sign-in"
+        case _:
+            assert_never(status.phase)
+
+
+def tooltip(status: Status) -> str:
+    """The headline, and what is going on, as long as every system takes it."""
+    return clamp(" · ".join([headline(status), *_work(status)]), TOOLTIP_LIMIT)
+
+
+def clamp(text: str, units: int) -> str:
+    """``text`` cut to so many UTF-16 units, which is how Windows counts."""
+    if len(text.encode("utf-16-le")) <= 2 * units:
+        return text
+    kept = text.encode("utf-16-le")[: 2 * (units - 1)].decode("utf-16-le", "ignore")
+    return kept + "…"
+
+
+def shape(status: Status) -> Shape:
+    """The icon: states differ by outline, not by colour alone."""
+    if status.trouble is not None:
+        return "problem"
+    if status.phase != "running":
+        return "stopped"
+    if status.problem is not None or not status.authenticated:
+        return "attention"
+    return "busy" if status.queued else "running"
+
+
+def notice(before: Status, after: Status) -> Notice | None:
+    """What is worth interrupting somebody for: a change of state, never its repetition."""
+    if after.trouble is not None and after.trouble != before.trouble:
+        offer = _port_offer(after)
+        hint = f" Menu: {offer[0].text}." if offer else ""
+        return Notice("The server is not running", after.trouble.message + hint)
+    if after.problem is not None and after.problem != before.problem:
+        return Notice(after.problem.message, after.problem.remedy)
+    if after.email and not before.email and before.phase == "running":
+        return Notice("Signed in", f"{after.email} is used from now on.")
+    return None
+
+
+def quit_label(running: int) -> str:
+    if not running:
+        return "Quit"
+    return f"Quit ({running} {'request' if running == 1 else 'requests'} running)"
+
+
+def interval_label(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds else "Off"
+
+
+def _told(text: str) -> Item:
+    return Item(text, enabled=False)
+
+
+def _lines(status: Status) -> list[str]:
+    lines = [headline(status)]
+    if status.trouble is not None:
+        lines.append(status.trouble.message)
+    if status.phase != "running":
+        return lines
+    if status.problem is not None:
+        lines += [status.problem.message, status.problem.remedy]
+    known = (status.email, status.tier, _title(status))
+    if status.upstream is not None:
+        lines.append(" · ".join(word for word in known if word))
+    lines.extend(_work(status))
+    return [line.replace("_", " ") for line in lines]
+
+
+def _work(status: Status) -> list[str]:
+    parts = []
+    if status.running:
+        parts.append(f"{status.running} running")
+    if status.queued:
+        parts.append(f"{status.queued} queued")
+    return [" · ".join(parts)] if parts else []
+
+
+def _title(status: Status) -> str:
+    return dict(status.upstreams).get(status.upstream or "", status.upstream or "")
+
+
+def _port_offer(status: Status) -> tuple[Item, ...]:
+    trouble = status.trouble
+    if trouble is None or trouble.free_port is None:
+        return ()
+    port = trouble.free_port
+    return (Item(f"Use port {port} instead", Action("accept port", value=port)),)
+
+
+def _copies(status: Status) -> Item:
+    url = status.base_url
+    places = (("OpenAI", f"{url}/v1"), ("Anthropic", url), ("Gemini", url))
+    return Item(
+        "Copy base URL",
+        children=tuple(Item(f"{name}: {text}", Action("copy", text)) for name, text in places),
+    )
+
+
+def _start_or_stop(status: Status) -> Item:
+    if status.phase in ("running", "stopping"):
+        return Item("Stop server", Action("stop"), enabled=status.phase == "running")
+    return Item("Start server", Action("start"), enabled=status.phase == "stopped")
+
+
+def _limits(status: Status) -> tuple[Item, ...]:
+    running = status.phase == "running"
+    chosen = status.rate_limit_s
+    intervals = sorted({*INTERVALS, chosen})
+    return (
+        Item(
+            "Queue when rate limited" + _until(status, "WAIT_MODE"),
+            Action("change", "WAIT_MODE", not status.wait_mode),
+            checked=status.wait_mode,
+            enabled=running,
+        ),
+        Item(
+            "Minimum interval" + _until(status, "RATE_LIMIT"),
+            enabled=running,
+            children=tuple(
+                Item(
+                    interval_label(seconds),
+                    Action("change", "RATE_LIMIT", seconds),
+                    checked=seconds == chosen,
+                    radio=True,
+                )
+                for seconds in intervals
+            ),
+        ),
+    )
+
+
+def _until(status: Status, name: str) -> str:
+    return " (returns at the next start)" if name in status.pinned else ""
+
+
+def _account(status: Status) -> Item:
+    running = status.phase == "running"
+    choices = (("auto", "Automatic"), *status.upstreams)
+    sign = (
+        Item("Sign out", Action("sign out"))
+        if status.signed_in
+        else Item("Sign in or add a key…", Action("open", "/setup"))
+    )
+    return Item(
+        "Account" + _until(status, "UPSTREAM"),
+        enabled=running,
+        children=(
+            sign,
+            Item("Check again", Action("check account")),
+            SEPARATOR,
+            *(
+                Item(
+                    title,
+                    Action("change", "UPSTREAM", name),
+                    checked=status.chosen == name,
+                    radio=True,
+                )
+                for name, title in choices
+            ),
+        ),
+    )
+
+
+def _autostart(state: bool | None) -> tuple[Item, ...]:
+    if state is None:
+        return ()
+    return (Item("Start at login", Action("autostart", value=not state), checked=state),)

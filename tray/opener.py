@@ -1,0 +1,133 @@
+"""The tray's half of the window: starts its process on demand, and falls back to the browser."""
+
+import logging
+import os
+import subprocess
+import threading
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from tray.instance import Peer
+from tray.window import CHANNEL
+
+log = logging.getLogger(__name__)
+
+EARLY_S = 5.0
+"""A window process that ends within this time, without a page shown, could not show one."""
+
+CLOSE_TIMEOUT_S = 1.0
+
+Spawn = Callable[[Sequence[str], dict[str, str]], "subprocess.Popen[bytes]"]
+
+
+class Opener:
+    """At most one window. ``open`` returns at once."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        channel: str,
+        *,
+        spawn: Spawn | None = None,
+        browse: Callable[[str], object] = webbrowser.open,
+    ) -> None:
+        """``command`` starts the window process, ``channel`` is the address it calls back."""
+        self._command = command
+        self._channel = channel
+        self._spawn = spawn or _spawn
+        self._browse = browse
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._peer: Peer | None = None
+        self._url = ""
+        self._asked = False  # the window was asked to come forward, and has not answered yet
+        self._answers: SimpleQueue[object] = SimpleQueue()
+        self.loaded = threading.Event()
+        """Set while the window shows a page."""
+
+    def open(self, url: str) -> None:
+        """Show ``url``: in the window that is there, else in a new one, else in the browser."""
+        with self._lock:
+            same, self._url = url == self._url, url
+            if self._process is not None and self._process.poll() is None:
+                if self._peer is not None:  # else it is starting, and will be told the address
+                    if not same:
+                        self._peer.send({"url": url})
+                    self._peer.send({"focus": True})
+                    self._asked = True
+                return
+            try:
+                self._process = self._spawn(self._command, {**os.environ, CHANNEL: self._channel})
+            except OSError as error:
+                log.warning("The window process could not be started: %s", error)
+                self._browse(url)
+                return
+            threading.Thread(target=self._await_end, args=(self._process,), daemon=True).start()
+
+    def close(self) -> None:
+        """Close the window and wait a moment for its process."""
+        with self._lock:
+            process, peer = self._process, self._peer
+        if process is None:
+            return
+        if peer is not None:
+            peer.send({"close": True})
+        else:
+            process.terminate()
+        try:
+            process.wait(CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    def evaluate(self, script: str, *, timeout_s: float) -> object:
+        """What ``script`` gives in the page shown; None when no window answers in time."""
+        with self._lock:
+            if self._peer is None:
+                return None
+            self._peer.send({"evaluate": script})
+        try:
+            return self._answers.get(timeout=timeout_s)
+        except Empty:
+            return None
+
+    def attend(self, peer: Peer) -> None:
+        """The window process has called: tell it what to show, and listen until it goes."""
+        with self._lock:
+            self._peer = peer
+            peer.send({"url": self._url})
+        for message in peer.messages():
+            if "loaded" in message:
+                log.info("The window shows %s", message["loaded"])
+                self.loaded.set()
+            if "shown" in message:
+                self._asked = False
+            if "answer" in message:
+                self._answers.put(message["answer"])
+            if "failed" in message:
+                log.warning("No window here: %s", message["failed"])
+        with self._lock:
+            if self._peer is peer:
+                self._peer = None
+                self.loaded.clear()
+
+    def _await_end(self, process: "subprocess.Popen[bytes]") -> None:
+        started = time.monotonic()
+        code = process.wait()
+        early = time.monotonic() - started < EARLY_S
+        with self._lock:
+            if self._process is not process:
+                return  # another window has been opened meanwhile
+            self._process = None
+            url, self._url = self._url, ""
+            asked, self._asked = self._asked, False
+        if asked:  # it was already ending when the user wanted to see it
+            self.open(url)
+        elif code > 0 and early and not self.loaded.is_set():
+            log.info("The window could not be shown; the default browser opens instead")
+            self._browse(url)
+
+
+def _spawn(command: Sequence[str], environ: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL)  # noqa: S603
