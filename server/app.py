@@ -40,6 +40,7 @@ from server.errors import (
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
 from server.gemini.types import Call
+from server.heads import check_head, headers_of, origin_form
 from server.pipeline import Pipeline
 from server.reply import (
     Receive,
@@ -111,11 +112,15 @@ class Edge:
             await self._pages(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        scope = origin_form(scope)
+        headers = headers_of(scope)
         request = Request(scope, receive, send, headers)
         is_api = request.path.startswith(_API_ROOTS)
         dialect = self._dialect_of(headers, request.path)
         try:
+            request.last = True
+            check_head(scope)
+            request.last = False
             peer = scope["client"][0] if scope.get("client") else None
             request.caller = self.access.check(
                 request.method, request.path, headers, peer, "api" if is_api else "page"
