@@ -5,6 +5,7 @@ Reads the command line, puts settings, server and pages together, and runs them.
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.doctor import examine, render
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging
@@ -39,6 +41,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--port", help="server port")
     parser.add_argument("--data-dir", metavar="DIR", help="folder for settings, tokens and usage")
     parser.add_argument("--show-key", action="store_true", help="print the API key and exit")
+    parser.add_argument("--doctor", action="store_true", help="print diagnostics and exit")
     parser.add_argument("--version", action="version", version=f"gemini-api-proxy {__version__}")
     return parser
 
@@ -65,6 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.show_key:
         return show_key(settings)
     configure_logging(settings)
+    if options.doctor:
+        print(render(asyncio.run(examine(settings))))
+        return OK
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     try:
@@ -97,9 +103,9 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         finished.set()
 
     server = Server(settings, create_pages, announce=announce)
-    server.start()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
+    server.start()
     if open_browser:
         no_tray(settings)
     while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
