@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 from urllib.parse import unquote
 
+from server import openapi
 from server.access import Access
 from server.body import read_json
 from server.dialects.base import (
@@ -136,11 +137,23 @@ class Edge:
             await send_preflight(request)
         elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
             await send_body(request, 200, b"", {})
+        elif (request.method, request.path) == ("GET", openapi.PATH):
+            document = openapi.describe(self._dialects, self._page_routes())
+            await send_json(request, dialect, document, {})
         elif is_api:
             await self._api(request, dialect)
         else:
             scope["gemini_proxy.local"] = request.caller.local
             await self._pages(scope, receive, send)
+
+    def _page_routes(self) -> list[tuple[str, str]]:
+        """(method, path) of the pages, where their application can tell."""
+        rules = getattr(self._pages, "url_map", None)
+        found = [("GET", openapi.PATH)]
+        for rule in rules.iter_rules() if rules is not None else ():
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            found += [(method, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+        return found
 
     def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
         """The dialect these headers speak; else the last one that has addresses of this root."""
