@@ -56,7 +56,10 @@ tests/agents/node_modules: tests/agents/package-lock.json
 test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
-bench soak package:
+soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
+	$(PY) -m tests.soak $(SOAK)
+
+bench package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
 
 docs: setup ## write docs/lossiness.md from the dialects' tables

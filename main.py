@@ -6,6 +6,7 @@ in use, 130 Ctrl-C (contract section 1).
 """
 
 import argparse
+import asyncio
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
 from server.control import Controller
-from server.diagnostics import report
+from server.doctor import examine, render
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging
@@ -110,10 +111,10 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG_SETTINGS
     if options.show_key:
         return show_key(loaded.settings)
-    if options.doctor:
-        print(report(loaded))
-        return OK
     configure_logging(loaded.settings)
+    if options.doctor:
+        print(render(asyncio.run(examine(loaded.settings))))
+        return OK
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     code = None if options.headless else desktop(start, fall_back=loaded.settings)
@@ -223,7 +224,7 @@ def make_server(settings: Settings) -> Server:
 
 def diagnostics(load: Callable[[], Loaded]) -> str:
     try:
-        return report(load())
+        return render(asyncio.run(examine(load().settings)))
     except SettingsError as error:
         return str(error)
 
@@ -290,9 +291,9 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         finished.set()
 
     server = Server(settings, create_pages, announce=announce)
-    server.start()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
+    server.start()
     if open_browser:
         webbrowser.open(f"http://127.0.0.1:{settings.port}/")
     while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):

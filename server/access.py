@@ -24,6 +24,7 @@ from server.errors import (
     PermissionDeniedError,
 )
 from server.files import write_private
+from server.redaction import learn
 from server.settings import Settings
 
 VIA = "1.1 gemini-api-proxy"
@@ -84,8 +85,10 @@ class Access:
         path = self._settings.data_dir / "api_key"
         self.generated_key = read_key(path)
         if self.generated_key:
+            learn(self.generated_key)
             return False
         self.generated_key = "gp-" + secrets.token_urlsafe(24)
+        learn(self.generated_key)
         try:
             write_private(path, self.generated_key + "\n")
         except OSError:

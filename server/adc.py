@@ -27,6 +27,7 @@ from server.oauth_grants import (
     lifetime_s,
     renew,
 )
+from server.redaction import learn
 from server.token_files import Stamp, stamp_of
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class Minted:
     token: str = field(repr=False)
     lifetime_s: float
     email: str | None = None
+
+    def __post_init__(self) -> None:
+        learn(self.token)
 
 
 class AdcError(AuthenticationError):

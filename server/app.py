@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 from urllib.parse import unquote
 
+from server import openapi
 from server.access import Access
 from server.body import read_json
 from server.dialects.base import (
@@ -40,6 +41,7 @@ from server.errors import (
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
 from server.gemini.types import Call
+from server.heads import check_head, headers_of, origin_form
 from server.pipeline import Pipeline
 from server.reply import (
     Receive,
@@ -111,11 +113,15 @@ class Edge:
             await self._pages(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        scope = origin_form(scope)
+        headers = headers_of(scope)
         request = Request(scope, receive, send, headers)
         is_api = request.path.startswith(_API_ROOTS)
         dialect = self._dialect_of(headers, request.path)
         try:
+            request.last = True
+            check_head(scope)
+            request.last = False
             peer = scope["client"][0] if scope.get("client") else None
             request.caller = self.access.check(
                 request.method, request.path, headers, peer, "api" if is_api else "page"
@@ -131,11 +137,23 @@ class Edge:
             await send_preflight(request)
         elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
             await send_body(request, 200, b"", {})
+        elif (request.method, request.path) == ("GET", openapi.PATH):
+            document = openapi.describe(self._dialects, self._page_routes())
+            await send_json(request, dialect, document, {})
         elif is_api:
             await self._api(request, dialect)
         else:
             scope["gemini_proxy.local"] = request.caller.local
             await self._pages(scope, receive, send)
+
+    def _page_routes(self) -> list[tuple[str, str]]:
+        """(method, path) of the pages, where their application can tell."""
+        rules = getattr(self._pages, "url_map", None)
+        found = [("GET", openapi.PATH)]
+        for rule in rules.iter_rules() if rules is not None else ():
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            found += [(method, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+        return found
 
     def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
         """The dialect these headers speak; else the last one that has addresses of this root."""

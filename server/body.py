@@ -19,12 +19,21 @@ MOST_BYTES = 32 * 1024 * 1024
 SILENCE_S = 60.0
 """How long a client may pause while it sends its body."""
 
+WHOLE_BODY_S = 600.0
+"""How long it may take in all: 32 MiB at 56 kB a second."""
+
 
 async def read_json(
     receive: Callable[[], Awaitable[dict[str, Any]]], headers: Mapping[str, str]
 ) -> Json:
     """The body as a JSON object. Raises 400, 413 or 415."""
-    raw = await _read(receive)
+    try:
+        async with asyncio.timeout(WHOLE_BODY_S):
+            raw = await _read(receive)
+    except TimeoutError as error:
+        raise BadRequestError(
+            f"The request body did not arrive within {WHOLE_BODY_S:.0f} s."
+        ) from error
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and content_type != "application/json":
         raise UnsupportedMediaTypeError(

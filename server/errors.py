@@ -20,6 +20,8 @@ Python SDKs.
 
 from typing import ClassVar, Literal
 
+from server.redaction import blank
+
 
 class ProxyError(Exception):
     """A request that cannot be answered; ``message`` says what happened and what to do."""
@@ -42,8 +44,8 @@ class ProxyError(Exception):
         retry_after_s: float | None = None,
         should_retry: bool | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = blank(message)
+        super().__init__(self.message)
         self.param = param
         """The request field at fault, as a path in the caller's own notation."""
         self.code = code

@@ -4,6 +4,7 @@ import logging
 import re
 from collections import deque
 
+from server.redaction import blank
 from server.settings import Settings
 
 KEPT_LINES = 300
@@ -13,14 +14,21 @@ _SECRETS = re.compile(
     r"|(?i:(bearer|key|token|secret|code)(\"?\s*[:=]\s*\"?|\s+))[\w./+~-]{12,}=*"
 )
 
+_LINE_ENDS = {ord(end): repr(end)[1:-1] for end in "\n\r\v\f\x1b\x85\u2028\u2029"}
+
 
 def redact(text: str) -> str:
-    """``text`` without anything that looks like a credential."""
-    return _SECRETS.sub(lambda found: (found[1] or f"{found[2]}{found[3]}") + "…", text)
+    """``text`` without anything that is, or looks like, a credential."""
+    return _SECRETS.sub(lambda found: (found[1] or f"{found[2]}{found[3]}") + "…", blank(text))
 
 
 class _Redacting(logging.Formatter):
     """The last thing that happens to a log line, traceback included."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """One line each: a path or a name from outside cannot begin a line of its own."""
+        record.message = record.message.translate(_LINE_ENDS)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from server.errors import BadRequestError
 from server.files import write_private
 from server.gemini.types import Json
+from server.redaction import learn
 
 CLIENT_FILE = "client_secret.json"
 """Where a client dropped on the setup page is kept, in the data folder."""
@@ -45,6 +46,9 @@ class OAuthClient:
     userinfo_uri: str = _GOOGLE_USERINFO_URI
     borrowed: bool = False
     """The Gemini CLI's own client: read where it is, never written down by us."""
+
+    def __post_init__(self) -> None:
+        learn(self.client_secret)
 
     def __repr__(self) -> str:
         return f"OAuthClient({self.client_id[:6]}…, {urlsplit(self.token_uri).hostname})"

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from server.errors import UpstreamError
 from server.oauth_client import OAuthClient
+from server.redaction import learn
 
 SCOPES = (
     "openid",  # Google adds it to the answer, and oauthlib takes additions for an attack
@@ -51,6 +52,9 @@ class Grant:
     scopes: tuple[str, ...] = ()
     email: str | None = None
     """Whose it is, where the answer says so (``id_token``)."""
+
+    def __post_init__(self) -> None:
+        learn(self.access_token, self.refresh_token)
 
 
 class GrantRefusedError(Exception):

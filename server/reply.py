@@ -33,6 +33,8 @@ class Request:
     id: str = field(default_factory=lambda: new_id("req_"))
     caller: Caller = field(default_factory=lambda: Caller(False, None))
     """Filled by the access check."""
+    last: bool = False
+    """Whether the connection ends with this request, because what follows it cannot be trusted."""
 
     @property
     def method(self) -> str:
@@ -68,7 +70,7 @@ def error_headers(error: ProxyError) -> dict[str, str]:
     if error.retry_after_s is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after_s * 1000))
-    elif isinstance(error, RateLimitError):
+    elif isinstance(error, RateLimitError) and not error.exhausted:
         headers["retry-after"] = "5"
     if error.should_retry is not None:
         headers["x-should-retry"] = str(error.should_retry).lower()
@@ -115,6 +117,8 @@ async def send_head(
 ) -> None:
     names = {"x-request-id", dialect.request_id_header if dialect else "x-request-id"}
     every = {**headers, **dict.fromkeys(sorted(names), request.id), **cors(request)}
+    if request.last:
+        every["connection"] = "close"
     await request.send(
         {
             "type": "http.response.start",

@@ -5,6 +5,7 @@ reads. Bounded in number, size and age either way: it is a convenience for clien
 their history, not an archive.
 """
 
+import contextlib
 import json
 import time
 from collections import OrderedDict
@@ -58,7 +59,8 @@ class ResponseStore:
         else:
             # What an earlier run with "disk" left there must not outlive its hour.
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                path.with_name(name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a folder nobody can use holds none either
+                    path.with_name(name).unlink()
 
     def keep(self, record: Record | None) -> None:
         """Remember ``record``; the oldest ones make room for it. None: nothing."""

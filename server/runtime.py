@@ -21,6 +21,7 @@ from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from server.app import Application, Edge
+from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
 from server.gateway import Gateway
 from server.settings import Settings, SettingsError, Source
@@ -31,6 +32,10 @@ T = TypeVar("T")
 
 GRACE_S = 1.5
 """How long a stop waits for connections after every stream has been ended."""
+
+IDLE_CONNECTION_S = 120.0
+"""How long a connection may go without a whole request head. An editor pauses longer than
+Hypercorn's 5 s; a head sent letter by letter ends here."""
 
 
 class PortInUseError(Exception):
@@ -74,6 +79,7 @@ class Server:
 
         Raises ``PortInUseError``; ``SettingsError`` for an address this machine does not have.
         """
+        allow_many_files()
         sockets = bind(self.settings)
         self._ready.clear()
         self._failure = None
@@ -164,13 +170,14 @@ class Server:
 
 def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
     """How Hypercorn serves on these sockets, which become its own."""
+    bound_connections()
     config = Config()
     config.bind = [f"fd://{s.detach()}" for s in sockets]
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.graceful_timeout = GRACE_S
-    config.keep_alive_timeout = 120.0  # an editor pauses longer than Hypercorn's 5 s
+    config.keep_alive_timeout = IDLE_CONNECTION_S
     config.keep_alive_max_requests = 1_000_000
     config.h11_max_incomplete_size = 64 * 1024
     config.backlog = 1024

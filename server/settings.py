@@ -20,6 +20,7 @@ import platformdirs
 
 from server.files import write_private
 from server.options import ALL_OPTIONS, OPTIONS, Option
+from server.redaction import learn
 
 APP = "gemini-api-proxy"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1")
@@ -76,6 +77,9 @@ class Settings:
     """The user said yes to using the OAuth client of the Gemini CLI on this computer."""
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Where each value came from that is not a default."""
+
+    def __post_init__(self) -> None:
+        learn(self.gemini_api_key, *self.api_keys)
 
     def source(self, name: str) -> Source:
         return self.sources.get(name, "default")

@@ -19,6 +19,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 COMMIT_WITHIN_S = 0.5
+MOST_UNSAVED = 20_000
+"""Statements kept for the next commit while the file takes none (a full disk, a long lock)."""
 _STOP = object()
 
 Statement = tuple[str, Sequence[Any]]
@@ -31,6 +33,7 @@ class Store:
         self._path = path
         self._target, self._keeper = _open(path, schema)
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._unsaved: list[Statement] = []
         self._thread = threading.Thread(target=self._run, name=f"{path.stem}-writer", daemon=True)
         self._thread.start()
 
@@ -94,14 +97,22 @@ class Store:
         return batch[-1] is not _STOP
 
     def _commit(self, connection: sqlite3.Connection, batch: list[object]) -> None:
+        """Save what earlier commits could not, then the batch. What fails is kept for the next."""
+        for item in batch:
+            if isinstance(item, tuple):
+                self._unsaved.extend(item)
         try:
             with connection:
-                for item in batch:
-                    if isinstance(item, tuple):
-                        for sql, values in item:
-                            connection.execute(sql, values)
-        except sqlite3.Error as error:
-            log.error("%s: %d entries could not be saved: %s", self._path.name, len(batch), error)
+                for sql, values in self._unsaved:
+                    connection.execute(sql, values)
+            self._unsaved.clear()
+        except sqlite3.OperationalError as error:
+            count = len(self._unsaved)
+            log.error("%s: %d changes could not be saved yet: %s", self._path.name, count, error)
+            del self._unsaved[:-MOST_UNSAVED]
+        except sqlite3.Error as error:  # no later try can succeed
+            log.error("%s: changes could not be saved: %s", self._path.name, error)
+            self._unsaved.clear()
         for item in batch:
             if isinstance(item, threading.Event):
                 item.set()

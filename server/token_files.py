@@ -14,6 +14,7 @@ from typing import Literal
 from server.errors import BadRequestError
 from server.gemini.types import Json
 from server.oauth_client import OAuthClient, make_client
+from server.redaction import learn
 
 Format = Literal["authorized_user", "gemini-cli", "original"]
 
@@ -33,6 +34,9 @@ class Credential:
     format: Format = "authorized_user"
     copied: bool = False
     """Our refreshed copy of a sign-in that belongs to another program."""
+
+    def __post_init__(self) -> None:
+        learn(self.access_token, self.refresh_token)
 
     def __repr__(self) -> str:
         return f"Credential({self.format}, {self.account or 'account unknown'})"

@@ -4,6 +4,7 @@ Streams are read as they come: one list of chunks per network read. Everything t
 the status line, below HTTP or inside a stream that began with 200, leaves as a ``ProxyError``.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
@@ -33,6 +34,8 @@ clients themselves give up after ten."""
 IDLE_S = 300.0
 """Silence inside a stream; Gemini CLI's own limit."""
 UNARY_S = 60.0
+REFUSAL_S = 10.0
+"""For the body of a refusal: its status says enough, should the body never end."""
 
 Unwrap = Callable[[Json], Chunk | None]
 """One event -> its chunk; None when the event carries none."""
@@ -92,8 +95,11 @@ async def open_stream(
     if response.status_code == 200:
         return response
     try:
-        with mapped_errors():
-            body = await response.aread()
+        async with asyncio.timeout(REFUSAL_S):
+            with mapped_errors():
+                body = await response.aread()
+    except TimeoutError:
+        body = b""
     finally:
         await response.aclose()
     raise error_from_response(response.status_code, response.headers, body, credential=credential)

@@ -1,0 +1,79 @@
+"""Limits on connections that Hypercorn does not have: nobody holds one for ever by doing nothing.
+
+A request's head is bounded by Hypercorn's keep-alive timer, its body by ``server.body``. Here: a
+client that does not read what it asked for, one that does not let its connection close, and one
+that has left.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sys
+
+import hypercorn.asyncio.run
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.events import Closed, Event, RawData, Updated
+
+log = logging.getLogger(__name__)
+
+SLOW_READER_S = 300.0
+"""How long a client may take none (or next to none) of what is being sent to it."""
+
+CLOSING_S = 5.0
+"""How long what is left in the buffer may take once a connection is being closed."""
+
+FILES_WANTED = 8192
+"""Open files to ask the system for; many allow 256 or 1024 until they are asked."""
+
+
+class BoundedConnection(TCPServer):
+    """One connection. ``abort`` frees it at once, whatever the other side does."""
+
+    async def _read_data(self) -> None:
+        """Without this, Hypercorn keeps the connection of a client that has left, and three tasks,
+        until its keep-alive timer ends."""
+        await super()._read_data()
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated) and event.idle and self.reader.at_eof():
+            return
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        try:
+            async with asyncio.timeout(SLOW_READER_S):
+                await super().protocol_send(event)
+        except TimeoutError:
+            log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
+            self.writer.transport.abort()
+            await self.protocol.handle(Closed())
+
+    async def _close(self) -> None:
+        # Hypercorn swallows the cancellation by which a time-out speaks, so it is asked afterwards.
+        async with asyncio.timeout(CLOSING_S) as limit:
+            await super()._close()
+        if limit.expired():
+            self.writer.transport.abort()
+
+    async def _initiate_server_close(self) -> None:
+        await super()._initiate_server_close()
+        self.loop.call_later(CLOSING_S, self.writer.transport.abort)
+
+
+def bound_connections() -> None:
+    """Let Hypercorn use these connections; it offers no setting for it."""
+    hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined]
+
+
+def allow_many_files() -> None:
+    """Raise this process's soft limit on open files, as far as the system lets it."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

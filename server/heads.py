@@ -1,0 +1,53 @@
+"""Request heads, read so that they can mean one thing only.
+
+What two programs on the way could read differently (a second Host, two lengths, an address inside
+the target) is settled or refused before the access check looks at it.
+"""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from server.errors import BadRequestError
+
+Scope = dict[str, Any]
+
+_ONCE = frozenset(
+    {
+        *("host", "origin", "authorization", "x-api-key", "x-goog-api-key"),
+        *("content-length", "content-type", "content-encoding", "transfer-encoding"),
+        *("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"),
+    }
+)
+"""Headers that decide something here, and may therefore be sent only once."""
+
+
+def origin_form(scope: Scope) -> Scope:
+    """``scope`` with the target's own address, where it has one, in the place of Host (RFC 9112,
+    section 3.2.2): programs that take this server for their HTTP proxy send such targets."""
+    raw = scope.get("raw_path", b"")
+    if raw.startswith((b"/", b"*")) or b"://" not in raw:
+        return scope
+    address = urlsplit(raw.decode("ascii", "replace"))
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    path = address.path or "/"
+    return {
+        **scope,
+        "path": unquote(path),
+        "raw_path": path.encode("ascii", "replace"),
+        "headers": [(b"host", address.netloc.encode("ascii", "replace")), *headers],
+    }
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers by name, in lower case; of one sent twice, the last."""
+    return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+
+
+def check_head(scope: Scope) -> None:
+    """Raise ``BadRequestError`` for a head that could be read in two ways."""
+    names = [name.decode("latin-1").lower() for name, _ in scope["headers"]]
+    twice = sorted({name for name in names if name in _ONCE and names.count(name) > 1})
+    if twice:
+        raise BadRequestError(f"The header {twice[0]} was sent more than once.")
+    if "transfer-encoding" in names and "content-length" in names:
+        raise BadRequestError("Content-Length and Transfer-Encoding cannot be sent together.")
