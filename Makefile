@@ -47,7 +47,10 @@ tests/agents/node_modules: tests/agents/package-lock.json
 test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
-bench soak screenshots package:
+bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
+	$(PY) -m tests.perf
+
+soak screenshots package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
 
 docs: setup ## write docs/lossiness.md from the dialects' tables

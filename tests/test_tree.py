@@ -28,6 +28,7 @@ WHOLE_PROGRAM = {
     "tests/test_hardest_cases.py",
     "tests/test_long_sessions.py",
     "tests/test_lossiness.py",
+    "tests/perf/test_quick.py",
 }
 
 

@@ -14,7 +14,9 @@ from typing import TextIO
 from tests.perf.processes import MEASURABLE, helper, proxy
 from tests.perf.scenarios import TRANSLATED, Bench, Row, memory
 
-HEAD = "| scenario | dialect | unit | min | median | max | x pump | p50/p99 first ms | p99 delay ms |"
+HEAD = (
+    "| scenario | dialect | unit | min | median | max | x pump | p50/p99 first ms | p99 delay ms |"
+)
 
 
 def arguments() -> argparse.ArgumentParser:

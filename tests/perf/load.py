@@ -65,9 +65,7 @@ class Load:
     def __post_init__(self) -> None:
         plan = self.plan
         model = bodies.model_name(plan.events or 1, plan.interval_ms)
-        self.request = bodies.request(
-            plan.dialect, model, stream=plan.events > 0, size=plan.size
-        )
+        self.request = bodies.request(plan.dialect, model, stream=plan.events > 0, size=plan.size)
         self.finished = asyncio.Event()
 
     async def run(self) -> Result:

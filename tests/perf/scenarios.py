@@ -98,11 +98,16 @@ class Bench:
 
     def ladder(self, dialect: str) -> Row:
         """The most paced streams within the limits."""
-        held, details = 0, {}
+        held = 0
+        details: Summary = {}
         for streams in LADDER:
             plan = Plan(
-                **{"port": self.server.port, "dialect": dialect, "streams": streams},
-                **{"count": streams * 2, "seconds": 10, "events": EVENTS},
+                port=self.server.port,
+                dialect=dialect,
+                streams=streams,
+                count=streams * 2,
+                seconds=10,
+                events=EVENTS,
                 interval_ms=INTERVAL_MS,
             )
             self.server.settle()
@@ -139,8 +144,11 @@ class Bench:
     def leak(self) -> Row:
         """Memory before and after many requests and abandoned streams."""
         json = Plan(
-            **{"port": self.server.port, "dialect": "openai", "streams": 16},
-            **{"count": self.leak_requests, "seconds": 900},
+            port=self.server.port,
+            dialect="openai",
+            streams=16,
+            count=self.leak_requests,
+            seconds=900,
         )
         aborts = replace(
             json, count=self.leak_aborts, events=EVENTS, interval_ms=INTERVAL_MS, abort_after=3

@@ -116,9 +116,7 @@ class Answering(asyncio.Protocol):
             self._transport.write(_UNARY)
         elif int(model[1]) == 1:
             event = b"data: " + _chunk(_LONG_TEXT, True) + b"\r\n\r\n"
-            self._transport.write(
-                _STREAM_HEAD + b"%x\r\n" % len(event) + event + b"\r\n0\r\n\r\n"
-            )
+            self._transport.write(_STREAM_HEAD + b"%x\r\n" % len(event) + event + b"\r\n0\r\n\r\n")
         else:
             self._transport.write(_STREAM_HEAD)
             self._stream(int(model[1]), 0, int(model[2]) / 1000, self._loop.time())
