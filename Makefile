@@ -59,7 +59,10 @@ test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) 
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)
 
-bench package:
+bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
+	$(PY) -m tests.perf
+
+package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
 
 docs: setup ## write docs/lossiness.md from the dialects' tables

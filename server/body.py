@@ -12,6 +12,7 @@ from server.errors import (
     UnsupportedMediaTypeError,
 )
 from server.gemini.types import Json
+from server.json_codec import strict_loads
 
 MOST_BYTES = 32 * 1024 * 1024
 """After decoding. Anthropic's own limit."""
@@ -46,7 +47,7 @@ async def read_json(
 def parse_json(raw: bytes) -> Json:
     """Strict JSON, with one repair: half an emoji becomes U+FFFD (editors cut texts anywhere)."""
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        value = strict_loads(raw)
         if b"\\ud" in raw or b"\\uD" in raw:
             value = _mend_surrogates(value)
     except RecursionError as error:
@@ -56,10 +57,6 @@ def parse_json(raw: bytes) -> Json:
     if not isinstance(value, dict):
         raise BadRequestError("The request body must be a JSON object.")
     return value
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _mend_surrogates(value: Any) -> Any:

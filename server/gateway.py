@@ -32,6 +32,7 @@ from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
+from server.upstreams.transport import make_client
 from server.usage import UsageLog
 
 log = logging.getLogger(__name__)
@@ -100,9 +101,7 @@ class Gateway:
             wait_mode=settings.wait_mode,
             queue_limit=settings.queue_limit,
         )
-        self.http = http or httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8)
-        )
+        self.http = http or make_client()
         self.tokens = Tokens(
             token_file=settings.token_file,
             data_dir=settings.data_dir,

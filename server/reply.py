@@ -1,6 +1,5 @@
 """HTTP requests as the edge sees them, and the responses it sends."""
 
-import json
 import logging
 import math
 import re
@@ -14,6 +13,7 @@ from server.dialects.base import Dialect, Params
 from server.errors import ProxyError, RateLimitError, UpgradeRefusedError
 from server.exchange import Exchange
 from server.gemini.types import Json, new_id
+from server.json_codec import dumps
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +94,7 @@ async def send_json(
 
 def dump(body: Json) -> bytes:
     """Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes its escape."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return dumps(body, errors="backslashreplace")
 
 
 async def send_body(

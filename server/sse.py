@@ -7,7 +7,8 @@ error may arrive in mid-stream) is handed out as if it had been one.
 
 import re
 
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+"""Written twice, not ``{2}``: so the engine knows the first byte and skips text faster."""
 _LONGEST_BLANK_LINE = 4
 
 

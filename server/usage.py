@@ -112,7 +112,8 @@ class UsageLog:
             latency_s=entry.latency_ms / 1000,
         )
         self._store.write(_insert(entry), _add_to_day(entry))
-        self.publish({"type": "finished", **public(entry)})
+        if self._feeds:
+            self.publish({"type": "finished", **public(entry)})
 
     def publish(self, change: dict[str, Any]) -> None:
         """Tell every open feed; a feed that does not keep up loses its oldest news."""

@@ -42,6 +42,7 @@ WHOLE_PROGRAM = {
     "tests/test_long_sessions.py",
     "tests/test_lossiness.py",
     "tests/webui/test_in_browser.py",
+    "tests/perf/test_quick.py",
 }
 
 

@@ -30,6 +30,7 @@ from server.gemini.events import (
     UsageSeen,
 )
 from server.gemini.types import Call, Json, Usage, new_id
+from server.json_codec import dumps
 
 _REFUSALS = frozenset(
     ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "BLOCKED")
@@ -338,7 +339,7 @@ class StreamEncoder:
         index = self._answer.open_text
         if index is not None and isinstance(event, TextDelta) and event.text:
             # Nearly every event of an answer: only the text itself is worth encoding.
-            return _TEXT_HEAD % index + _encoded(event.text) + _TEXT_TAIL
+            return _TEXT_HEAD % index + dumps(event.text) + _TEXT_TAIL
         return _frames(self._answer.feed(event))
 
     def keep_alive(self) -> bytes:
@@ -360,13 +361,9 @@ _TEXT_TAIL = b"}}\n\n"
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def _encoded(value: object) -> bytes:
-    return _JSON.encode(value).encode("utf-8", "replace")
-
-
 def frame(event: Json) -> bytes:
     """One stream event on the wire."""
-    return sse.frame(_encoded(event), event["type"])
+    return sse.frame(dumps(event), event["type"])
 
 
 def _frames(events: Iterable[Json]) -> bytes:

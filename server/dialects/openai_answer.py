@@ -5,7 +5,6 @@ unary response is the fold of the stream by construction. Source: OpenAI API ref
 completion chunk object* and *Streaming*.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,9 +15,8 @@ from server.dialects.openai_errors import error_body
 from server.errors import ProxyError
 from server.gemini.events import Code, Event, UsageSeen
 from server.gemini.types import Call, Json, Usage, new_id
+from server.json_codec import dumps
 from server.sse import comment, frame
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _DONE = frame(b"[DONE]")
 _KEEP_ALIVE = comment("keep-alive")
@@ -32,7 +30,7 @@ _FILTERED = re.compile(
 
 def dump(value: object) -> bytes:
     """Compact JSON in UTF-8; half of a surrogate pair, which UTF-8 cannot hold, becomes ``?``."""
-    return _ENCODER.encode(value).encode("utf-8", "replace")
+    return dumps(value)
 
 
 def finish_reason(reason: str, *, called: bool) -> str:

@@ -165,6 +165,8 @@ class EventReader:
     saw_visible: bool = False
     saw_thought: bool = False
     saw_usage: bool = False
+    _usage: tuple[Json, UsageSeen] | None = None
+    """The last usage metadata, as sent and as read."""
     _detail: str | None = None
     _version: str | None = None
     _pending_signature: str | None = None
@@ -182,7 +184,9 @@ class EventReader:
             usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
-                events.append(UsageSeen(read_usage(usage), self.choice))
+                if self._usage is None or usage != self._usage[0]:  # often repeated as it was
+                    self._usage = usage, UsageSeen(read_usage(usage), self.choice)
+                events.append(self._usage[1])
             for candidate in _dicts(chunk.get("candidates")):
                 events.extend(self._candidate(candidate))
             feedback = _field(chunk, "promptFeedback")
@@ -214,6 +218,9 @@ class EventReader:
             self._detail = message if isinstance(message, str) else None
 
     def _part(self, part: Json) -> Iterator[Event]:
+        if len(part) == 1 and isinstance(part.get("text"), str):  # most parts by far
+            yield from self._text(part["text"], thought=False)
+            return
         signature = _field(part, "thoughtSignature")
         call = _field(part, "functionCall")
         if isinstance(call, dict) and call.get("name"):

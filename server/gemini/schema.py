@@ -11,9 +11,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from server.gemini.types import GenerateRequest, Json
+from server.json_codec import dumps, loads
 
 _TEXTS = ("title", "description", "pattern")
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
@@ -34,6 +36,8 @@ _SIMPLE_DEPTH = 12
 MAX_DESCRIPTION_CHARS = 10_000
 _MAX_RECURSION = 3
 """How many times a definition may appear inside itself."""
+_MOST_REMEMBERED = 16 * 1024
+"""Bytes of the largest schema whose cleaned form is remembered."""
 _MAX_NODES = 5_000
 """Nodes after which no further ``$ref`` is unfolded: a few kB of definitions can mean gigabytes."""
 _MAX_HINT_CHARS = 500
@@ -64,7 +68,23 @@ def clean(schema: object) -> Json | None:
 
     Gemini refuses an object without properties ("should be non-empty for OBJECT type"), so such a
     tool sends no schema at all. A union of objects at the root becomes one object.
+
+    Agents send the same tools with every turn: the last ones are remembered, so treat the result
+    as read-only.
     """
+    try:
+        text = dumps(schema)
+    except RecursionError:
+        return _clean(schema)
+    return _remembered(text) if len(text) <= _MOST_REMEMBERED else _clean(schema)
+
+
+@lru_cache(256)
+def _remembered(text: bytes) -> Json | None:
+    return _clean(loads(text))
+
+
+def _clean(schema: object) -> Json | None:
     root = _cleaned(schema)
     if "anyOf" in root:
         root = _one_object(root)

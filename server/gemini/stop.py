@@ -27,6 +27,8 @@ class StopMatcher:
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
         """The events to pass on; after a hit only usage and the end."""
+        if not self.sequences:
+            return [e for e in events if not isinstance(e, TextDelta) or e.text]
         return [passed for event in events for passed in self._passed(event)]
 
     def _passed(self, event: Event) -> Iterator[Event]:

@@ -185,4 +185,10 @@ class Usage:
 
 def new_id(prefix: str, length: int = 24) -> str:
     """A short, opaque id that is unique for ever: Claude Code loops on a repeated one."""
-    return prefix + "".join(secrets.choice(ID_LETTERS) for _ in range(length))
+    # One draw for all letters; what is drawn beyond them leaves each equally likely.
+    number = secrets.randbits(6 * length + 64)
+    letters = []
+    for _ in range(length):
+        number, letter = divmod(number, len(ID_LETTERS))
+        letters.append(ID_LETTERS[letter])
+    return prefix + "".join(letters)

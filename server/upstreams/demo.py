@@ -8,8 +8,6 @@ import httpx
 
 from server.embeddings import default_dimensions, mock_vectors
 from server.gemini.types import EmbedCall, Embedding
-from server.google_fake.google import API_KEY, FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.upstreams.base import Account, Door, Parts, Upstream
 from server.upstreams.gemini_api import GeminiApi
 
@@ -23,6 +21,10 @@ class Demo(GeminiApi):
     embeds = False
 
     def __init__(self, *, chunk_delay_s: float = CHUNK_DELAY_S) -> None:
+        # Only who wants the demo pays for it at start: 60 ms and some megabytes.
+        from server.google_fake.google import API_KEY, FakeGoogle  # noqa: PLC0415
+        from server.google_fake.transport import InProcessTransport  # noqa: PLC0415
+
         google = FakeGoogle(flavour="[demo] ", chunk_delay_s=chunk_delay_s)
         http = httpx.AsyncClient(transport=InProcessTransport(google))
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")

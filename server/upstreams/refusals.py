@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from server import json_codec
 from server.gemini.types import Json
 
 _STATUS_CODES: Mapping[str, int] = {
@@ -69,7 +70,7 @@ class Refusal:
 def loads(data: bytes) -> object:
     """JSON, forgiving the stray commas of Google's front end. Raises ``ValueError``."""
     try:
-        return json.loads(data)
+        return json_codec.loads(data)
     except ValueError:
         text = data.decode("utf-8", "replace")
         mended = re.sub(r",(\s*,)+", ",", text)

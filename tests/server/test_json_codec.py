@@ -1,0 +1,53 @@
+"""The fast codec says what the standard library says."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.json_codec import dumps, loads, strict_loads
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(VALUES)
+def test_every_value_comes_back_as_it_was(value: Any) -> None:
+    finite = json.loads(json.dumps(value))
+    if "Infinity" not in json.dumps(value):
+        assert loads(dumps(value)) == finite
+    for text in (json.dumps(value), json.dumps(value, indent=1)):
+        if "Infinity" not in text:
+            again = strict_loads(text.encode())
+            assert again == finite
+            assert repr(again) == repr(finite)
+
+
+def test_large_integers_stay_integers() -> None:
+    assert loads(b'{"a": -123456789012345678901234567890}') == {
+        "a": -123456789012345678901234567890
+    }
+    assert dumps([10**30]) == b"[1" + b"0" * 30 + b"]"
+
+
+def test_half_a_surrogate_pair_becomes_what_the_caller_wants() -> None:
+    assert loads(b'["\\ud83d"]') == ["\ud83d"]
+    assert dumps(["\ud83d"]) == b'["?"]'
+    assert dumps(["\ud83d"], errors="backslashreplace") == b'["\\ud83d"]'
+
+
+@pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[-Infinity]"])
+def test_only_the_strict_one_refuses_what_is_no_json(text: bytes) -> None:
+    loads(text)
+    with pytest.raises(ValueError, match="is not JSON"):
+        strict_loads(text)
+
+
+def test_errors_are_the_standard_librarys() -> None:
+    with pytest.raises(ValueError, match="Expecting value: line 1 column 2"):
+        loads(b"[")
