@@ -44,38 +44,29 @@ async def test_an_image_may_come_with_the_prompt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-async def test_true_counts_make_it_compact_in_the_middle_of_a_run(
+async def test_a_long_output_makes_it_compact_in_the_middle_of_a_run(
     tmp_path: Path, model: str
 ) -> None:
-    """Codex compares what it is told with its limit, which one long output exceeds."""
+    """Codex compares its limit with the count it was told, 9,300 so far, and what came since."""
     async with running(tmp_path / "data") as rig:
         tell(
             rig,
-            does(CODEX.shell("seq 1 9000; echo zanzibar")),
-            does(CODEX.shell("true")),
+            does(CODEX.shell("seq 1 4000; echo zanzibar")),
             says("The secret word is zanzibar."),
             does(CODEX.shell("echo more")),
             says("All done."),
         )
-        limit = ("-c", "model_auto_compact_token_limit=14000")
+        limit = ("-c", "model_auto_compact_token_limit=11000")
         ran = await CODEX.run(rig, tmp_path, "Go to work", *limit, model=model)
         assert (ran.code, ran.out.strip()) == (0, "All done.")
         after = await told(rig)
-        assert after.outcomes == ["ok"] * 5
-        assert after.statuses == [200] * 5
-        compaction, _, last = rig.sent[2:]
+        assert after.outcomes == ["ok"] * 4
+        assert after.statuses == [200] * 4
+        compaction, _, last = rig.sent[1:]
         assert "tools" not in compaction
         assert "zanzibar" in outputs(compaction)[0]
         assert "The secret word is zanzibar." in texts(last)
         assert len(outputs(last)) == 1
-        entries = (await rig.usage())["recent_requests"]
-        assert [entry["input_tokens"] > 14_000 for entry in entries] == [
-            False,
-            False,
-            True,
-            True,
-            False,
-        ]
 
 
 async def test_a_conversation_too_long_for_the_model_ends_with_one_clear_sentence(
@@ -135,7 +126,6 @@ async def test_a_lite_model_runs_scripts_in_its_freeform_tool(tmp_path: Path, mo
     async with running(tmp_path / "data", aliases=aliases) as rig:
         tell(rig, does(call("functions__exec", input=script)), says("All done."))
         ran = await CODEX.run(rig, tmp_path, "Go to work", model="gpt-5.6-sol")
-        print(ran)
         assert (ran.code, ran.out.strip()) == (0, "All done.")
         after = await told(rig)
         assert after.outcomes == ["ok", "ok"]
