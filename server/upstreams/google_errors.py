@@ -154,9 +154,7 @@ def clean(message: str, metadata: Mapping[str, str] | None = None) -> str:
 def _no_capacity(refusal: Refusal, now: float) -> ProxyError:
     lead = "Google has no capacity for this model right now, which is not your quota"
     advice = "Try again shortly, or choose another model."
-    return OverloadedError(
-        _worded(lead, refusal, advice), code="no_capacity", retry_after_s=delay_s(refusal, now)
-    )
+    return OverloadedError(_worded(lead, refusal, advice), retry_after_s=delay_s(refusal, now))
 
 
 def _quota(refusal: Refusal, now: float) -> ProxyError:
