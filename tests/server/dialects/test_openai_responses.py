@@ -22,6 +22,7 @@ from server.dialects.openai_responses_stream import Notes, encode_response
 from server.errors import (
     AuthenticationError,
     BadRequestError,
+    BrokenAnswerError,
     ContextLengthError,
     OverloadedError,
     RateLimitError,
@@ -203,13 +204,14 @@ def test_input_items_come_in_pages_the_newest_first() -> None:
         encode_kept(record, Params(query={"stream": "true"}))
 
 
-def test_only_codex_is_told_of_hopeless_failures_in_the_stream() -> None:
+def test_only_codex_is_told_of_hopeless_and_broken_answers_in_the_stream() -> None:
     quota = RateLimitError("m", source="quota", exhausted=True)
     codex = parsed({"input": "Hi"}, headers=CODEX)
     other = parsed({"input": "Hi"}, headers={"user-agent": "OpenAI/Python 3.54.0"})
     assert told_in_stream(codex, quota)
     assert told_in_stream(codex, ContextLengthError("m"))
     assert told_in_stream(codex, AuthenticationError("m", should_retry=False))
+    assert told_in_stream(codex, BrokenAnswerError("m"))
     assert not told_in_stream(codex, AuthenticationError("m"))
     assert not told_in_stream(codex, RateLimitError("m", source="quota"))
     assert not told_in_stream(codex, OverloadedError("m"))
