@@ -298,6 +298,14 @@ def test_every_403_has_its_code_sentence_and_link(
     assert words in error.message
 
 
+def test_a_forbidden_key_is_not_told_of_licences() -> None:
+    body = {"error": {"code": 403, "message": "The caller may not.", "details": []}}
+    error = error_from_response(403, {}, json.dumps(body).encode(), credential="key")
+    assert error.code == "PERMISSION_DENIED"
+    assert "Gemini API key" in error.message
+    assert "licence" not in error.message
+
+
 @pytest.mark.parametrize(
     ("status", "message", "details", "code", "words"),
     [
