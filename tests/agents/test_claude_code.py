@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from server.google_fake import failures, model
+from server.google_fake.failures import Failure
 from server.google_fake.http import Json
 from tests.agents.support import (
     MODELS,
@@ -77,6 +78,22 @@ async def test_a_conversation_too_long_for_the_model_is_compacted_in_the_middle_
         assert after.outcomes == ["ok", "context_length", "ok", "ok"]
         assert after.statuses == [200, 400, 200, 200]
         assert "The secret word is zanzibar." in texts(rig.sent[-1])
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [failures.only_finishes("SAFETY"), failures.prompt_blocked("SAFETY")],
+    ids=["answer", "prompt"],
+)
+async def test_what_googles_filters_stop_is_tried_once_more_and_then_said(
+    tmp_path: Path, failure: Failure
+) -> None:
+    async with running(tmp_path / "data") as rig:
+        tell(rig, before(rig, failure, does(CLAUDE.shell("true")), times=None))
+        ran = await CLAUDE.run(rig, tmp_path, "Go to work")
+        assert ran.code == 1
+        assert "safeguards flagged this message" in ran.out
+        assert (await told(rig)).statuses == [200, 200, 200]
 
 
 @pytest.mark.parametrize("model_id", MODELS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.google_fake import failures
+from server.google_fake.failures import Failure
 from tests.agents.support import (
     MODELS,
     Codex,
@@ -81,6 +82,20 @@ async def test_a_conversation_too_long_for_the_model_ends_with_one_clear_sentenc
         after = await told(rig)
         assert after.outcomes == ["ok", "context_length"]
         assert after.statuses == [200, 400]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [failures.only_finishes("SAFETY"), failures.prompt_blocked("SAFETY")],
+    ids=["answer", "prompt"],
+)
+async def test_what_googles_filters_stop_is_said_once(tmp_path: Path, failure: Failure) -> None:
+    async with running(tmp_path / "data") as rig:
+        tell(rig, before(rig, failure, does(CODEX.shell("true")), times=None))
+        ran = await CODEX.run(rig, tmp_path, "Go to work")
+        assert ran.code == 1
+        assert "ERROR: Blocked by Google: SAFETY" in ran.err
+        assert (await told(rig)).statuses == [200, 200]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -8,6 +8,7 @@ import pytest
 from server.google_fake import failures
 from server.google_fake.failures import Failure
 from server.google_fake.google import FakeGoogle
+from server.google_fake.model import Answer, Asked
 from tests.agents.support import (
     MODELS,
     Agent,
@@ -171,3 +172,74 @@ async def test_an_answer_torn_in_the_middle_is_asked_for_once_more(
         assert after.outcomes == ["ok", "broken_answer", "ok"]
         assert after.statuses == [200] * 3
         assert "All is lost." not in texts(rig.sent[-1])
+
+
+@AGENTS
+async def test_a_wait_longer_than_the_keep_alive_is_spent_inside_the_stream(
+    tmp_path: Path, agent: Agent
+) -> None:
+    async with running(tmp_path / "data", wait_mode=True, keep_alive_s=0.3) as rig:
+        refusal = failures.rate_limited(DELAY_S)
+        tell(rig, before(rig, refusal, does(agent.shell("true"))), says("All done."))
+        ran = await agent.run(rig, tmp_path, "Go to work")
+        assert (ran.code, ran.out.strip()) == (0, "All done.")
+        after = await told(rig)
+        assert after.outcomes == ["ok", "ok"]
+        assert after.statuses == [200, 429, 200]
+
+
+@AGENTS
+async def test_a_quota_found_exhausted_after_a_wait_ends_the_run(
+    tmp_path: Path, agent: Agent
+) -> None:
+    """The stream has begun by then; Claude Code asks once more to hear it as a status."""
+    async with running(tmp_path / "data", wait_mode=True, keep_alive_s=0.3) as rig:
+        short, long = failures.rate_limited(DELAY_S), failures.quota_exhausted()
+
+        def refused_then(_: Asked) -> Answer:
+            rig.google.fail(short)
+            rig.google.fail(long, times=None)
+            return does(agent.shell("true"))
+
+        tell(rig, refused_then)
+        ran = await agent.run(rig, tmp_path, "Go to work")
+        assert ran.code == 1
+        assert agent.out_of_quota in ran.out + ran.err
+        asks = 2 if isinstance(agent, ClaudeCode) else 1
+        after = await told(rig)
+        assert after.outcomes == ["ok", *["rate_limit"] * asks]
+        assert after.statuses == [200, 429, *[429] * asks]
+
+
+@AGENTS
+@pytest.mark.parametrize("wait_mode", [False, True])
+async def test_the_rate_limit_of_the_proxy_spaces_a_session(
+    tmp_path: Path, agent: Agent, *, wait_mode: bool
+) -> None:
+    async with running(tmp_path / "data", rate_limit_s=1.0, wait_mode=wait_mode) as rig:
+        tell(rig, does(agent.shell("true")), says("All done."))
+        ran = await agent.run(rig, tmp_path, "Go to work")
+        assert (ran.code, ran.out.strip()) == (0, "All done.")
+        after = await told(rig)
+        assert after.outcomes == (["ok", "ok"] if wait_mode else ["ok", "rate_limit", "ok"])
+        first, second = rig.google.calls("streamGenerateContent")
+        assert second.at - first.at >= 1.0
+
+
+@AGENTS
+async def test_a_key_that_is_refused_in_the_middle_ends_the_run_with_what_to_do(
+    tmp_path: Path, agent: Agent
+) -> None:
+    async with running(tmp_path / "data") as rig:
+
+        def last_one(_: Asked) -> Answer:
+            rig.google.api_keys.clear()
+            return does(agent.shell("true"))
+
+        tell(rig, last_one)
+        ran = await agent.run(rig, tmp_path, "Go to work")
+        assert ran.code == 1
+        assert "set GEMINI_API_KEY" in ran.out + ran.err
+        after = await told(rig)
+        assert after.outcomes == ["ok", "authentication"]
+        assert after.statuses == [200, 400]
