@@ -13,6 +13,7 @@ from server.errors import PermissionDeniedError, ProxyError
 SIGN_IN_REQUIRED = "google_sign_in_required"
 API_KEY_PAGE = "https://aistudio.google.com/apikey"
 VERTEX_SERVICE = "aiplatform.googleapis.com"
+GEMINI_API_SERVICE = "generativelanguage.googleapis.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,10 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "This account may not use Vertex AI in the project in use.",
         "Give it the role Vertex AI User (roles/aiplatform.user) there, or correct "
         f"GOOGLE_CLOUD_PROJECT. {_ASK_ADMIN}",
+    ),
+    "PERMISSION_DENIED:generativelanguage": (
+        "Google denies this to the Gemini API key in use.",
+        "Check the key's restrictions and the state of its project, or use another key.",
     ),
     "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (
         "The permission for Google Cloud was not given at sign-in.",

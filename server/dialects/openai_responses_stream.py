@@ -85,6 +85,8 @@ class Answer:
     _text_signature: str | None = None
     _reason: str | None = None
     """Why the response is incomplete."""
+    _blocked: str = ""
+    """What to say when Google's filters ended it."""
 
     def __post_init__(self) -> None:
         self.notes = notes_of(self.call)
@@ -128,6 +130,10 @@ class Answer:
 
     def end(self) -> Iterator[Json]:
         """The terminal event of an answer that came to its end."""
+        if self._blocked and self.notes.codex:
+            # Codex asks five times more for what a filter left incomplete, and shows this once.
+            yield from self.fail(BadRequestError(self._blocked))
+            return
         yield from self._start()
         yield from self._close()
         status = "incomplete" if self._reason else "completed"
@@ -290,8 +296,10 @@ class Answer:
     def _finish(self, event: Finish) -> Iterator[Json]:
         self._reason = _INCOMPLETE.get(finish_reason(event.reason, called=self._called))
         yield from self._close("incomplete" if self._reason else "completed")
+        if self._reason == "content_filter":
+            self._blocked = f"Blocked by Google: {event.detail or event.reason}"
         if event.reason == "BLOCKED":
-            yield from self._refusal(f"Blocked by Google: {event.detail or 'no reason given'}")
+            yield from self._refusal(self._blocked)
         yield from self._search()
         if self._text_signature is not None and self.notes.encrypted:
             envelope = Envelope(event.model_version, text=self._text_signature)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from server.eligibility import (
     CODES,
+    GEMINI_API_SERVICE,
     SIGN_IN_REQUIRED,
     VERTEX_SERVICE,
     EligibilityError,
@@ -41,6 +42,9 @@ from server.upstreams.refusals import (
 
 Credential = Literal["sign-in", "key", "adc"]
 """What the request carried: it decides what a person is told to do about a refusal."""
+
+_SERVICES: dict[Credential, str] = {"key": GEMINI_API_SERVICE, "adc": VERTEX_SERVICE}
+"""What is refused when Google does not name it."""
 
 LONGEST_SHORT_DELAY_S = 300.0
 """A longer delay than this is a quota used up, not a rate limit (Gemini CLI's own border)."""
@@ -154,9 +158,7 @@ def clean(message: str, metadata: Mapping[str, str] | None = None) -> str:
 def _no_capacity(refusal: Refusal, now: float) -> ProxyError:
     lead = "Google has no capacity for this model right now, which is not your quota"
     advice = "Try again shortly, or choose another model."
-    return OverloadedError(
-        _worded(lead, refusal, advice), code="no_capacity", retry_after_s=delay_s(refusal, now)
-    )
+    return OverloadedError(_worded(lead, refusal, advice), retry_after_s=delay_s(refusal, now))
 
 
 def _quota(refusal: Refusal, now: float) -> ProxyError:
@@ -260,7 +262,7 @@ def _forbidden(refusal: Refusal, credential: Credential) -> ProxyError:
     known = code in CODES
     problem = problem_for(
         code,
-        service=refusal.metadata.get("service") or (VERTEX_SERVICE if credential == "adc" else ""),
+        service=refusal.metadata.get("service") or _SERVICES.get(credential, ""),
         said=said,
         link=link,
         link_text=link_text,

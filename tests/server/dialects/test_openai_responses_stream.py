@@ -11,6 +11,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from server.dialects.fields import Fields
 from server.dialects.openai_responses_envelope import Envelope, unseal
 from server.dialects.openai_responses_stream import (
+    Answer,
     Notes,
     ResponseStream,
     encode_response,
@@ -228,6 +229,19 @@ def test_a_refused_prompt_is_a_refusal() -> None:
     (part,) = last["output"][0]["content"]
     assert part == {"type": "refusal", "refusal": "Blocked by Google: PROHIBITED_CONTENT"}
     assert last["incomplete_details"] == {"reason": "content_filter"}
+
+
+@pytest.mark.parametrize("finish", [Finish("SAFETY"), Finish("BLOCKED", "SAFETY")])
+def test_codex_is_told_of_a_filter_as_a_failure_because_it_repeats_what_is_incomplete(
+    finish: Finish,
+) -> None:
+    answer = Answer(call_for(codex=True))
+    events = [*answer.feed(TextDelta("a")), *answer.feed(finish), *answer.end()]
+    assert [e["type"] for e in events if e["type"] in TERMINAL] == ["response.failed"]
+    assert answer.response["error"] == {
+        "code": "invalid_prompt",
+        "message": "Blocked by Google: SAFETY",
+    }
 
 
 def test_a_search_is_an_item_and_its_sources_are_citations() -> None:

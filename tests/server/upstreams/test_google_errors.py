@@ -133,6 +133,7 @@ def test_a_quota_and_missing_capacity_are_told_apart() -> None:
     assert isinstance(crowded, OverloadedError)
     assert isinstance(bare, OverloadedError)
     assert crowded.transient
+    assert crowded.code is None, "every dialect has its own word for overloaded"
     assert "not your quota" in crowded.message
     assert "rate limit" in limited.message
     assert SAME_SENTENCE.rstrip(".") in limited.message
@@ -295,6 +296,14 @@ def test_every_403_has_its_code_sentence_and_link(
     assert (error.code, error.should_retry) == (code, False)
     assert message in error.message
     assert words in error.message
+
+
+def test_a_forbidden_key_is_not_told_of_licences() -> None:
+    body = {"error": {"code": 403, "message": "The caller may not.", "details": []}}
+    error = error_from_response(403, {}, json.dumps(body).encode(), credential="key")
+    assert error.code == "PERMISSION_DENIED"
+    assert "Gemini API key" in error.message
+    assert "licence" not in error.message
 
 
 @pytest.mark.parametrize(
