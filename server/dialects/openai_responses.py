@@ -40,7 +40,7 @@ from server.dialects.openai_responses_tools import (
     read_tool_choice,
     repeated_tools,
 )
-from server.errors import BrokenAnswerError, ContextLengthError, ProxyError
+from server.errors import ContextLengthError, ProxyError, RateLimitError
 from server.gemini.types import Call, Json
 
 _IGNORED = ignored(LOSSES)
@@ -202,12 +202,12 @@ def _known(part: Fields | None, name: str, words: tuple[str, ...]) -> str | None
 
 
 def told_in_stream(call: Call, error: ProxyError) -> bool:
-    """What Codex must not get as a status: it repeats a 401, 403 or 429 five times, a 502 29 times.
+    """Codex repeats a 429 six times, but stops at a ``response.failed`` that names the reason.
 
-    It stops at a ``response.failed`` that says why; one for a broken answer it repeats five times.
+    For used-up quotas and context length only (contract section 6): a status says more elsewhere.
     """
-    hopeless = error.should_retry is False or isinstance(error, ContextLengthError)
-    return notes_of(call).codex and (hopeless or isinstance(error, BrokenAnswerError))
+    exhausted = isinstance(error, RateLimitError) and error.exhausted
+    return notes_of(call).codex and (exhausted or isinstance(error, ContextLengthError))
 
 
 # What is kept
