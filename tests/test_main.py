@@ -157,6 +157,34 @@ def test_without_a_display_one_line_says_so(tmp_path: Path) -> None:
     assert out.count("No display") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the toolkit comes with pip")
+def test_a_display_without_a_toolkit_names_what_to_install(tmp_path: Path) -> None:
+    nowhere = {"DISPLAY": "127.0.0.1:4711", "BROWSER": "true"}
+    with started(tmp_path, "--upstream", "demo", **nowhere) as (process, _):
+        code, out, err = finish(process, signal.SIGTERM)
+    assert code == 0
+    assert "Listening on 127.0.0.1, ::1" in out
+    assert out.count("gir1.2-ayatanaappindicator3-0.1") == 1
+    assert "Traceback" not in err
+
+
+def test_the_doctor_tells_everything_but_secrets(tmp_path: Path) -> None:
+    result = run(tmp_path, "--doctor", API_KEY="hide-me")
+    assert result.returncode == 0
+    assert "API_KEY = (set) (environment)" in result.stdout
+    assert "hide-me" not in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--headless",)])
+def test_a_bad_settings_file_ends_a_program_without_a_tray(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "settings.toml").write_text('WAIT_MODE = "maybe"\n')
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 2
+    assert "WAIT_MODE" in result.stderr
+
+
 def test_an_explicit_headless_listens_everywhere(tmp_path: Path) -> None:
     with started(tmp_path, "--headless", "--upstream", "demo") as (process, _):
         _, out, _ = finish(process, signal.SIGTERM)
