@@ -41,6 +41,10 @@ class BoundedConnection(TCPServer):
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
+        if self.writer.is_closing():  # writing on would only fill the log with asyncio's warnings
+            await self.protocol.handle(Closed())
+            await asyncio.sleep(0)  # lets the request learn of it before it writes again
+            return
         try:
             async with asyncio.timeout(SLOW_READER_S):
                 await super().protocol_send(event)

@@ -6,14 +6,18 @@ searched for the exact values.
 """
 
 import itertools
+import re
 import threading
 from collections import OrderedDict
 
 MOST = 64
 """Access tokens are renewed every hour: the oldest values are forgotten."""
 
-SHORTEST = 6
+SHORTEST = 8
 """Shorter values are no secrets, and would blank out ordinary words."""
+
+LONG = 16
+"""Shorter ones than this are found as whole words only (a key may well be ``password``)."""
 
 _known: OrderedDict[str, None] = OrderedDict()
 _lock = threading.Lock()
@@ -33,5 +37,8 @@ def learn(*values: str | None) -> None:
 def blank(text: str) -> str:
     """``text`` without any value that was learnt."""
     for value in sorted((known for known in tuple(_known) if known in text), key=len, reverse=True):
-        text = text.replace(value, "…")
+        if len(value) >= LONG:
+            text = text.replace(value, "…")
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", text)
     return text

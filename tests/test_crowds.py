@@ -46,7 +46,9 @@ async def read_all(http: httpx.AsyncClient, path: str, body: object, end: str) -
     return "ok" if end in text else "broken"
 
 
-async def test_200_streams_a_quarter_of_them_cancelled(tmp_path: Path) -> None:
+async def test_200_streams_a_quarter_of_them_cancelled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(tmp_path) as rig:
         await ask(rig, "openai", stream=True)
         await rig.usage()
@@ -78,6 +80,7 @@ async def test_200_streams_a_quarter_of_them_cancelled(tmp_path: Path) -> None:
         assert rig.gateway.throttle.state().waiting == 0
         assert not rig.edge._running
         assert open_files() <= files + 3
+        assert [r for r in caplog.records if r.name == "asyncio"] == []
 
 
 async def test_a_queue_under_pressure_loses_and_forgets_nobody(tmp_path: Path) -> None:

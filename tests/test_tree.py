@@ -12,7 +12,6 @@ TESTED_ELSEWHERE = {
     "server/options.py": "tests/server/test_settings.py",
     "server/heads.py": "tests/test_attacks.py",
     "server/connections.py": "tests/test_attacks.py",
-    "server/redaction.py": "tests/test_attacks.py",
     "server/store.py": "tests/server/test_usage.py",
     "server/metrics.py": "tests/server/test_usage.py",
     "server/errors.py": "tests/server/dialects/test_openai_errors.py",
