@@ -5,18 +5,20 @@ nesting and more; whatever it refuses is left to ``json``, so both ways mean the
 """
 
 import json
-import re
+import math
 from typing import Any
 
 import orjson
 
-_MAYBE_TOO_LARGE = re.compile(rb"[:,\[]\s*-?[0-9]{19}")
-"""The beginning of an integer that 64 bits may not hold."""
+_SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
+_NO_SHAPE = b" \t\r\n-"
+_TOO_LARGE = b":" + b"0" * 19
+"""The beginning of an integer that 64 bits may not hold, every digit told as 0."""
 
 
 def loads(data: bytes) -> Any:
     """The value of strict or lax JSON. Raises ``ValueError``, or ``RecursionError``."""
-    if _MAYBE_TOO_LARGE.search(data) is None:
+    if _TOO_LARGE not in data.translate(_SHAPE, _NO_SHAPE):
         try:
             return orjson.loads(data)
         except ValueError:
@@ -26,7 +28,7 @@ def loads(data: bytes) -> Any:
 
 def strict_loads(data: bytes) -> Any:
     """As ``loads``, but NaN and infinities are errors."""
-    if _MAYBE_TOO_LARGE.search(data) is None:
+    if _TOO_LARGE not in data.translate(_SHAPE, _NO_SHAPE):
         try:
             return orjson.loads(data)
         except ValueError:
@@ -37,10 +39,23 @@ def strict_loads(data: bytes) -> Any:
 def dumps(value: object, *, errors: str = "replace") -> bytes:
     """Compact JSON in UTF-8; ``errors`` says what becomes of halves of surrogate pairs."""
     try:
-        return orjson.dumps(value)
+        data = orjson.dumps(value)
     except TypeError:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", errors)
+        pass
+    else:
+        # orjson writes an infinity as null, which would be another value.
+        if b"null" not in data or _is_finite(value):
+            return data
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", errors)
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _no_constant(word: str) -> None:
