@@ -111,6 +111,7 @@ class _Body(httpx.AsyncByteStream):
             # The limit may have changed since the head (httpx looks it up anew as well).
             limits = self._request.extensions.get("timeout") or {}
             connection.protocol.read_timeout = limits.get("read")
+            connection.protocol.start_timeout()
         content = self._answer.content
         with _mapped(self._request):
             while data := await content.readany():
