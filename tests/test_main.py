@@ -171,7 +171,8 @@ def test_a_display_without_a_toolkit_names_what_to_install(tmp_path: Path) -> No
 def test_the_doctor_tells_everything_but_secrets(tmp_path: Path) -> None:
     result = run(tmp_path, "--doctor", API_KEY="hide-me")
     assert result.returncode == 0
-    assert "API_KEY = (set) (environment)" in result.stdout
+    for topic in ("port", "localhost", "data folder", "upstream", "account", "last refusal"):
+        assert topic in result.stdout
     assert "hide-me" not in result.stdout
 
 
