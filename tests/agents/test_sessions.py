@@ -241,5 +241,8 @@ async def test_a_key_that_is_refused_in_the_middle_ends_the_run_with_what_to_do(
         assert ran.code == 1
         assert "set GEMINI_API_KEY" in ran.out + ran.err
         after = await told(rig)
-        assert after.outcomes == ["ok", "authentication"]
-        assert after.statuses == [200, 400]
+        refused = after.outcomes[1:]
+        assert (after.outcomes[0], set(refused)) == ("ok", {"authentication"})
+        # The status is owed (contract section 6); Codex repeats a 401 five times on its own.
+        assert len(refused) <= (1 if agent.name == "claude-cli" else 6)
+        assert after.statuses == [200, *[400] * len(refused)]
