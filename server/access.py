@@ -27,7 +27,6 @@ from server.files import write_private
 from server.redaction import learn
 from server.settings import Settings
 
-VIA = "1.1 gemini-api-proxy"
 COOKIE = "gemini_proxy_key"
 
 _FORWARDING = ("forwarded", "via", "x-real-ip")

@@ -136,10 +136,6 @@ class UsageLog:
         """The body of ``GET /usage``; includes everything recorded before the call."""
         return await asyncio.to_thread(self._summary)
 
-    async def daily(self, days: int) -> list[dict[str, Any]]:
-        """Requests and tokens of each of the last ``days`` days, oldest first, gaps filled."""
-        return await asyncio.to_thread(self._daily, days)
-
     async def slices(self, days: int) -> list[dict[str, Any]]:
         """What charts are drawn from: one row per bucket, model, client and outcome.
 
@@ -195,17 +191,6 @@ class UsageLog:
             first = now.date() - timedelta(days=days - 1)
             rows = self._store.read(_DAYS, (first.isoformat(),))
         return [dict(row) for row in rows]
-
-    def _daily(self, days: int) -> list[dict[str, Any]]:
-        self._store.flush()
-        wanted = [_day(time.time() - 86_400 * back) for back in range(days - 1, -1, -1)]
-        rows = self._store.read(
-            f"SELECT day, {_TOTALS} FROM days WHERE day >= ? GROUP BY day",  # noqa: S608
-            (wanted[0],),
-        )
-        known = {row["day"]: dict(row) for row in rows}
-        empty = {"requests": 0, "input_tokens": 0, "output_tokens": 0, "successful": 0}
-        return [known.get(day, {"day": day, **empty}) for day in wanted]
 
 
 _TODAY = """

@@ -5,6 +5,7 @@ Shared by chat, completions and Responses. Levels and budgets: Google's *OpenAI 
 """
 
 from server.dialects.fields import Fields, wrong
+from server.gemini.fit import MAX_STOP_SEQUENCES
 from server.gemini.schema import clean_answer
 from server.gemini.types import Call, Json, Level, Thinking
 
@@ -60,10 +61,7 @@ def _read_stop(fields: Fields, call: Call) -> None:
         if not isinstance(item, str):
             raise wrong(fields.item("stop", index), "Input should be a valid string")
     sequences = [item for item in items if isinstance(item, str) and item]
-    sent, call.stop = (
-        sequences[: call.max_stop_sequences],
-        tuple(sequences[call.max_stop_sequences :]),
-    )
+    sent, call.stop = sequences[:MAX_STOP_SEQUENCES], tuple(sequences[MAX_STOP_SEQUENCES:])
     if sent:
         call.request["generationConfig"]["stopSequences"] = sent
 

@@ -18,11 +18,6 @@ _PER_TOOL = 8
 _PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
-def estimate_text(text: str) -> int:
-    """Tokens of ``text``, at four characters each."""
-    return -(-len(text) // _BYTES_PER_TOKEN)
-
-
 def estimate_tokens(request: GenerateRequest) -> int:
     """Tokens of a whole request: system, contents, tools and media.
 

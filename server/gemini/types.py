@@ -108,7 +108,6 @@ class Call:
     """False: only the first function call of an answer is passed on."""
     stop: tuple[str, ...] = ()
     """Stop sequences matched by us, because upstream would not say which one it hit."""
-    max_stop_sequences: int = 5
     tool_names: ToolNames = field(default_factory=ToolNames)
     id_prefix: str = "call_"
     """How this dialect's tool-call ids begin."""

@@ -92,15 +92,6 @@ async def test_the_feed_tells_of_every_change_and_forgets_the_oldest(tmp_path: P
     log.close()
 
 
-async def test_the_last_days_have_no_gaps(tmp_path: Path) -> None:
-    log = UsageLog(tmp_path, Metrics())
-    log.record(entry())
-    days = await log.daily(7)
-    log.close()
-    assert len(days) == 7
-    assert [day["requests"] for day in days] == [0, 0, 0, 0, 0, 0, 1]
-
-
 async def test_the_file_is_private(tmp_path: Path) -> None:
     log = UsageLog(tmp_path, Metrics())
     log.close()
