@@ -23,6 +23,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.behind import Application
 from server.control import Controller
 from server.doctor import examine, render
 from server.errors import ProxyError
@@ -38,7 +39,6 @@ from tray.clipboard import copy
 from tray.instance import Desk, Lock, ask_first
 from tray.opener import Opener
 from tray.selftest import Report, SelfTest, Step
-from webui.pages import create_pages
 
 OK, FAILED, WRONG_SETTINGS, PORT_IN_USE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -216,6 +216,13 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
     app = App(parts, lambda on_action: Icon(pystray, on_action))
     desk.open(on_show=app.show_window, on_window=opener.attend)
     return app, controller, desk, opener
+
+
+def create_pages(gateway: Gateway) -> Application:
+    """Quart and the pages are imported when somebody looks at them (``server/behind.py``)."""
+    from webui import pages  # noqa: PLC0415  # as said
+
+    return pages.create_pages(gateway)
 
 
 def make_server(settings: Settings) -> Server:

@@ -1,21 +1,22 @@
 """The edge: HTTP in, HTTP out. Binds every dialect's routes to the pipeline.
 
 An ASGI application of two layers. API routes are answered here, directly: a stream needs to know at
-once that its client left, and costs nothing it does not need. Everything else (pages, ``/usage``,
-``/health``) is the Quart application behind it. The access check stands before both.
+once that its client left, and costs nothing it does not need. Everything else (``/health``,
+``/usage``, the pages) is ``server/behind.py``. The access check stands before both.
 """
 
 import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 from urllib.parse import unquote
 
 from server import openapi
 from server.access import Access
+from server.behind import Behind
 from server.body import read_json
 from server.dialects.base import (
     CountTokens,
@@ -55,13 +56,11 @@ from server.reply import (
     send_json,
     send_preflight,
     send_websocket_refusal,
+    while_connected,
 )
 from server.response_store import ResponseStore
 
 log = logging.getLogger(__name__)
-
-Application = Callable[[Any, Any, Any], Awaitable[None]]
-"""(scope, receive, send); every framework types them in its own way."""
 
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
@@ -83,7 +82,7 @@ class Edge:
         pipeline: Pipeline,
         access: Access,
         dialects: Sequence[Dialect],
-        pages: Application,
+        behind: Behind,
         responses: ResponseStore,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
@@ -91,7 +90,7 @@ class Edge:
         self.access = access
         self._pipeline = pipeline
         self._dialects = dialects
-        self._pages = pages
+        self._behind = behind
         self._responses = responses
         self._keep_alive_s = keep_alive_s
         self._running: set[asyncio.Future[None]] = set()
@@ -110,7 +109,7 @@ class Edge:
         elif scope["type"] == "websocket":
             await send_websocket_refusal(scope, receive, send, self._dialects[-1])
         else:
-            await self._pages(scope, receive, send)
+            await _live(receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = origin_form(scope)
@@ -128,8 +127,7 @@ class Edge:
             )
         except ProxyError as error:
             if not is_api and error.status == 401:
-                scope["gemini_proxy.locked"] = True
-                await self._pages(scope, receive, send)
+                await self._behind(request, locked=True)
             else:
                 await send_error(request, dialect, error)
             return
@@ -138,22 +136,13 @@ class Edge:
         elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
             await send_body(request, 200, b"", {})
         elif (request.method, request.path) == ("GET", openapi.PATH):
-            document = openapi.describe(self._dialects, self._page_routes())
+            pages = [("GET", openapi.PATH), *await self._behind.routes()]
+            document = openapi.describe(self._dialects, pages)
             await send_json(request, dialect, document, {})
         elif is_api:
             await self._api(request, dialect)
         else:
-            scope["gemini_proxy.local"] = request.caller.local
-            await self._pages(scope, receive, send)
-
-    def _page_routes(self) -> list[tuple[str, str]]:
-        """(method, path) of the pages, where their application can tell."""
-        rules = getattr(self._pages, "url_map", None)
-        found = [("GET", openapi.PATH)]
-        for rule in rules.iter_rules() if rules is not None else ():
-            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-            found += [(method, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
-        return found
+            await self._behind(request, locked=False)
 
     def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
         """The dialect these headers speak; else the last one that has addresses of this root."""
@@ -173,7 +162,7 @@ class Edge:
             )
             self._running.add(work)
             work.add_done_callback(self._running.discard)
-            await _while_connected(request, work)
+            await while_connected(request, work)
         except ProxyError as error:
             await send_error(request, dialect, error)
         except Exception:
@@ -400,42 +389,12 @@ def match(pattern: str, path: str) -> dict[str, str] | None:
     return {"id": unquote(value)}
 
 
-async def _while_connected(request: Request, task: "asyncio.Future[None]") -> None:
-    """Wait for ``task``; cancel it as soon as the client hangs up.
-
-    The body is read by the task itself, so the watch starts when nothing is left to receive.
-    """
-    received = asyncio.Event()
-    receive = request.receive
-
-    async def receive_body() -> dict[str, Any]:
+async def _live(receive: Receive, send: Send) -> None:
+    """The lifespan protocol: nothing of ours waits for it."""
+    message = {"type": ""}
+    while message["type"] != "lifespan.shutdown":
         message = await receive()
-        if not message.get("more_body", False):
-            received.set()
-        return message
-
-    async def watch() -> None:
-        await received.wait()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    request.receive = receive_body
-    if request.method == "GET":
-        received.set()
-    watcher = asyncio.create_task(watch())
-    try:
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            return
-        task.result()
-    finally:
-        watcher.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await send({"type": f"{message['type']}.complete"})
 
 
 def _our_fault(request: Request) -> InternalServerError:

@@ -58,7 +58,7 @@ class Pipeline:
     def recorded(self, exchange: Exchange) -> Iterator[None]:
         """Around all that happens to a request: it writes the one usage entry, whatever happens."""
         self.live[exchange.id] = exchange
-        self.usage.metrics.in_flight.inc()
+        self.usage.metrics.in_flight += 1
         self.usage.publish({"type": "started", "id": exchange.id, "client": exchange.client})
         try:
             yield
@@ -73,7 +73,7 @@ class Pipeline:
             raise
         finally:
             del self.live[exchange.id]
-            self.usage.metrics.in_flight.dec()
+            self.usage.metrics.in_flight -= 1
             self.usage.record(exchange.entry())
 
     async def generate(

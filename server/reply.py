@@ -1,5 +1,7 @@
 """HTTP requests as the edge sees them, and the responses it sends."""
 
+import asyncio
+import contextlib
 import logging
 import math
 import re
@@ -159,6 +161,44 @@ async def send_preflight(request: Request) -> None:
         if request.headers.get("access-control-request-private-network") == "true":
             headers["access-control-allow-private-network"] = "true"
     await send_body(request, 204, b"", headers)
+
+
+async def while_connected(request: Request, task: "asyncio.Future[None]") -> None:
+    """Wait for ``task``; cancel it as soon as the client hangs up.
+
+    The body is read by the task itself, so the watch starts when nothing is left to receive.
+    """
+    received = asyncio.Event()
+    receive = request.receive
+
+    async def receive_body() -> dict[str, Any]:
+        message = await receive()
+        if not message.get("more_body", False):
+            received.set()
+        return message
+
+    async def watch() -> None:
+        await received.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    request.receive = receive_body
+    if request.method == "GET":
+        received.set()
+    watcher = asyncio.create_task(watch())
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return
+        task.result()
+    finally:
+        watcher.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def send_websocket_refusal(

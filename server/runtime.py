@@ -20,7 +20,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
-from server.app import Application, Edge
+from server.app import Edge
+from server.behind import Application, Behind
 from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
 from server.gateway import Gateway
@@ -138,8 +139,8 @@ class Server:
         self._loop.set_exception_handler(_on_loop_error)
         self._stop = stop = asyncio.Event()
         self.gateway = gateway = self._make_gateway(self.settings)
-        pages = self._make_pages(gateway)
-        edge = Edge(gateway.pipeline, gateway.access, DIALECTS, pages, gateway.responses)
+        behind = Behind(gateway, self._make_pages)
+        edge = Edge(gateway.pipeline, gateway.access, DIALECTS, behind, gateway.responses)
         config = hypercorn_config(sockets)
         framework = cast("ASGIFramework", edge)
         serving = asyncio.create_task(serve(framework, config, shutdown_trigger=stop.wait))

@@ -180,7 +180,7 @@ def _check_accounts(gateway: Gateway, google: FakeGoogle, sent: int, report: Rep
     for what, counted, real in (
         ("rows", usage["total_requests"], sent),
         ("upstream requests", usage["upstream_requests"], upstream),
-        ("requests in flight", gateway.metrics.in_flight._value.get(), 0),
+        ("requests in flight", gateway.metrics.in_flight, 0),
         ("requests queued", gateway.throttle.state().waiting, 0),
     ):
         if counted != real:
