@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -21,8 +22,10 @@ from server.errors import ProxyError
 from server.gateway import Gateway
 from server.options import ALL_OPTIONS
 from server.ports import conflict
+from server.quota import FamilyQuota, by_family
 from server.runtime import PortInUseError, Server
 from server.settings import Loaded, Settings, SettingsError
+from server.upstreams.code_assist import CodeAssist, Quota
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,12 @@ LOOK_AGAIN_S = 1.0
 
 SETTLE_S = 0.1
 """Changes closer together than this are shown as one."""
+
+QUOTA_SETTLE_S = 1.0
+"""How long after the end of a request Google is asked what is left."""
+
+QUOTA_FRESH_S = 20.0
+"""The least time between two such questions."""
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 
@@ -72,6 +81,8 @@ class Status:
     pinned: frozenset[str] = frozenset()
     """Settings that come back at the next start, whatever is chosen here."""
     trouble: Trouble | None = None
+    quota: tuple[FamilyQuota, ...] = ()
+    """What is left of the account's models; empty where Google does not tell."""
 
     @property
     def base_url(self) -> str:
@@ -97,7 +108,33 @@ def read_status(gateway: Gateway) -> Status:
         queued=state.throttle.waiting,
         running=state.running,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
+        quota=by_family(_code_assist_quota(gateway)),
     )
+
+
+def _code_assist_quota(gateway: Gateway) -> tuple[Quota, ...]:
+    upstream = gateway.doors.current()
+    return upstream.quota() if isinstance(upstream, CodeAssist) else ()
+
+
+class QuotaWatch:
+    """Asks Google what is left after requests have ended, never on a timer of its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._asked = -QUOTA_FRESH_S
+        self._waiting = False
+
+    def note(self, change: Mapping[str, object]) -> None:
+        """Something has happened; the end of a request is worth a question, soon."""
+        if change.get("type") == "finished" and not self._waiting:
+            self._waiting = True
+            self._gateway.in_background(self._ask())
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(max(QUOTA_SETTLE_S, self._asked + QUOTA_FRESH_S - time.monotonic()))
+        self._waiting, self._asked = False, time.monotonic()
+        await self._gateway.refresh_quota()
 
 
 class Controller:
@@ -261,15 +298,18 @@ class Controller:
 
     async def _follow(self, server: Server, gateway: Gateway) -> None:
         """In the server's loop: show every change of its state."""
+        quota = QuotaWatch(gateway)
         with gateway.usage.feed() as changes:
             while not gateway.stopping.is_set():
                 self._show(read_status(gateway), server)
                 busy = self._status.running or self._status.queued
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changes.get(), LOOK_AGAIN_S if busy else None)
+                    quota.note(
+                        await asyncio.wait_for(changes.get(), LOOK_AGAIN_S if busy else None)
+                    )
                     await asyncio.sleep(SETTLE_S)
                 while not changes.empty():
-                    changes.get_nowait()
+                    quota.note(changes.get_nowait())
 
     def _show(self, status: Status, seen_in: Server | None = None) -> None:
         """``seen_in``: the server it was read from; dropped when that one is no longer ours."""

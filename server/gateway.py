@@ -32,6 +32,7 @@ from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
+from server.upstreams.code_assist import CodeAssist
 from server.upstreams.transport import make_client
 from server.usage import UsageLog
 
@@ -148,6 +149,13 @@ class Gateway:
         account = await upstream.check() if upstream else self._nobody()
         self._tell()
         return account
+
+    async def refresh_quota(self) -> None:
+        """Ask Google what is left, where the upstream in use can tell."""
+        upstream = self.doors.current()
+        if isinstance(upstream, CodeAssist):
+            await upstream.refresh_quota(0.0)
+            self._tell()
 
     async def check_door(self, name: str, *, just_asked: bool = False) -> DoorCheck:
         """Ask Google now whether one upstream works, in use or not.

@@ -4,9 +4,11 @@ Labels carry no underscore: dbusmenu reads one as a mnemonic.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, assert_never
 
 from server.control import Status
+from server.quota import FamilyQuota
 
 Verb = Literal[
     "open",
@@ -166,6 +168,14 @@ def interval_label(seconds: float) -> str:
     return f"{seconds:g} s" if seconds else "Off"
 
 
+def quota_line(family: FamilyQuota) -> str:
+    """``Pro: 62 % left · resets Tue 14:20``, in the time of this computer."""
+    line = f"{family.name}: {family.percent} % left"
+    if family.reset_at is None:
+        return line
+    return f"{line} · resets {datetime.fromtimestamp(family.reset_at).astimezone():%a %H:%M}"
+
+
 def _told(text: str) -> Item:
     return Item(text, enabled=False)
 
@@ -181,6 +191,7 @@ def _lines(status: Status) -> list[str]:
     known = (status.email, status.tier, _title(status))
     if status.upstream is not None:
         lines.append(" · ".join(word for word in known if word))
+    lines.extend(quota_line(family) for family in status.quota)
     lines.extend(_work(status))
     return [line.replace("_", " ") for line in lines]
 

@@ -1,5 +1,6 @@
 """The controller: intents in, snapshots out, whatever goes wrong."""
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ import httpx
 import pytest
 
 from server.control import Controller, Status
+from server.gateway import Gateway
+from server.google_fake.google import FakeGoogle
+from server.google_fake.transport import InProcessTransport
 from server.runtime import Server
 from server.settings import Loaded, Settings, SettingsError, load
 from webui.pages import create_pages
@@ -25,6 +29,7 @@ class Bench:
         self.more: dict[str, str] = {}
         self.seen: list[Status] = []
         self.servers: list[Server] = []
+        self.make_gateway: Callable[[Settings], Gateway] = Gateway
         self.control = Controller(self._load, self._make)
         self.control.watch(self.seen.append)
 
@@ -33,7 +38,7 @@ class Bench:
         return load({**given, "HOST": "127.0.0.1", **self.more}, {})
 
     def _make(self, settings: Settings) -> Server:
-        self.servers.append(Server(settings, create_pages))
+        self.servers.append(Server(settings, create_pages, make_gateway=self.make_gateway))
         return self.servers[-1]
 
     def until(self, look: Callable[[Status], object]) -> Status:
@@ -183,3 +188,33 @@ def test_a_snapshot_is_told_only_when_it_differs(bench: Bench) -> None:
     bench.reached("stopped")
     assert all(a != b for a, b in zip(bench.seen, bench.seen[1:], strict=False))
     assert replace(bench.seen[-1]) == bench.control.status
+
+
+def test_what_is_left_is_asked_for_after_a_request_never_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.control.QUOTA_SETTLE_S", 0.01)
+    google = FakeGoogle()
+    inside = "https://google.test"
+    (bench.folder / "google_token.json").write_text(json.dumps(google.oauth.credentials(inside)))
+    (bench.folder / "client.json").write_text(json.dumps(google.oauth.client_config(inside)))
+    bench.more = {
+        "UPSTREAM": "code-assist",
+        "GOOGLE_OAUTH_CLIENT_FILE": str(bench.folder / "client.json"),
+    }
+    bench.make_gateway = lambda settings: Gateway(
+        settings, http=httpx.AsyncClient(transport=InProcessTransport(google))
+    )
+    google.quota["gemini-2.5-pro"] = 0.5
+    bench.control.start()
+    assert bench.reached("running").quota == ()
+    bench.control.check_account()
+    assert bench.until(lambda status: status.quota).quota[0].percent == 50
+    google.quota["gemini-2.5-pro"] = 0.25
+    asked = len(google.calls("retrieveUserQuota"))
+    body = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "hi"}]}
+    url = f"http://127.0.0.1:{bench.port}/v1/chat/completions"
+    for _ in range(3):
+        assert httpx.post(url, json=body, trust_env=False, timeout=20).status_code == 200
+    bench.until(lambda status: status.quota[0].percent == 25)
+    assert len(google.calls("retrieveUserQuota")) == asked + 1
