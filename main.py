@@ -7,6 +7,7 @@ in use, 130 Ctrl-C (contract section 1).
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from server import __version__
@@ -74,9 +76,9 @@ class Start:
     data_dir: Path
     open_window: bool
 
-    def load(self) -> Loaded:
-        """Read the settings. Raises ``SettingsError``."""
-        return settings_file.load(self.given)
+    def load(self, *, everywhere: bool = False) -> Loaded:
+        """Read the settings. Raises ``SettingsError``. ``everywhere``: HOST when nobody set it."""
+        return settings_file.load(self.given, listen_everywhere=everywhere)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         return self_test(options.report)
     start = Start(given, data_dir, open_window=not options.hidden)
     try:
-        loaded = settings_file.load(given, listen_everywhere=options.headless)
+        loaded = start.load(everywhere=options.headless)
     except SettingsError as error:
         # A bad file can be mended while the tray says so; a bad command line cannot.
         if error.source == "settings.toml" and not (options.headless or options.show_key):
@@ -118,7 +120,9 @@ def main(argv: list[str] | None = None) -> int:
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     code = None if options.headless else desktop(start, fall_back=loaded.settings)
-    return alone(loaded.settings) if code is None else code
+    if code is not None:
+        return code
+    return alone(loaded.settings, lambda: start.load(everywhere=options.headless))
 
 
 def open_streams() -> None:
@@ -129,10 +133,10 @@ def open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def alone(settings: Settings, *, browse: bool = False) -> int:
-    """Serve without a tray, and end where it cannot."""
+def alone(settings: Settings, load: Callable[[], Loaded], *, browse: bool = False) -> int:
+    """Serve without a tray, and end where it cannot. ``load`` reads the settings anew."""
     try:
-        return serve(settings, open_browser=browse)
+        return serve(settings, load, open_browser=browse)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return WRONG_SETTINGS
@@ -154,7 +158,7 @@ def desktop(start: Start, *, fall_back: Settings | None = None) -> int | None:
         if fall_back is None:
             return None
         print(error, flush=True)
-        return alone(fall_back, browse=error.has_display and start.open_window)
+        return alone(fall_back, start.load, browse=error.has_display and start.open_window)
     lock = Lock(start.data_dir)
     try:
         if not lock.take():
@@ -219,6 +223,7 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
 
 
 def make_server(settings: Settings) -> Server:
+    configure_logging(settings)
     return Server(settings, create_pages, announce=announce)
 
 
@@ -280,26 +285,57 @@ def show_key(settings: Settings) -> int:
     return OK
 
 
-def serve(settings: Settings, *, open_browser: bool) -> int:
-    """Serve until SIGTERM (0) or Ctrl-C (130)."""
-    finished = threading.Event()
-    code = OK
+News = tuple[Server | None, int | None]
+"""A server and None: its pages ask for a restart; both: it has ended by itself; a code only: a
+signal."""
+
+
+def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool) -> int:
+    """Serve until SIGTERM (0) or Ctrl-C (130), through every restart that the pages ask for."""
+    news: SimpleQueue[News] = SimpleQueue()
 
     def finish(number: int, _frame: object) -> None:
-        nonlocal code
-        code = INTERRUPTED if number == signal.SIGINT else OK
-        finished.set()
+        news.put((None, INTERRUPTED if number == signal.SIGINT else OK))
 
-    server = Server(settings, create_pages, announce=announce)
     for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
-    server.start()
+    server = launched(settings, news)
     if open_browser:
         webbrowser.open(f"http://127.0.0.1:{settings.port}/")
-    while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
-        pass
-    server.stop()
-    return code
+    while True:
+        with contextlib.suppress(Empty):
+            # On Windows a wait without end would not hear Ctrl-C.
+            about, code = news.get(timeout=0.5 if sys.platform == "win32" else None)
+            if about not in (None, server):
+                continue
+            server.stop()
+            if code is not None:
+                return code
+            server = relaunched(server, load, news)
+
+
+def launched(settings: Settings, news: "SimpleQueue[News]") -> Server:
+    server = make_server(settings)
+    server.start().on_restart = lambda: news.put((server, None))
+
+    def tell() -> None:
+        server.join()
+        news.put((server, FAILED))
+
+    threading.Thread(target=tell, daemon=True).start()
+    return server
+
+
+def relaunched(server: Server, load: Callable[[], Loaded], news: "SimpleQueue[News]") -> Server:
+    """The next server, on what was saved; on what the last one had, where that cannot be used."""
+    gateway = server.gateway
+    if gateway is None:
+        return launched(server.settings, news)
+    try:
+        return launched(load().settings.keeping(gateway.next_settings), news)
+    except (SettingsError, PortInUseError) as error:
+        print(f"{error} The server goes on with the settings it had.", file=sys.stderr, flush=True)
+        return launched(gateway.settings, news)
 
 
 async def announce(gateway: Gateway) -> None:

@@ -20,7 +20,6 @@ from server import settings as settings_file
 from server.eligibility import Problem
 from server.errors import ProxyError
 from server.gateway import Gateway
-from server.options import ALL_OPTIONS
 from server.ports import conflict
 from server.quota import FamilyQuota, by_family
 from server.runtime import PortInUseError, Server
@@ -227,7 +226,8 @@ class Controller:
             return
         self._show(replace(self._status, phase="starting", trouble=None))
         try:
-            settings = self._settings = self._carry_over(self._load().settings)
+            fresh, last = self._load().settings, self._settings
+            settings = self._settings = fresh.keeping(last) if last else fresh
             self._show(replace(self._status, port=settings.port))
             server = self._make_server(settings)
             gateway = server.start()
@@ -242,25 +242,16 @@ class Controller:
             self._fail(Trouble(f"The server could not be started: {error}"))
         else:
             self._server = server
+            gateway.on_restart = self.restart
             server.submit(self._follow(server, gateway))
             threading.Thread(target=self._await_end, args=(server,), daemon=True).start()
-
-    def _carry_over(self, fresh: Settings) -> Settings:
-        """What was changed here wins, within one run, over command line and environment."""
-        last = self._settings
-        if last is None:
-            return fresh
-        changed = [n for n in fresh.sources if fresh.pinned(n) and not last.pinned(n)]
-        for name in changed:
-            fresh = fresh.with_value(name, getattr(last, ALL_OPTIONS[name].field))
-        return fresh
 
     def _stop(self) -> None:
         server, self._server = self._server, None
         if server is None:
             return
         if server.gateway is not None:
-            self._settings = server.gateway.settings
+            self._settings = server.gateway.next_settings
         self._show(replace(self._status, phase="stopping"))
         server.stop()
         self._show(replace(self._status, phase="stopped", running=0, queued=0))

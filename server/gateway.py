@@ -6,7 +6,7 @@ effect without cutting a stream.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -37,6 +37,8 @@ from server.upstreams.transport import make_client
 from server.usage import UsageLog
 
 log = logging.getLogger(__name__)
+
+RESTART_AFTER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +92,12 @@ class Gateway:
         self.settings = settings
         self.started_with = settings
         """The settings of this start: what command line and environment will set again."""
+        self.next_settings = settings
+        """The settings of a restart within this run: those in force, and what waits for one."""
         self.pending: dict[str, object] = {}
         """Saved values that wait for a restart."""
+        self.on_restart: Callable[[], None] | None = None
+        """Stops this server and starts the next; set by who started it, called in the loop."""
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
@@ -194,6 +200,7 @@ class Gateway:
             await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
         except OSError as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
+        self.next_settings = self.next_settings.with_value(name, value)
         self.usage.publish({"type": "settings"})
         if not option.live:
             self.pending[name] = getattr(settings, option.field)
@@ -206,6 +213,11 @@ class Gateway:
         )
         self.doors.use(settings)
         self._tell()
+
+    def restart(self) -> None:
+        """Restart once the answer to whoever asked has left."""
+        if self.on_restart is not None:
+            asyncio.get_running_loop().call_later(RESTART_AFTER_S, self.on_restart)
 
     def _tell(self) -> None:
         """Whoever shows the state looks again."""

@@ -104,6 +104,19 @@ class Settings:
         )
         return _without_own_address(changed)[0]
 
+    def keeping(self, last: "Settings") -> "Settings":
+        """What was changed within this run wins, until it ends, over command line and environment.
+
+        ``self``: read anew for a restart; ``last``: what the server had when it stopped.
+        """
+        kept = self
+        for name in self.sources:
+            if self.pinned(name) and not last.pinned(name):
+                field_name = ALL_OPTIONS[name].field
+                sources = {**kept.sources, name: last.source(name)}
+                kept = replace(kept, **{field_name: getattr(last, field_name)}, sources=sources)
+        return kept
+
     def default(self, name: str) -> Any:
         """What a setting is when nobody sets it."""
         if name == "TOKEN_FILE":

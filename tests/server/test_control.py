@@ -137,6 +137,24 @@ def test_a_taken_port_is_trouble_with_a_way_out(bench: Bench) -> None:
     assert bench.control.status.port == trouble.free_port
 
 
+def test_a_port_saved_on_the_page_is_taken_by_a_restart_of_the_pages(bench: Bench) -> None:
+    """Even where the command line names another: that one returns when the program starts anew."""
+    bench.control.start()
+    bench.reached("running")
+    gateway = bench.servers[0].gateway
+    assert gateway is not None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    async def save_and_restart() -> None:
+        await gateway.change("PORT", port)
+        gateway.restart()
+
+    bench.servers[0].submit(save_and_restart()).result(5)
+    assert bench.until(lambda status: status.port == port and status.phase == "running")
+    assert f"PORT = {port}" in (bench.folder / "settings.toml").read_text()
+
+
 def test_a_bad_file_can_be_mended_a_bad_command_line_cannot(bench: Bench) -> None:
     file = bench.folder / "settings.toml"
     file.write_text('RATE_LIMIT = "soon"\n')
