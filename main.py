@@ -17,6 +17,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -29,7 +30,7 @@ from server.control import Controller
 from server.doctor import examine, render
 from server.errors import ProxyError
 from server.gateway import Gateway
-from server.logs import configure_logging
+from server.logs import configure_logging, log_crashes
 from server.ports import conflict
 from server.runtime import PortInUseError, Server
 from server.settings import Loaded, Settings, SettingsError
@@ -182,7 +183,11 @@ def second_launch(data_dir: Path) -> int:
 
 def in_tray(start: Start, pystray: Any) -> int:
     """The tray app of this data folder, until the user quits."""
-    app, controller, desk, _ = joined(start, pystray)
+    # settings.toml may be unreadable: then these defaults hold until it is mended.
+    configure_logging(Settings(data_dir=start.data_dir), to_file=True)
+    log_crashes(start.data_dir)
+    make = partial(make_server, log_to_file=True)
+    app, controller, desk, _ = joined(start, pystray, make)
     try:
         controller.start()
         number = app.run(open_window=start.open_window)
@@ -195,11 +200,13 @@ def in_tray(start: Start, pystray: Any) -> int:
     return INTERRUPTED if number == signal.SIGINT else OK
 
 
-def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
+def joined(
+    start: Start, pystray: Any, make: Callable[[Settings], Server]
+) -> tuple[App, Controller, Desk, Opener]:
     """Put the desktop app together."""
     from tray.icon import Icon  # noqa: PLC0415  # see desktop()
 
-    controller = Controller(start.load, make_server)
+    controller = Controller(start.load, make)
     desk = Desk(start.data_dir)
     folder = ("--data-dir", str(start.data_dir)) if "DATA_DIR" in start.given else ()
     opener = Opener(own_command("--window", "--data-dir", str(start.data_dir)), desk.address)
@@ -222,8 +229,8 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
     return app, controller, desk, opener
 
 
-def make_server(settings: Settings) -> Server:
-    configure_logging(settings)
+def make_server(settings: Settings, *, log_to_file: bool = False) -> Server:
+    configure_logging(settings, to_file=log_to_file)
     return Server(settings, create_pages, announce=announce)
 
 
@@ -254,7 +261,7 @@ def self_test(file: str | None) -> int:
         except icon.NoToolkitError as error:
             done.steps.append(Step("the tray", ok=False, seconds=0, detail=str(error)))
         else:
-            app, controller, desk, opener = joined(start, pystray)
+            app, controller, desk, opener = joined(start, pystray, make_server)
             test = SelfTest(controller, opener, app.end)
             done = test.report
             controller.start()
