@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Literal
+from urllib.parse import urlencode
 
 from server import settings as settings_file
 from server.eligibility import Problem
@@ -59,6 +60,7 @@ class Status:
     """Everything a tray shows, at one moment."""
 
     phase: Phase = "stopped"
+    host: str = "127.0.0.1"
     port: int = 8081
     upstream: str | None = None
     email: str | None = None
@@ -85,7 +87,7 @@ class Status:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
 
 def read_status(gateway: Gateway) -> Status:
@@ -93,6 +95,7 @@ def read_status(gateway: Gateway) -> Status:
     settings, state = gateway.settings, gateway.status()
     return Status(
         phase="running",
+        host=settings.own_host,
         port=settings.port,
         upstream=state.upstream,
         email=state.account.email,
@@ -157,6 +160,17 @@ class Controller:
     @property
     def status(self) -> Status:
         return self._status
+
+    def admit(self, address: str) -> str:
+        """``address`` of a page, with a one-use ticket where our own window would need a key."""
+        server, status = self._server, self._status
+        gateway = server.gateway if server is not None else None
+        ours = address.startswith(status.base_url + "/")
+        if gateway is None or not ours or not gateway.access.asks_itself:
+            return address
+        path = address.removeprefix(status.base_url)
+        query = urlencode({"ticket": gateway.tickets.issue(), "to": path})
+        return f"{status.base_url}/login?{query}"
 
     def watch(self, watcher: Callable[[Status], None]) -> None:
         """Call ``watcher`` with every new snapshot, from a thread that is not the desktop's."""
@@ -228,7 +242,7 @@ class Controller:
         try:
             fresh, last = self._load().settings, self._settings
             settings = self._settings = fresh.keeping(last) if last else fresh
-            self._show(replace(self._status, port=settings.port))
+            self._show(replace(self._status, host=settings.own_host, port=settings.port))
             server = self._make_server(settings)
             gateway = server.start()
         except SettingsError as error:
@@ -246,7 +260,7 @@ class Controller:
             server.submit(self._follow(server, gateway))
             threading.Thread(target=self._await_end, args=(server,), daemon=True).start()
 
-    def _stop(self) -> None:
+    def _stop(self, *, leads_to: Phase = "stopped") -> None:
         server, self._server = self._server, None
         if server is None:
             return
@@ -254,10 +268,10 @@ class Controller:
             self._settings = server.gateway.next_settings
         self._show(replace(self._status, phase="stopping"))
         server.stop()
-        self._show(replace(self._status, phase="stopped", running=0, queued=0))
+        self._show(replace(self._status, phase=leads_to, running=0, queued=0))
 
     def _restart(self) -> None:
-        self._stop()
+        self._stop(leads_to="starting")
         self._start()
 
     def _accept_port(self, port: int) -> None:

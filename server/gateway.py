@@ -30,6 +30,7 @@ from server.response_store import ResponseStore
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
+from server.tickets import Tickets
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
 from server.upstreams.code_assist import CodeAssist
@@ -123,13 +124,14 @@ class Gateway:
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
         self.access = Access(settings)
+        self.tickets = Tickets()
         self.metrics.queued.set_function(lambda: self.throttle.state().waiting)
         self._background: set[asyncio.Task[None]] = set()
 
     @property
     def base_url(self) -> str:
         """What users paste into their tools."""
-        return f"http://127.0.0.1:{self.settings.port}"
+        return f"http://{self.settings.own_host}:{self.settings.port}"
 
     def status(self) -> Status:
         """The state now; never waits."""

@@ -81,6 +81,14 @@ class Settings:
     def __post_init__(self) -> None:
         learn(self.gemini_api_key, *self.api_keys)
 
+    @property
+    def own_host(self) -> str:
+        """Where programs on this machine reach the server, as it stands in an address."""
+        if {"127.0.0.1", "0.0.0.0", "localhost"}.intersection(self.host):  # noqa: S104  # compared
+            return "127.0.0.1"
+        first = next(iter(self.host), "127.0.0.1")
+        return f"[{'::1' if first == '::' else first}]" if ":" in first else first
+
     def source(self, name: str) -> Source:
         return self.sources.get(name, "default")
 

@@ -115,7 +115,7 @@ def _state(status: Status) -> str:
         case "running":
             if status.problem is not None:
                 return "Needs attention"
-            ready = f"Running on 127.0.0.1:{status.port}"
+            ready = f"Running on {status.host}:{status.port}"
             return ready if status.authenticated else "Needs sign-in"
         case _:
             assert_never(status.phase)

@@ -155,6 +155,23 @@ def test_a_port_saved_on_the_page_is_taken_by_a_restart_of_the_pages(bench: Benc
     assert f"PORT = {port}" in (bench.folder / "settings.toml").read_text()
 
 
+def test_our_own_window_gets_a_ticket_only_where_a_key_is_asked_for(bench: Bench) -> None:
+    page = f"http://127.0.0.1:{bench.port}/settings"
+    assert bench.control.admit(page) == page
+    bench.control.start()
+    bench.reached("running")
+    assert bench.control.admit(page) == page
+    (bench.folder / "settings.toml").write_text('API_KEY = "right"\n')
+    bench.control.restart()
+    bench.until(lambda status: len(bench.servers) == 2 and status.phase == "running")
+    admitted = bench.control.admit(page)
+    assert "ticket=" in admitted
+    assert bench.control.admit("http://127.0.0.1:1/") == "http://127.0.0.1:1/"
+    with httpx.Client(trust_env=False, follow_redirects=True) as http:
+        assert str(http.get(admitted).url) == page
+        assert http.get(page).status_code == 200
+
+
 def test_a_bad_file_can_be_mended_a_bad_command_line_cannot(bench: Bench) -> None:
     file = bench.folder / "settings.toml"
     file.write_text('RATE_LIMIT = "soon"\n')
