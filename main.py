@@ -14,7 +14,6 @@ import socket
 import sys
 import tempfile
 import threading
-import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +36,7 @@ from server.settings import Loaded, Settings, SettingsError
 from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
+from tray.browser import browse
 from tray.clipboard import copy
 from tray.instance import Desk, Lock, ask_first
 from tray.opener import Opener
@@ -209,7 +209,11 @@ def joined(
     controller = Controller(start.load, make)
     desk = Desk(start.data_dir)
     folder = ("--data-dir", str(start.data_dir)) if "DATA_DIR" in start.given else ()
-    opener = Opener(own_command("--window", "--data-dir", str(start.data_dir)), desk.address)
+    opener = Opener(
+        own_command("--window", "--data-dir", str(start.data_dir)),
+        desk.address,
+        admit=controller.admit,
+    )
     config = os.environ.get("XDG_CONFIG_HOME")
     parts = Parts(
         controller=controller,
@@ -221,7 +225,7 @@ def joined(
         ),
         data_dir=start.data_dir,
         copy=copy,
-        browse=webbrowser.open,
+        browse=browse,
         diagnostics=lambda: diagnostics(start.load),
     )
     app = App(parts, lambda on_action: Icon(pystray, on_action))
@@ -308,7 +312,7 @@ def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool)
         signal.signal(number, finish)
     server = launched(settings, news)
     if open_browser:
-        webbrowser.open(f"http://127.0.0.1:{settings.port}/")
+        browse(f"http://{settings.own_host}:{settings.port}/")
     while True:
         with contextlib.suppress(Empty):
             # On Windows a wait without end would not hear Ctrl-C.

@@ -96,6 +96,14 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
     )
 
 
+def remedies(status: Status) -> tuple[Item, ...]:
+    """What can be done about a stopped server; nothing while it starts, stops or runs."""
+    if status.phase != "stopped":
+        return ()
+    text = "Start server" if status.trouble is None else "Try again"
+    return (*_port_offer(status), Item(text, Action("start")), HELP[-1])
+
+
 def headline(status: Status) -> str:
     """The first line of the menu, and the tooltip."""
     return f"{APP_NAME} — {_state(status)}"
