@@ -7,16 +7,18 @@ in use, 130 Ctrl-C (contract section 1).
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
-import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from server import __version__
@@ -28,13 +30,14 @@ from server.control import Controller
 from server.doctor import examine, render
 from server.errors import ProxyError
 from server.gateway import Gateway
-from server.logs import configure_logging
+from server.logs import configure_logging, log_crashes
 from server.ports import conflict
 from server.runtime import PortInUseError, Server
 from server.settings import Loaded, Settings, SettingsError
 from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
+from tray.browser import browse
 from tray.clipboard import copy
 from tray.instance import Desk, Lock, ask_first
 from tray.opener import Opener
@@ -74,9 +77,9 @@ class Start:
     data_dir: Path
     open_window: bool
 
-    def load(self) -> Loaded:
-        """Read the settings. Raises ``SettingsError``."""
-        return settings_file.load(self.given)
+    def load(self, *, everywhere: bool = False) -> Loaded:
+        """Read the settings. Raises ``SettingsError``. ``everywhere``: HOST when nobody set it."""
+        return settings_file.load(self.given, listen_everywhere=everywhere)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         return self_test(options.report)
     start = Start(given, data_dir, open_window=not options.hidden)
     try:
-        loaded = settings_file.load(given, listen_everywhere=options.headless)
+        loaded = start.load(everywhere=options.headless)
     except SettingsError as error:
         # A bad file can be mended while the tray says so; a bad command line cannot.
         if error.source == "settings.toml" and not (options.headless or options.show_key):
@@ -118,7 +121,9 @@ def main(argv: list[str] | None = None) -> int:
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     code = None if options.headless else desktop(start, fall_back=loaded.settings)
-    return alone(loaded.settings) if code is None else code
+    if code is not None:
+        return code
+    return alone(loaded.settings, lambda: start.load(everywhere=options.headless))
 
 
 def open_streams() -> None:
@@ -129,10 +134,10 @@ def open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def alone(settings: Settings, *, browse: bool = False) -> int:
-    """Serve without a tray, and end where it cannot."""
+def alone(settings: Settings, load: Callable[[], Loaded], *, browse: bool = False) -> int:
+    """Serve without a tray, and end where it cannot. ``load`` reads the settings anew."""
     try:
-        return serve(settings, open_browser=browse)
+        return serve(settings, load, open_browser=browse)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return WRONG_SETTINGS
@@ -154,7 +159,7 @@ def desktop(start: Start, *, fall_back: Settings | None = None) -> int | None:
         if fall_back is None:
             return None
         print(error, flush=True)
-        return alone(fall_back, browse=error.has_display and start.open_window)
+        return alone(fall_back, start.load, browse=error.has_display and start.open_window)
     lock = Lock(start.data_dir)
     try:
         if not lock.take():
@@ -178,7 +183,11 @@ def second_launch(data_dir: Path) -> int:
 
 def in_tray(start: Start, pystray: Any) -> int:
     """The tray app of this data folder, until the user quits."""
-    app, controller, desk, _ = joined(start, pystray)
+    # settings.toml may be unreadable: then these defaults hold until it is mended.
+    configure_logging(Settings(data_dir=start.data_dir), to_file=True)
+    log_crashes(start.data_dir)
+    make = partial(make_server, log_to_file=True)
+    app, controller, desk, _ = joined(start, pystray, make)
     try:
         controller.start()
         number = app.run(open_window=start.open_window)
@@ -191,14 +200,20 @@ def in_tray(start: Start, pystray: Any) -> int:
     return INTERRUPTED if number == signal.SIGINT else OK
 
 
-def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
+def joined(
+    start: Start, pystray: Any, make: Callable[[Settings], Server]
+) -> tuple[App, Controller, Desk, Opener]:
     """Put the desktop app together."""
     from tray.icon import Icon  # noqa: PLC0415  # see desktop()
 
-    controller = Controller(start.load, make_server)
+    controller = Controller(start.load, make)
     desk = Desk(start.data_dir)
     folder = ("--data-dir", str(start.data_dir)) if "DATA_DIR" in start.given else ()
-    opener = Opener(own_command("--window", "--data-dir", str(start.data_dir)), desk.address)
+    opener = Opener(
+        own_command("--window", "--data-dir", str(start.data_dir)),
+        desk.address,
+        admit=controller.admit,
+    )
     config = os.environ.get("XDG_CONFIG_HOME")
     parts = Parts(
         controller=controller,
@@ -210,7 +225,7 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
         ),
         data_dir=start.data_dir,
         copy=copy,
-        browse=webbrowser.open,
+        browse=browse,
         diagnostics=lambda: diagnostics(start.load),
     )
     app = App(parts, lambda on_action: Icon(pystray, on_action))
@@ -225,7 +240,8 @@ def create_pages(gateway: Gateway) -> Application:
     return pages.create_pages(gateway)
 
 
-def make_server(settings: Settings) -> Server:
+def make_server(settings: Settings, *, log_to_file: bool = False) -> Server:
+    configure_logging(settings, to_file=log_to_file)
     return Server(settings, create_pages, announce=announce)
 
 
@@ -256,7 +272,7 @@ def self_test(file: str | None) -> int:
         except icon.NoToolkitError as error:
             done.steps.append(Step("the tray", ok=False, seconds=0, detail=str(error)))
         else:
-            app, controller, desk, opener = joined(start, pystray)
+            app, controller, desk, opener = joined(start, pystray, make_server)
             test = SelfTest(controller, opener, app.end)
             done = test.report
             controller.start()
@@ -287,26 +303,57 @@ def show_key(settings: Settings) -> int:
     return OK
 
 
-def serve(settings: Settings, *, open_browser: bool) -> int:
-    """Serve until SIGTERM (0) or Ctrl-C (130)."""
-    finished = threading.Event()
-    code = OK
+News = tuple[Server | None, int | None]
+"""A server and None: its pages ask for a restart; both: it has ended by itself; a code only: a
+signal."""
+
+
+def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool) -> int:
+    """Serve until SIGTERM (0) or Ctrl-C (130), through every restart that the pages ask for."""
+    news: SimpleQueue[News] = SimpleQueue()
 
     def finish(number: int, _frame: object) -> None:
-        nonlocal code
-        code = INTERRUPTED if number == signal.SIGINT else OK
-        finished.set()
+        news.put((None, INTERRUPTED if number == signal.SIGINT else OK))
 
-    server = Server(settings, create_pages, announce=announce)
     for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
-    server.start()
+    server = launched(settings, news)
     if open_browser:
-        webbrowser.open(f"http://127.0.0.1:{settings.port}/")
-    while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
-        pass
-    server.stop()
-    return code
+        browse(f"http://{settings.own_host}:{settings.port}/")
+    while True:
+        with contextlib.suppress(Empty):
+            # On Windows a wait without end would not hear Ctrl-C.
+            about, code = news.get(timeout=0.5 if sys.platform == "win32" else None)
+            if about not in (None, server):
+                continue
+            server.stop()
+            if code is not None:
+                return code
+            server = relaunched(server, load, news)
+
+
+def launched(settings: Settings, news: "SimpleQueue[News]") -> Server:
+    server = make_server(settings)
+    server.start().on_restart = lambda: news.put((server, None))
+
+    def tell() -> None:
+        server.join()
+        news.put((server, FAILED))
+
+    threading.Thread(target=tell, daemon=True).start()
+    return server
+
+
+def relaunched(server: Server, load: Callable[[], Loaded], news: "SimpleQueue[News]") -> Server:
+    """The next server, on what was saved; on what the last one had, where that cannot be used."""
+    gateway = server.gateway
+    if gateway is None:
+        return launched(server.settings, news)
+    try:
+        return launched(load().settings.keeping(gateway.next_settings), news)
+    except (SettingsError, PortInUseError) as error:
+        print(f"{error} The server goes on with the settings it had.", file=sys.stderr, flush=True)
+        return launched(gateway.settings, news)
 
 
 async def announce(gateway: Gateway) -> None:

@@ -77,6 +77,12 @@ class Access:
         generated = (self.generated_key,) if self.generated_key else ()
         return self._settings.api_keys or generated
 
+    @property
+    def asks_itself(self) -> bool:
+        """Whether even a program on this machine needs a key for the pages."""
+        host = self._settings.own_host.strip("[]")
+        return bool(self._settings.api_keys) or not _is_loopback(host)
+
     def ensure_key(self) -> bool:
         """Load or create the key for callers from elsewhere; True when it was created now."""
         if self._settings.api_keys:

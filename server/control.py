@@ -9,20 +9,23 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Literal
+from urllib.parse import urlencode
 
 from server import settings as settings_file
 from server.eligibility import Problem
 from server.errors import ProxyError
 from server.gateway import Gateway
-from server.options import ALL_OPTIONS
 from server.ports import conflict
+from server.quota import FamilyQuota, by_family
 from server.runtime import PortInUseError, Server
 from server.settings import Loaded, Settings, SettingsError
+from server.upstreams.code_assist import CodeAssist, Quota
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,12 @@ LOOK_AGAIN_S = 1.0
 
 SETTLE_S = 0.1
 """Changes closer together than this are shown as one."""
+
+QUOTA_SETTLE_S = 1.0
+"""How long after the end of a request Google is asked what is left."""
+
+QUOTA_FRESH_S = 20.0
+"""The least time between two such questions."""
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 
@@ -51,6 +60,7 @@ class Status:
     """Everything a tray shows, at one moment."""
 
     phase: Phase = "stopped"
+    host: str = "127.0.0.1"
     port: int = 8081
     upstream: str | None = None
     email: str | None = None
@@ -72,10 +82,12 @@ class Status:
     pinned: frozenset[str] = frozenset()
     """Settings that come back at the next start, whatever is chosen here."""
     trouble: Trouble | None = None
+    quota: tuple[FamilyQuota, ...] = ()
+    """What is left of the account's models; empty where Google does not tell."""
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
 
 def read_status(gateway: Gateway) -> Status:
@@ -83,6 +95,7 @@ def read_status(gateway: Gateway) -> Status:
     settings, state = gateway.settings, gateway.status()
     return Status(
         phase="running",
+        host=settings.own_host,
         port=settings.port,
         upstream=state.upstream,
         email=state.account.email,
@@ -97,7 +110,33 @@ def read_status(gateway: Gateway) -> Status:
         queued=state.throttle.waiting,
         running=state.running,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
+        quota=by_family(_code_assist_quota(gateway)),
     )
+
+
+def _code_assist_quota(gateway: Gateway) -> tuple[Quota, ...]:
+    upstream = gateway.doors.current()
+    return upstream.quota() if isinstance(upstream, CodeAssist) else ()
+
+
+class QuotaWatch:
+    """Asks Google what is left after requests have ended, never on a timer of its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._asked = -QUOTA_FRESH_S
+        self._waiting = False
+
+    def note(self, change: Mapping[str, object]) -> None:
+        """Something has happened; the end of a request is worth a question, soon."""
+        if change.get("type") == "finished" and not self._waiting:
+            self._waiting = True
+            self._gateway.in_background(self._ask())
+
+    async def _ask(self) -> None:
+        await asyncio.sleep(max(QUOTA_SETTLE_S, self._asked + QUOTA_FRESH_S - time.monotonic()))
+        self._waiting, self._asked = False, time.monotonic()
+        await self._gateway.refresh_quota()
 
 
 class Controller:
@@ -121,6 +160,17 @@ class Controller:
     @property
     def status(self) -> Status:
         return self._status
+
+    def admit(self, address: str) -> str:
+        """``address`` of a page, with a one-use ticket where our own window would need a key."""
+        server, status = self._server, self._status
+        gateway = server.gateway if server is not None else None
+        ours = address.startswith(status.base_url + "/")
+        if gateway is None or not ours or not gateway.access.asks_itself:
+            return address
+        path = address.removeprefix(status.base_url)
+        query = urlencode({"ticket": gateway.tickets.issue(), "to": path})
+        return f"{status.base_url}/login?{query}"
 
     def watch(self, watcher: Callable[[Status], None]) -> None:
         """Call ``watcher`` with every new snapshot, from a thread that is not the desktop's."""
@@ -190,8 +240,9 @@ class Controller:
             return
         self._show(replace(self._status, phase="starting", trouble=None))
         try:
-            settings = self._settings = self._carry_over(self._load().settings)
-            self._show(replace(self._status, port=settings.port))
+            fresh, last = self._load().settings, self._settings
+            settings = self._settings = fresh.keeping(last) if last else fresh
+            self._show(replace(self._status, host=settings.own_host, port=settings.port))
             server = self._make_server(settings)
             gateway = server.start()
         except SettingsError as error:
@@ -205,31 +256,22 @@ class Controller:
             self._fail(Trouble(f"The server could not be started: {error}"))
         else:
             self._server = server
+            gateway.on_restart = self.restart
             server.submit(self._follow(server, gateway))
             threading.Thread(target=self._await_end, args=(server,), daemon=True).start()
 
-    def _carry_over(self, fresh: Settings) -> Settings:
-        """What was changed here wins, within one run, over command line and environment."""
-        last = self._settings
-        if last is None:
-            return fresh
-        changed = [n for n in fresh.sources if fresh.pinned(n) and not last.pinned(n)]
-        for name in changed:
-            fresh = fresh.with_value(name, getattr(last, ALL_OPTIONS[name].field))
-        return fresh
-
-    def _stop(self) -> None:
+    def _stop(self, *, leads_to: Phase = "stopped") -> None:
         server, self._server = self._server, None
         if server is None:
             return
         if server.gateway is not None:
-            self._settings = server.gateway.settings
+            self._settings = server.gateway.next_settings
         self._show(replace(self._status, phase="stopping"))
         server.stop()
-        self._show(replace(self._status, phase="stopped", running=0, queued=0))
+        self._show(replace(self._status, phase=leads_to, running=0, queued=0))
 
     def _restart(self) -> None:
-        self._stop()
+        self._stop(leads_to="starting")
         self._start()
 
     def _accept_port(self, port: int) -> None:
@@ -261,15 +303,18 @@ class Controller:
 
     async def _follow(self, server: Server, gateway: Gateway) -> None:
         """In the server's loop: show every change of its state."""
+        quota = QuotaWatch(gateway)
         with gateway.usage.feed() as changes:
             while not gateway.stopping.is_set():
                 self._show(read_status(gateway), server)
                 busy = self._status.running or self._status.queued
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changes.get(), LOOK_AGAIN_S if busy else None)
+                    quota.note(
+                        await asyncio.wait_for(changes.get(), LOOK_AGAIN_S if busy else None)
+                    )
                     await asyncio.sleep(SETTLE_S)
                 while not changes.empty():
-                    changes.get_nowait()
+                    quota.note(changes.get_nowait())
 
     def _show(self, status: Status, seen_in: Server | None = None) -> None:
         """``seen_in``: the server it was read from; dropped when that one is no longer ours."""

@@ -6,7 +6,7 @@ effect without cutting a stream.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -30,12 +30,16 @@ from server.response_store import ResponseStore
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
+from server.tickets import Tickets
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
+from server.upstreams.code_assist import CodeAssist
 from server.upstreams.transport import make_client
 from server.usage import UsageLog
 
 log = logging.getLogger(__name__)
+
+RESTART_AFTER_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +93,12 @@ class Gateway:
         self.settings = settings
         self.started_with = settings
         """The settings of this start: what command line and environment will set again."""
+        self.next_settings = settings
+        """The settings of a restart within this run: those in force, and what waits for one."""
         self.pending: dict[str, object] = {}
         """Saved values that wait for a restart."""
+        self.on_restart: Callable[[], None] | None = None
+        """Stops this server and starts the next; set by who started it, called in the loop."""
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
@@ -116,13 +124,14 @@ class Gateway:
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
         self.access = Access(settings)
+        self.tickets = Tickets()
         self.metrics.queued = lambda: self.throttle.state().waiting
         self._background: set[asyncio.Task[None]] = set()
 
     @property
     def base_url(self) -> str:
         """What users paste into their tools."""
-        return f"http://127.0.0.1:{self.settings.port}"
+        return f"http://{self.settings.own_host}:{self.settings.port}"
 
     def status(self) -> Status:
         """The state now; never waits."""
@@ -148,6 +157,13 @@ class Gateway:
         account = await upstream.check() if upstream else self._nobody()
         self._tell()
         return account
+
+    async def refresh_quota(self) -> None:
+        """Ask Google what is left, where the upstream in use can tell."""
+        upstream = self.doors.current()
+        if isinstance(upstream, CodeAssist):
+            await upstream.refresh_quota(0.0)
+            self._tell()
 
     async def check_door(self, name: str, *, just_asked: bool = False) -> DoorCheck:
         """Ask Google now whether one upstream works, in use or not.
@@ -186,6 +202,7 @@ class Gateway:
             await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
         except OSError as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
+        self.next_settings = self.next_settings.with_value(name, value)
         self.usage.publish({"type": "settings"})
         if not option.live:
             self.pending[name] = getattr(settings, option.field)
@@ -198,6 +215,11 @@ class Gateway:
         )
         self.doors.use(settings)
         self._tell()
+
+    def restart(self) -> None:
+        """Restart once the answer to whoever asked has left."""
+        if self.on_restart is not None:
+            asyncio.get_running_loop().call_later(RESTART_AFTER_S, self.on_restart)
 
     def _tell(self) -> None:
         """Whoever shows the state looks again."""

@@ -1,13 +1,27 @@
-"""Logging: one line per event on standard error, with every credential blanked out."""
+"""Logging: one line per event on standard error, with every credential blanked out.
 
+The desktop app has no console that anybody sees: it writes a small file in the data folder as well.
+"""
+
+import faulthandler
 import logging
+import os
 import re
+import sys
+import threading
 from collections import deque
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from server.redaction import blank
 from server.settings import Settings
 
 KEPT_LINES = 300
+FILE_BYTES = 512 * 1024
+"""Of ``log.txt``; the one before it is kept as ``log.txt.1``."""
+
+log = logging.getLogger(__name__)
 
 _SECRETS = re.compile(
     r"(ya29\.|1//|GOCSPX-|AIza|gp-|sk-|4/0)[\w./+-]{6,}"
@@ -53,11 +67,55 @@ def recent_lines() -> tuple[str, ...]:
     return tuple(_RECENT.lines)
 
 
-def configure_logging(settings: Settings) -> None:
-    """Set up the root logger once, at start."""
-    handlers = [logging.StreamHandler(), _RECENT]
+class _PrivateFile(RotatingFileHandler):
+    """A file only its owner can read; for one process: the tray app is alone in its folder."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+
+
+def log_file(folder: Path) -> Path:
+    """Where the desktop app of this data folder logs."""
+    return folder / "log.txt"
+
+
+def configure_logging(settings: Settings, *, to_file: bool = False) -> None:
+    """Set up the root logger, at every start of a server. ``to_file``: into the folder as well."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(), _RECENT]
+    failure = None
+    if to_file:
+        try:
+            path = log_file(settings.data_dir)
+            handlers.append(_PrivateFile(path, maxBytes=FILE_BYTES, backupCount=1))
+        except OSError as error:
+            failure = error
     for handler in handlers:
         handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
     for noisy in ("httpx", "httpcore", "hypercorn.error", "quart"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+    if failure is not None:
+        log.warning("There is no log file: %s", failure)
+
+
+def log_crashes(folder: Path) -> None:
+    """Let what kills a thread or the whole process leave a trace in the folder.
+
+    ``crash.txt`` is written by the dying process itself, so nothing is blanked out there; it holds
+    names of functions and line numbers only.
+    """
+    sys.excepthook = lambda kind, error, trace: log.critical(
+        "The program ended", exc_info=(kind, error, trace)
+    )
+    threading.excepthook = lambda failed: log.critical(
+        "A thread ended", exc_info=failed.exc_value or True
+    )
+    try:
+        crashes = os.open(folder / "crash.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if os.fstat(crashes).st_size > FILE_BYTES:
+            os.ftruncate(crashes, 0)
+    except OSError as error:
+        log.warning("Crashes leave no trace: %s", error)
+    else:
+        faulthandler.enable(crashes)

@@ -1,10 +1,11 @@
 """Who holds a port that we want, and which one is free instead. Nothing is ever killed or moved."""
 
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 
-from server.runtime import PortInUseError, next_free_port
+from server.runtime import PortInUseError, bind, next_free_port
+from server.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,22 @@ class Conflict:
 def conflict(error: PortInUseError) -> Conflict:
     """Look at who answers there and what is free; takes up to two seconds."""
     return Conflict(f"{error} {_holder(error.port)}", next_free_port(error.host, error.port))
+
+
+def obstacle(wanted: Settings, port_now: int) -> str | None:
+    """Why a server on ``port_now`` could not listen as ``wanted``; None when it probably can.
+
+    The port that is ours already is not tried: we hold it ourselves.
+    """
+    try:
+        for free in bind(wanted if wanted.port != port_now else replace(wanted, port=0)):
+            free.close()
+    except PortInUseError as error:
+        found = conflict(error)
+        return found.message + (f" Port {found.free} is free." if found.free else "")
+    except SettingsError as error:
+        return str(error)
+    return None
 
 
 def _holder(port: int) -> str:

@@ -81,6 +81,14 @@ class Settings:
     def __post_init__(self) -> None:
         learn(self.gemini_api_key, *self.api_keys)
 
+    @property
+    def own_host(self) -> str:
+        """Where programs on this machine reach the server, as it stands in an address."""
+        if {"127.0.0.1", "0.0.0.0", "localhost"}.intersection(self.host):  # noqa: S104  # compared
+            return "127.0.0.1"
+        first = next(iter(self.host), "127.0.0.1")
+        return f"[{'::1' if first == '::' else first}]" if ":" in first else first
+
     def source(self, name: str) -> Source:
         return self.sources.get(name, "default")
 
@@ -103,6 +111,19 @@ class Settings:
             sources={**self.sources, name: "settings.toml"},
         )
         return _without_own_address(changed)[0]
+
+    def keeping(self, last: "Settings") -> "Settings":
+        """What was changed within this run wins, until it ends, over command line and environment.
+
+        ``self``: read anew for a restart; ``last``: what the server had when it stopped.
+        """
+        kept = self
+        for name in self.sources:
+            if self.pinned(name) and not last.pinned(name):
+                field_name = ALL_OPTIONS[name].field
+                sources = {**kept.sources, name: last.source(name)}
+                kept = replace(kept, **{field_name: getattr(last, field_name)}, sources=sources)
+        return kept
 
     def default(self, name: str) -> Any:
         """What a setting is when nobody sets it."""

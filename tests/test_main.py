@@ -10,8 +10,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
+import httpx
 import pytest
 
 MAIN = Path(__file__).parents[1] / "main.py"
@@ -197,3 +199,32 @@ def test_both_loopback_addresses_answer(tmp_path: Path) -> None:
         for host in ("127.0.0.1", "[::1]"):
             with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=5) as answer:
                 assert answer.status == 200
+
+
+def test_a_port_saved_on_the_page_is_taken_after_a_confirmed_restart(tmp_path: Path) -> None:
+    new = free_port()
+    with started(tmp_path, "--headless", UPSTREAM="demo", HOST="127.0.0.1") as (process, old):
+        at = f"http://127.0.0.1:{old}/settings"
+        with httpx.Client(trust_env=False, timeout=10) as http:
+            token = token_in(http.get(at).text)
+            http.post(at, data={"token": token, "PORT": str(new)})
+            with socket.create_server(("127.0.0.1", new)):
+                answer = http.post(at, data={"token": token, "action": "restart", "sure": "yes"})
+                assert answer.status_code == 409
+                assert f"Port {new} on 127.0.0.1 is in use" in answer.text
+            asked = http.post(at, data={"token": token, "action": "restart"})
+            assert "Restart the server?" in asked.text
+            assert f"http://127.0.0.1:{new}/settings" in asked.text
+            sure = http.post(at, data={"token": token, "action": "restart", "sure": "yes"})
+            assert sure.headers["refresh"].endswith(f"http://127.0.0.1:{new}/settings")
+        wait_for(new, process)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", old), 1)
+        code, _, err = finish(process, signal.SIGTERM)
+        assert (code, "Traceback" in err) == (0, False)
+
+
+def token_in(html: str) -> str:
+    found = re.search(r'name="token" value="([^"]*)"', html)
+    assert found
+    return unescape(found[1])

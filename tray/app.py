@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol, assert_never
+from urllib.parse import urlsplit
 
 from server.control import Controller, Status
 from tray.autostart import Autostart
-from tray.menu import Action, Item, Notice, Shape, headline, menu, notice, shape, tooltip
+from tray.menu import Action, Item, Notice, Shape, menu, notice, shape, tooltip
 from tray.opener import Opener
+from tray.standin import StandIn
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +50,18 @@ class App:
         self._shown: tuple[Shape, str, tuple[Item | None, ...]] | None = None
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._ended = False
-        self._wants_window = False
+        self._wanted: str | None = None
+        """The page to show as soon as it is known where; empty: whichever suits."""
+        self._page = "/"
+        """Where the window is, or returns to when the server runs again."""
+        self._stand_in = StandIn(lambda: parts.controller.status, self.act)
         self._signal: int | None = None
         self._face = make_face(self.act)
         self._worker = threading.Thread(target=self._work, name="tray", daemon=True)
 
     def run(self, *, open_window: bool) -> int:
         """Until the user quits; the number of the signal that ended it, or 0."""
-        self._wants_window = open_window
+        self._wanted = "" if open_window else None
         self._parts.controller.watch(lambda status: self._jobs.put(lambda: self._update(status)))
         self._jobs.put(lambda: self._update(self._parts.controller.status))
         self._worker.start()
@@ -89,13 +95,25 @@ class App:
         if status.trouble is not None and status.trouble.in_given:
             self.end()
             return
-        if self._wants_window and status.phase == "running":
-            self._wants_window = False
-            self._open("/" if status.upstream else "/setup")
+        if self._wanted is not None and (status.phase == "running" or status.trouble is not None):
+            self._open(self._wanted or ("/" if status.upstream or status.trouble else "/setup"))
+        elif (before.phase, before.trouble) != (status.phase, status.trouble):
+            self._turn(status)
         self._refresh(status)
         news = notice(before, status)
         if news is not None:
             self._face.notify(news)
+
+    def _turn(self, status: Status) -> None:
+        """A window that is open shows what has become of the server, and then goes on."""
+        opener = self._parts.opener
+        if status.phase not in ("running", "stopped") or not opener.is_open:
+            return
+        shown = urlsplit(opener.shown)
+        if shown.path not in ("", "/login", self._stand_in.path):
+            self._page = shown._replace(scheme="", netloc="", fragment="").geturl()
+        running = status.phase == "running"
+        opener.turn(status.base_url + self._page if running else self._stand_in.address)
 
     def _refresh(self, status: Status) -> None:
         """Only a change is shown: every refresh rebuilds the menu and closes an open one."""
@@ -140,13 +158,12 @@ class App:
 
     def _open(self, page: str) -> None:
         status = self._parts.controller.status
-        if status.phase == "running":
-            self._parts.opener.open(status.base_url + page)
+        if status.phase == "starting":
+            self._wanted = page
             return
-        self._wants_window = status.phase == "starting"
-        if not self._wants_window:
-            hint = status.trouble.message if status.trouble else "Start it in the menu of the tray."
-            self._face.notify(Notice(headline(status), hint))
+        self._wanted, self._page = None, page
+        running = status.phase == "running"
+        self._parts.opener.open(status.base_url + page if running else self._stand_in.address)
 
     def end(self) -> None:
         """Close the window, stop the server within two seconds, and leave ``run``."""
@@ -155,6 +172,7 @@ class App:
         self._ended = True
         self._parts.controller.quit()
         self._parts.opener.close()
+        self._stand_in.close()
         self._parts.controller.join()
         self._face.stop()
         self._jobs.put(None)

@@ -4,9 +4,11 @@ Labels carry no underscore: dbusmenu reads one as a mnemonic.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, assert_never
 
 from server.control import Status
+from server.quota import FamilyQuota
 
 Verb = Literal[
     "open",
@@ -94,6 +96,14 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
     )
 
 
+def remedies(status: Status) -> tuple[Item, ...]:
+    """What can be done about a stopped server; nothing while it starts, stops or runs."""
+    if status.phase != "stopped":
+        return ()
+    text = "Start server" if status.trouble is None else "Try again"
+    return (*_port_offer(status), Item(text, Action("start")), HELP[-1])
+
+
 def headline(status: Status) -> str:
     """The first line of the menu, and the tooltip."""
     return f"{APP_NAME} — {_state(status)}"
@@ -113,7 +123,7 @@ def _state(status: Status) -> str:
         case "running":
             if status.problem is not None:
                 return "Needs attention"
-            ready = f"Running on 127.0.0.1:{status.port}"
+            ready = f"Running on {status.host}:{status.port}"
             return ready if status.authenticated else "Needs sign-in"
         case _:
             assert_never(status.phase)
@@ -166,6 +176,14 @@ def interval_label(seconds: float) -> str:
     return f"{seconds:g} s" if seconds else "Off"
 
 
+def quota_line(family: FamilyQuota) -> str:
+    """``Pro: 62 % left · resets Tue 14:20``, in the time of this computer."""
+    line = f"{family.name}: {family.percent} % left"
+    if family.reset_at is None:
+        return line
+    return f"{line} · resets {datetime.fromtimestamp(family.reset_at).astimezone():%a %H:%M}"
+
+
 def _told(text: str) -> Item:
     return Item(text, enabled=False)
 
@@ -181,6 +199,7 @@ def _lines(status: Status) -> list[str]:
     known = (status.email, status.tier, _title(status))
     if status.upstream is not None:
         lines.append(" · ".join(word for word in known if word))
+    lines.extend(quota_line(family) for family in status.quota)
     lines.extend(_work(status))
     return [line.replace("_", " ") for line in lines]
 

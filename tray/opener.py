@@ -5,10 +5,11 @@ import os
 import subprocess
 import threading
 import time
-import webbrowser
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from urllib.parse import urlsplit
 
+from tray.browser import browse
 from tray.instance import Peer
 from tray.window import CHANNEL
 
@@ -30,12 +31,17 @@ class Opener:
         command: Sequence[str],
         channel: str,
         *,
+        admit: Callable[[str], str] = str,
         spawn: Spawn | None = None,
-        browse: Callable[[str], object] = webbrowser.open,
+        browse: Callable[[str], object] = browse,
     ) -> None:
-        """``command`` starts the window process, ``channel`` is the address it calls back."""
+        """``command`` starts the window process, ``channel`` is the address it calls back.
+
+        ``admit`` turns the address of a page into one that lets the window in, when it is told.
+        """
         self._command = command
         self._channel = channel
+        self._admit = admit
         self._spawn = spawn or _spawn
         self._browse = browse
         self._lock = threading.Lock()
@@ -46,6 +52,8 @@ class Opener:
         self._answers: SimpleQueue[object] = SimpleQueue()
         self.loaded = threading.Event()
         """Set while the window shows a page."""
+        self.shown = ""
+        """The address of the last page shown."""
 
     def open(self, url: str) -> None:
         """Show ``url``: in the window that is there, else in a new one, else in the browser."""
@@ -54,7 +62,7 @@ class Opener:
             if self._process is not None and self._process.poll() is None:
                 if self._peer is not None:  # else it is starting, and will be told the address
                     if not same:
-                        self._peer.send({"url": url})
+                        self._peer.send({"url": self._admit(url)})
                     self._peer.send({"focus": True})
                     self._asked = True
                 return
@@ -62,9 +70,22 @@ class Opener:
                 self._process = self._spawn(self._command, {**os.environ, CHANNEL: self._channel})
             except OSError as error:
                 log.warning("The window process could not be started: %s", error)
-                self._browse(url)
+                self._browse(self._admit(url))
                 return
             threading.Thread(target=self._await_end, args=(self._process,), daemon=True).start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a window, or one is on its way."""
+        return self._process is not None
+
+    def turn(self, url: str) -> None:
+        """Let the window that is there show ``url``, without bringing it forward."""
+        with self._lock:
+            if self._process is not None:
+                self._url = url
+                if self._peer is not None:
+                    self._peer.send({"url": self._admit(url)})
 
     def close(self) -> None:
         """Close the window and wait a moment for its process."""
@@ -96,10 +117,12 @@ class Opener:
         """The window process has called: tell it what to show, and listen until it goes."""
         with self._lock:
             self._peer = peer
-            peer.send({"url": self._url})
+            peer.send({"url": self._admit(self._url)})
         for message in peer.messages():
             if "loaded" in message:
-                log.info("The window shows %s", message["loaded"])
+                self.shown = str(message["loaded"])
+                # Not the path: that of a stopped server's page is a secret.
+                log.info("The window shows %s", urlsplit(self.shown).netloc)
                 self.loaded.set()
             if "shown" in message:
                 self._asked = False
@@ -126,7 +149,7 @@ class Opener:
             self.open(url)
         elif code > 0 and early and not self.loaded.is_set():
             log.info("The window could not be shown; the default browser opens instead")
-            self._browse(url)
+            self._browse(self._admit(url))
 
 
 def _spawn(command: Sequence[str], environ: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -5,6 +5,7 @@ page token of this server start. Nothing here returns a credential, except the g
 shown to this machine only.
 """
 
+import re
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
@@ -57,6 +58,7 @@ def create_pages(gateway: Gateway) -> Quart:
         ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),
         ("GET", "/oauth2callback", setup.came_back),
+        ("GET", "/login", pages.enter),
         ("POST", "/login", pages.log_in),
     ):
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])
@@ -78,6 +80,11 @@ def _harden(response: Response) -> Response:
     return response
 
 
+def _own_path(path: str) -> str:
+    """``path`` where it is one of ours; the dashboard for anything that leads elsewhere."""
+    return path if re.fullmatch(r"/(?![/\\])[\w./?=&#%-]*", path) else "/"
+
+
 class _Pages:
     """The views of one server."""
 
@@ -91,6 +98,21 @@ class _Pages:
         if not locked or request.path in ("/login", "/static/style.css", "/static/icon.svg"):
             return None
         return await render_template("login.html", locked=True), 401
+
+    async def enter(self) -> Any:
+        """The tray's own window, with the ticket that the tray has given it."""
+        access = self._gateway.access
+        client = request.scope.get("client")
+        peer = (str(client[0]), int(client[1])) if client else None
+        if not self._gateway.tickets.redeem(request.args.get("ticket", ""), peer):
+            if not request.scope.get("gemini_proxy.locked", False):
+                return redirect("/", 303)
+            return await render_template("login.html", locked=True), 401
+        access.ensure_key()
+        response = redirect(_own_path(request.args.get("to", "/")), 303)
+        value = access.cookie_value(access.keys[0])
+        response.set_cookie(COOKIE, value, httponly=True, samesite="Lax")
+        return response
 
     async def log_in(self) -> Any:
         form = await request.form

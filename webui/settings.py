@@ -4,15 +4,18 @@ A form holds one group. What was changed in it is checked as a whole before anyt
 that one wrong field changes nothing and is named where it stands.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from quart import redirect, render_template, request
+from quart import Response, redirect, render_template, request
 
 from server.gateway import Gateway
 from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
+from server.ports import obstacle
 from server.settings import Settings, SettingsError
 from webui.forms import Forms
 
@@ -44,6 +47,9 @@ HINTS = {
     "GEMINI_API_KEY": "Leave empty to keep the saved key.",
     "API_KEY": "Leave empty to keep the saved keys.",
 }
+RESTARTED_S = 4
+"""When the browser looks for the restarted server: stopping takes two seconds at most."""
+
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "WAIT_MODE": ("false", "true"),
     "SHOW_TOKEN": ("false", "true"),
@@ -206,6 +212,7 @@ class SettingsPage:
             message=message,
             wiped="wiped" in request.args,
             pending=sorted(self._gateway.pending),
+            can_restart=self._gateway.on_restart is not None,
             file=self._gateway.settings.data_dir / "settings.toml",
         )
 
@@ -216,6 +223,8 @@ class SettingsPage:
         if form.get("action") == "wipe":
             await self._gateway.wipe()
             return redirect("/settings?wiped", 303)
+        if form.get("action") == "restart":
+            return await self._restart(sure=form.get("sure") == "yes")
         changes = changes_in(form, self._gateway)
         values, errors = checked(changes, self._gateway.settings)
         if errors:
@@ -225,3 +234,35 @@ class SettingsPage:
         if form.get("from") == "dashboard":
             return redirect("/", 303)
         return redirect(f"/settings?saved={','.join(values)}", 303)
+
+    async def _restart(self, *, sure: bool) -> Any:
+        """Ask first: a restart ends what is running. Then go where the pages will be."""
+        gateway, wanted = self._gateway, self._gateway.next_settings
+        address = f"http://{_host_of(request.host)}:{wanted.port}/settings"
+        told: dict[str, Any] = {
+            "running": gateway.status().running,
+            "wanted": wanted,
+            "moves": wanted.port != gateway.settings.port,
+            "address": address,
+            "token": self._forms.token,
+            "now": gateway.base_url,
+        }
+        if not sure:
+            return await render_template("restart.html", **told)
+        problem = await asyncio.to_thread(obstacle, wanted, gateway.settings.port)
+        if problem is not None:
+            name = "HOST" if problem.startswith("HOST") else "PORT"
+            return await self.show(errors={name: problem}, typed=_typed(gateway, name)), 409
+        gateway.restart()
+        page = await render_template("restart.html", sure=True, **told)
+        return Response(page, headers={"Refresh": f"{RESTARTED_S}; url={address}"})
+
+
+def _host_of(authority: str) -> str:
+    """Of a ``Host`` header, as it stands in an address."""
+    host = urlsplit(f"//{authority}").hostname or "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _typed(gateway: Gateway, name: str) -> dict[str, str]:
+    return {name: text_of(gateway.pending[name])} if name in gateway.pending else {}

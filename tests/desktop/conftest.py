@@ -153,7 +153,7 @@ class Starter:
 
     def __init__(self, folder: Path, screen: str, bus: str) -> None:
         self._folder = folder
-        self._environ = {
+        self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder / "home"),
             "XDG_RUNTIME_DIR": str(folder),
@@ -174,7 +174,7 @@ class Starter:
         (self._folder / "home").mkdir(exist_ok=True)
         port = port or free_port()
         command = [sys.executable, str(MAIN), "--data-dir", str(folder), *arguments]
-        more = {**self._environ, "PORT": str(port), "UPSTREAM": "demo", **environ}
+        more = {**self.environ, "PORT": str(port), "UPSTREAM": "demo", **environ}
         more = {name: value for name, value in more.items() if value}
         log = (self._folder / "log.txt").open("a+")
         process = subprocess.Popen(command, env=more, cwd="/", stdout=log, stderr=log, text=True)

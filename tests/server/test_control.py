@@ -1,5 +1,6 @@
 """The controller: intents in, snapshots out, whatever goes wrong."""
 
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ import httpx
 import pytest
 
 from server.control import Controller, Status
+from server.gateway import Gateway
+from server.google_fake.google import FakeGoogle
+from server.google_fake.transport import InProcessTransport
 from server.runtime import Server
 from server.settings import Loaded, Settings, SettingsError, load
 from webui.pages import create_pages
@@ -25,6 +29,7 @@ class Bench:
         self.more: dict[str, str] = {}
         self.seen: list[Status] = []
         self.servers: list[Server] = []
+        self.make_gateway: Callable[[Settings], Gateway] = Gateway
         self.control = Controller(self._load, self._make)
         self.control.watch(self.seen.append)
 
@@ -33,7 +38,7 @@ class Bench:
         return load({**given, "HOST": "127.0.0.1", **self.more}, {})
 
     def _make(self, settings: Settings) -> Server:
-        self.servers.append(Server(settings, create_pages))
+        self.servers.append(Server(settings, create_pages, make_gateway=self.make_gateway))
         return self.servers[-1]
 
     def until(self, look: Callable[[Status], object]) -> Status:
@@ -132,6 +137,41 @@ def test_a_taken_port_is_trouble_with_a_way_out(bench: Bench) -> None:
     assert bench.control.status.port == trouble.free_port
 
 
+def test_a_port_saved_on_the_page_is_taken_by_a_restart_of_the_pages(bench: Bench) -> None:
+    """Even where the command line names another: that one returns when the program starts anew."""
+    bench.control.start()
+    bench.reached("running")
+    gateway = bench.servers[0].gateway
+    assert gateway is not None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    async def save_and_restart() -> None:
+        await gateway.change("PORT", port)
+        gateway.restart()
+
+    bench.servers[0].submit(save_and_restart()).result(5)
+    assert bench.until(lambda status: status.port == port and status.phase == "running")
+    assert f"PORT = {port}" in (bench.folder / "settings.toml").read_text()
+
+
+def test_our_own_window_gets_a_ticket_only_where_a_key_is_asked_for(bench: Bench) -> None:
+    page = f"http://127.0.0.1:{bench.port}/settings"
+    assert bench.control.admit(page) == page
+    bench.control.start()
+    bench.reached("running")
+    assert bench.control.admit(page) == page
+    (bench.folder / "settings.toml").write_text('API_KEY = "right"\n')
+    bench.control.restart()
+    bench.until(lambda status: len(bench.servers) == 2 and status.phase == "running")
+    admitted = bench.control.admit(page)
+    assert "ticket=" in admitted
+    assert bench.control.admit("http://127.0.0.1:1/") == "http://127.0.0.1:1/"
+    with httpx.Client(trust_env=False, follow_redirects=True) as http:
+        assert str(http.get(admitted).url) == page
+        assert http.get(page).status_code == 200
+
+
 def test_a_bad_file_can_be_mended_a_bad_command_line_cannot(bench: Bench) -> None:
     file = bench.folder / "settings.toml"
     file.write_text('RATE_LIMIT = "soon"\n')
@@ -183,3 +223,33 @@ def test_a_snapshot_is_told_only_when_it_differs(bench: Bench) -> None:
     bench.reached("stopped")
     assert all(a != b for a, b in zip(bench.seen, bench.seen[1:], strict=False))
     assert replace(bench.seen[-1]) == bench.control.status
+
+
+def test_what_is_left_is_asked_for_after_a_request_never_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.control.QUOTA_SETTLE_S", 0.01)
+    google = FakeGoogle()
+    inside = "https://google.test"
+    (bench.folder / "google_token.json").write_text(json.dumps(google.oauth.credentials(inside)))
+    (bench.folder / "client.json").write_text(json.dumps(google.oauth.client_config(inside)))
+    bench.more = {
+        "UPSTREAM": "code-assist",
+        "GOOGLE_OAUTH_CLIENT_FILE": str(bench.folder / "client.json"),
+    }
+    bench.make_gateway = lambda settings: Gateway(
+        settings, http=httpx.AsyncClient(transport=InProcessTransport(google))
+    )
+    google.quota["gemini-2.5-pro"] = 0.5
+    bench.control.start()
+    assert bench.reached("running").quota == ()
+    bench.control.check_account()
+    assert bench.until(lambda status: status.quota).quota[0].percent == 50
+    google.quota["gemini-2.5-pro"] = 0.25
+    asked = len(google.calls("retrieveUserQuota"))
+    body = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "hi"}]}
+    url = f"http://127.0.0.1:{bench.port}/v1/chat/completions"
+    for _ in range(3):
+        assert httpx.post(url, json=body, trust_env=False, timeout=20).status_code == 200
+    bench.until(lambda status: status.quota[0].percent == 25)
+    assert len(google.calls("retrieveUserQuota")) == asked + 1

@@ -1,11 +1,14 @@
 """Logs: every credential is blanked out, whatever module wrote it."""
 
 import logging
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from server.logs import KEPT_LINES, configure_logging, recent_lines, redact
+from server.logs import KEPT_LINES, configure_logging, log_file, recent_lines, redact
 from server.settings import Settings
 
 
@@ -42,6 +45,75 @@ def test_values_after_telling_names_are_blanked(line: str) -> None:
 def test_ordinary_lines_stay_as_they_are() -> None:
     line = "req_4tZ anthropic ok gemini-2.5-pro 120 ms, in 10 out 5, code 404"
     assert redact(line) == line
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, as it was before afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield root
+    for handler in set(root.handlers) - set(before):
+        handler.close()
+    root.handlers[:], root.level = before, level
+
+
+def test_the_desktop_app_keeps_a_small_private_file(
+    tmp_path: Path, root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.logs.FILE_BYTES", 2000)
+    configure_logging(Settings(data_dir=tmp_path), to_file=True)
+    for number in range(100):
+        root.warning("line %d with token ya29.exampleexample", number)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["log.txt", "log.txt.1"]
+    for name in files:
+        path = tmp_path / name
+        assert path.stat().st_size <= 2000
+        assert "exampleexample" not in path.read_text()
+        if sys.platform != "win32":
+            assert path.stat().st_mode & 0o777 == 0o600
+    assert "line 99" in log_file(tmp_path).read_text()
+
+
+def test_a_server_alone_writes_no_file(tmp_path: Path, root: logging.Logger) -> None:
+    configure_logging(Settings(data_dir=tmp_path))
+    root.warning("hello")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_folder_to_write_the_log_goes_on(
+    tmp_path: Path, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    configure_logging(Settings(data_dir=tmp_path / "file"), to_file=True)
+    root.warning("hello")
+    err = capsys.readouterr().err
+    assert "There is no log file" in err
+    assert "hello" in err
+
+
+_CRASH = """
+import ctypes, logging, pathlib, sys, threading
+sys.path.insert(0, sys.argv[2])
+from server.logs import configure_logging, log_crashes
+from server.settings import Settings
+folder = pathlib.Path(sys.argv[1])
+configure_logging(Settings(data_dir=folder), to_file=True)
+log_crashes(folder)
+thread = threading.Thread(target=lambda: {}["lost"])
+thread.start()
+thread.join()
+ctypes.string_at(0)
+"""
+
+
+def test_a_crash_leaves_a_trace(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", _CRASH, str(tmp_path), root]
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+    assert "KeyError: 'lost'" in log_file(tmp_path).read_text()
+    assert "string_at" in (tmp_path / "crash.txt").read_text()
 
 
 def test_tracebacks_are_redacted_too(

@@ -3,11 +3,13 @@
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from server.ports import conflict
+from server.ports import conflict, obstacle
 from server.runtime import PortInUseError
+from server.settings import Settings
 
 
 @pytest.fixture
@@ -41,3 +43,14 @@ def test_the_holder_is_told_by_its_answer(holder: socket.socket, answer: bytes, 
     assert said in found.message
     assert found.free is not None
     assert found.free > port
+
+
+def test_a_listener_is_tried_before_it_moves(holder: socket.socket, tmp_path: Path) -> None:
+    taken = holder.getsockname()[1]
+    wanted = Settings(data_dir=tmp_path, host=("127.0.0.1",), port=taken)
+    assert f"Port {taken}" in (obstacle(wanted, port_now=1) or "")
+    assert obstacle(wanted, port_now=taken) is None
+    elsewhere = Settings(
+        data_dir=tmp_path, host=("203.0.113.7",), port=taken, sources={"HOST": "settings.toml"}
+    )
+    assert "203.0.113.7" in (obstacle(elsewhere, port_now=taken) or "")

@@ -232,3 +232,19 @@ def test_every_setting_goes_back_to_its_default(tmp_path: Path, name: str) -> No
 def test_an_address_that_is_our_own_cannot_be_set(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not this proxy's own"):
         loaded(tmp_path).with_value("GOOGLE_GEMINI_BASE_URL", "http://localhost:8081")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "own"),
+    [
+        (("127.0.0.1", "::1"), "127.0.0.1"),
+        (ALL_HOSTS, "127.0.0.1"),
+        (("::",), "[::1]"),
+        (("192.168.1.7",), "192.168.1.7"),
+        (("fd00::7",), "[fd00::7]"),
+    ],
+)
+def test_our_own_address_is_one_that_we_listen_on(
+    tmp_path: Path, hosts: tuple[str, ...], own: str
+) -> None:
+    assert Settings(data_dir=tmp_path, host=hosts).own_host == own

@@ -38,6 +38,13 @@ class Calls:
         return lambda *given, **named: self._calls.put((name, *given, *named.values()))
 
 
+class Window(Calls):
+    """The opener; ``is_open`` and ``shown`` as a test wants them."""
+
+    is_open = False
+    shown = ""
+
+
 class Desktop:
     """Shows nothing; remembers the last state."""
 
@@ -67,10 +74,11 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.calls: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self.control = Calls(self.calls)
+        self.window = Window(self.calls)
         self.desktop = Desktop()
         parts = Parts(
             controller=cast("Controller", self.control),
-            opener=cast("Opener", Calls(self.calls)),
+            opener=cast("Opener", self.window),
             autostart=cast("Autostart", Calls(self.calls)),
             data_dir=folder,
             copy=self.copy,
@@ -139,10 +147,55 @@ def test_the_window_opens_once_where_the_user_has_to_choose(
     assert calls == [("open", "http://127.0.0.1:8081" + page), *END]
 
 
-def test_a_stopped_server_has_no_dashboard_but_a_sentence(bench: Bench) -> None:
+def test_a_stopped_server_has_a_page_of_its_own(bench: Bench) -> None:
     bench.control.status = Status()
-    assert bench.run(Action("open", "/")) == END
-    assert "Start it" in bench.desktop.notices.get(timeout=1).message
+    (verb, address), *rest = bench.run(Action("open", "/"))
+    assert (verb, rest) == ("open", END)
+    assert address.startswith("http://127.0.0.1:")
+    assert not address.startswith("http://127.0.0.1:8081")
+
+
+def test_the_window_follows_the_server_down_up_and_to_another_port(bench: Bench) -> None:
+    bench.window.is_open, bench.window.shown = True, "http://127.0.0.1:8081/settings?saved=PORT"
+    down = Status(trouble=Trouble("Port 8081 is in use.", 8082))
+
+    def script(on_signal: Callable[[int], None]) -> None:
+        for status in (replace(UP, running=1), down, down, replace(UP, port=8082)):
+            bench.control.tell(status)
+        on_signal(15)
+
+    bench.desktop.script = script
+    bench.app.run(open_window=False)
+    calls = [bench.calls.get() for _ in range(bench.calls.qsize())]
+    assert [verb for verb, *_ in calls] == ["turn", "turn", "quit", "close"]
+    assert "8081" not in calls[0][1]
+    assert calls[1] == ("turn", "http://127.0.0.1:8082/settings?saved=PORT")
+
+
+def test_a_restart_brings_the_window_back_to_its_page(bench: Bench) -> None:
+    bench.window.is_open, bench.window.shown = True, "http://127.0.0.1:8081/help"
+
+    def script(on_signal: Callable[[int], None]) -> None:
+        for phase in ("stopping", "starting", "running"):
+            bench.control.tell(replace(UP, phase=phase))
+        on_signal(15)
+
+    bench.desktop.script = script
+    bench.app.run(open_window=False)
+    calls = [bench.calls.get() for _ in range(bench.calls.qsize())]
+    assert calls == [("turn", "http://127.0.0.1:8081/help"), *END]
+
+
+def test_a_start_that_fails_opens_the_window_on_the_reason(bench: Bench) -> None:
+    def script(on_signal: Callable[[int], None]) -> None:
+        bench.control.tell(bench.control.status)
+        on_signal(15)
+
+    bench.desktop.script = script
+    bench.control.status = Status(trouble=Trouble("Port 8081 is in use.", 8082))
+    bench.app.run(open_window=True)
+    calls = [bench.calls.get() for _ in range(bench.calls.qsize())]
+    assert [verb for verb, *_ in calls] == ["open", "quit", "close"]
 
 
 def test_the_same_state_is_shown_once(bench: Bench) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from server.control import Status, Trouble
 from server.eligibility import Problem
+from server.quota import FamilyQuota
 from tray.menu import (
     Action,
     Item,
@@ -72,6 +74,18 @@ def test_the_headline_and_the_icon_tell_the_state(status: Status, line: str, ico
 def test_who_answers_and_what_is_going_on_stand_below_the_headline() -> None:
     lines = [i.text for i in menu(replace(UP, running=1, queued=2), autostart=None)[:3] if i]
     assert lines[1:] == ["you too@example.com · Standard · Code Assist", "1 running · 2 queued"]
+
+
+def test_what_is_left_is_told_by_family_with_its_reset_in_local_time() -> None:
+    moment = datetime(2026, 11, 24, 14, 20).astimezone()
+    quota = (FamilyQuota("Pro", 62, moment.timestamp()), FamilyQuota("Flash", 100, None))
+    lines = [i.text for i in menu(replace(UP, quota=quota), autostart=None) if i]
+    assert lines[2:4] == ["Pro: 62 % left · resets Tue 14:20", "Flash: 100 % left"]
+    assert not [
+        i
+        for i in menu(replace(UP, phase="stopped", quota=quota), autostart=None)
+        if i and "left" in i.text
+    ]
 
 
 @pytest.mark.parametrize(

@@ -306,3 +306,33 @@ async def test_an_upstream_error_shows_its_words_on_the_dashboard(tmp_path: Path
         rig.google.fail(failures.not_found())
         await rig.http.post("/v1/chat/completions", json=CHAT)
         assert "not_found" in await page(rig, "/")
+
+
+async def test_the_trays_own_window_enters_with_a_ticket(tmp_path: Path) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        assert (await rig.http.get("/settings")).status_code == 401
+        ticket = rig.gateway.tickets.issue()
+        entered = await rig.http.get("/login", params={"ticket": ticket, "to": "/settings?a=b"})
+        assert (entered.status_code, entered.headers["location"]) == (303, "/settings?a=b")
+        cookie = entered.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+        assert ticket not in entered.text + cookie
+        assert (await rig.http.get("/settings")).status_code == 200
+        rig.http.cookies.clear()
+        again = await rig.http.get("/login", params={"ticket": ticket, "to": "/"})
+        assert again.status_code == 401
+        assert "set-cookie" not in again.headers
+
+
+@pytest.mark.parametrize("to", ["//evil.example/", "https://evil.example/", "/\\evil.example", ""])
+async def test_a_ticket_leads_to_our_own_pages_only(tmp_path: Path, to: str) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        ticket = rig.gateway.tickets.issue()
+        answer = await rig.http.get("/login", params={"ticket": ticket, "to": to})
+        assert answer.headers["location"] == "/"
+
+
+async def test_who_is_in_needs_no_ticket(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        assert (await rig.http.get("/login")).headers["location"] == "/"

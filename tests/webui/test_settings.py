@@ -1,5 +1,6 @@
 """The settings page: every setting, checked as a whole, named where it is wrong."""
 
+import asyncio
 import re
 import tomllib
 from html import unescape
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from server.gateway import RESTART_AFTER_S
 from server.options import ALL_OPTIONS
 from server.settings import SettingsError, load
 from tests.rig import Rig, running
@@ -127,3 +129,19 @@ async def test_wiping_empties_the_stores(tmp_path: Path) -> None:
         assert "are gone" in (await rig.http.get("/settings?wiped")).text
         refused = await rig.http.post("/settings", data={"action": "wipe"})
         assert refused.status_code == 403
+
+
+async def test_a_restart_is_offered_where_it_can_be_done_and_asks_first(tmp_path: Path) -> None:
+    asked: list[bool] = []
+    async with running(tmp_path) as rig:
+        await rig.http.post("/settings", data=await form(rig, PORT="9123", HOST="127.0.0.1"))
+        assert "Restart the server…" not in (await rig.http.get("/settings")).text
+        rig.gateway.on_restart = lambda: asked.append(True)
+        assert "Restart the server…" in (await rig.http.get("/settings")).text
+        answer = await rig.http.post("/settings", data=await form(rig, action="restart"))
+        assert "port 9123" in answer.text
+        assert "No request is running now." in answer.text
+        bad = await rig.http.post("/settings", data={"action": "restart", "sure": "yes"})
+        assert bad.status_code == 403
+        await asyncio.sleep(RESTART_AFTER_S + 0.1)
+        assert asked == []
