@@ -12,7 +12,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.attempt import Attempt
 from server.doors import Doors
@@ -27,8 +27,8 @@ from server.inspector import Inspector
 from server.models import Model, bare_name
 from server.retry import Retries
 from server.signature_store import SignatureStore
-from server.throttle import Throttle
-from server.upstreams.base import Outgoing, Upstream
+from server.throttle import Throttle, Ticket
+from server.upstreams.base import Outgoing, Turn, Upstream
 from server.usage import UsageLog
 
 COUNT_TIMEOUT_S = 2.0
@@ -106,7 +106,8 @@ class Pipeline:
         ticket = self.throttle.ticket((upstream.name, out.model))
         exchange.tickets.append(ticket)
         retries = Retries(ticket, self.sleep, call.verbatim)
-        await ticket.turn()
+        out = replace(out, again=_again(ticket, exchange))
+        await ticket.turn(further=choice > 0)
         while True:
             exchange.attempts += 1
             attempt = Attempt(
@@ -190,7 +191,7 @@ class Pipeline:
         while True:
             exchange.attempts += 1
             try:
-                return await upstream.embed(call, exchange.model)
+                return await upstream.embed(call, exchange.model, _again(ticket, exchange))
             except ProxyError as error:
                 await retries.again(error, out)
 
@@ -201,6 +202,16 @@ class Pipeline:
     async def model(self, name: str) -> Model:
         """The list entry for one name. Raises ``NotFoundError``."""
         return self.doors.aliases.find(name, await self.doors.available())
+
+
+def _again(ticket: Ticket, exchange: Exchange) -> Turn:
+    """The turn for each further request of ``exchange``, which counts it."""
+
+    async def again() -> None:
+        await ticket.turn(further=True)
+        exchange.attempts += 1
+
+    return again
 
 
 def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:

@@ -54,7 +54,7 @@ async def ask_everything(rig: Rig, status: int, kind: str, sent: int, words: str
         entry = await last_entry(rig)
         assert (entry["outcome"], entry["success"]) == (kind, False)
         assert entry["error"] == message or kind == "context_length"  # Anthropic has its own words
-        assert entry["attempts"] == (ONCE if kind == "authentication" else sent)
+        assert entry["attempts"] == sent
 
 
 REFUSALS: dict[str, tuple[Failure, int, str, int, str]] = {

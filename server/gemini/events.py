@@ -115,6 +115,9 @@ class RawChunk:
         return any(part[key] for part in parts for key in part if key not in _NOTES)
 
 
+_MOST_TOKENS = 10**9
+"""A count beyond this is no count."""
+
 _NOTES = frozenset({"thought", "thoughtSignature", "thought_signature"})
 """Fields of a part that say something about it."""
 
@@ -140,7 +143,7 @@ def read_usage(metadata: Json) -> Usage:
 
     def count(name: str) -> int:
         value = _field(metadata, name)
-        return value if isinstance(value, int) and value > 0 else 0
+        return value if isinstance(value, int) and 0 < value <= _MOST_TOKENS else 0
 
     prompt = count("promptTokenCount") + count("toolUsePromptTokenCount")
     candidates, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from server import json_codec
 from server.gemini.types import Json
@@ -67,14 +68,43 @@ class Refusal:
         return " ".join([*ids, self.metadata.get("quota_limit", "")])
 
 
+DEEPEST = 200
+"""Levels of nesting; more than anybody needs, and few enough to be copied and written again."""
+
+
 def loads(data: bytes) -> object:
     """JSON, forgiving the stray commas of Google's front end. Raises ``ValueError``."""
+    try:
+        value = _lenient(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if data.count(b"{") + data.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _lenient(data: bytes) -> object:
     try:
         return json_codec.loads(data)
     except ValueError:
         text = data.decode("utf-8", "replace")
         mended = re.sub(r",(\s*,)+", ",", text)
         return json.loads(re.sub(r",(\s*[}\]])", r"\1", mended))
+
+
+def _depth(value: object) -> int:
+    """Levels of nesting; stops counting soon after ``DEEPEST``."""
+    depth, level = 0, [value]
+    while level and depth <= DEEPEST:
+        depth += 1
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+    return depth
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
@@ -155,8 +185,17 @@ def duration_s(text: object) -> float | None:
     return hours * 3600 + minutes * 60 + seconds + millis / 1000
 
 
+LONGEST_DELAY_S = 31 * 86_400.0
+"""No quota resets later than this: a longer delay is told as this one."""
+
+
 def delay_s(refusal: Refusal, now: float) -> float | None:
     """How long Google asks to wait, from the first of six places that says so."""
+    delay = _stated_delay_s(refusal, now)
+    return None if delay is None else min(delay, LONGEST_DELAY_S)
+
+
+def _stated_delay_s(refusal: Refusal, now: float) -> float | None:
     metadata, message = refusal.metadata, refusal.message
     for text in (refusal.detail("RetryInfo").get("retryDelay"), metadata.get("quotaResetDelay")):
         if (delay := duration_s(text)) is not None:
@@ -164,11 +203,20 @@ def delay_s(refusal: Refusal, now: float) -> float | None:
     try:
         reset = datetime.fromisoformat(metadata.get("quotaResetTimeStamp", ""))
         return max(0.0, reset.timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     for pattern in (_RETRY_IN, _RESETS_IN):
         found = pattern.search(message)
         if found and (delay := duration_s(found[1])) is not None:
             return delay
-    header = refusal.headers.get("retry-after", "")
-    return float(header) if header.isdigit() else None
+    return _retry_after_s(refusal.headers.get("retry-after", ""), now)
+
+
+def _retry_after_s(header: str, now: float) -> float | None:
+    """``Retry-After``: seconds or a date (RFC 9110, section 10.2.3)."""
+    if re.fullmatch(r"[0-9]+", header):
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
