@@ -16,6 +16,7 @@ import httpx
 from server import __version__
 from server.errors import AuthenticationError, BrokenAnswerError, ProxyError, UpstreamError
 from server.gemini.types import Chunk, Json
+from server.inspector import note
 from server.json_codec import dumps
 from server.sse import SSEReader
 from server.upstreams.google_errors import Credential, error_from_payload, error_from_response
@@ -79,6 +80,8 @@ def build_request(
 ) -> httpx.Request:
     """A request with the client's headers, our own, and our timeouts."""
     content = None if body is None else dumps(body)
+    if body is not None:
+        note("upstream", body, f"{method} {url}")
     typed = {} if body is None else {"content-type": "application/json"}
     limits = {"connect": CONNECT_S, "read": answer_within_s, "write": WRITE_S, "pool": CONNECT_S}
     with mapped_errors():
@@ -114,6 +117,7 @@ async def open_stream(
         body = b""
     finally:
         await response.aclose()
+    note("stream", body, f"HTTP {response.status_code}")
     raise error_from_response(response.status_code, response.headers, body, credential=credential)
 
 
@@ -146,6 +150,7 @@ def _chunks(events: list[bytes], unwrap: Unwrap, credential: Credential) -> Iter
     failure: ProxyError | None = None
     try:
         for payload in _payloads(events):
+            note("stream", payload)
             failure = error_from_payload(payload, credential=credential)
             if failure is not None:
                 break
@@ -209,6 +214,8 @@ async def ask(
     with mapped_errors():
         response = await http.send(request)
     body = response.content
+    if request.method == "POST":  # lists of models would bury what was asked
+        note("stream", body, f"HTTP {response.status_code}")
     if response.status_code != 200:
         raise error_from_response(
             response.status_code, response.headers, body, credential=credential
