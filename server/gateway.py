@@ -91,6 +91,8 @@ class Gateway:
         """The settings of this start: what command line and environment will set again."""
         self.pending: dict[str, object] = {}
         """Saved values that wait for a restart."""
+        self.unsaved: dict[str, str] = {}
+        """Settings that were changed for this run only, and why they could not be saved."""
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
@@ -177,15 +179,20 @@ class Gateway:
         """Change one setting, save it, and let it take effect.
 
         A setting that is not live is saved only, and kept in ``pending`` for the pages. Raises
-        ``SettingsError``. A folder that cannot be written costs the saving, not the change.
+        ``SettingsError``. A folder that cannot be written, or a file that somebody broke, costs the
+        saving, not the change.
         """
         settings = self.settings.with_value(name, value)
         option = ALL_OPTIONS[name]
         saved = None if name not in settings.sources else _plain(getattr(settings, option.field))
         try:
             await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
+            self.unsaved[name] = str(error)
+        else:
+            log.info("%s was changed", name)
+            self.unsaved.pop(name, None)
         self.usage.publish({"type": "settings"})
         if not option.live:
             self.pending[name] = getattr(settings, option.field)
@@ -227,6 +234,7 @@ class Gateway:
         await self.sign_in.finish(state or None, code_or_address)
         self.doors.use(self.settings)
         await self.check_account()
+        log.info("signed in to Google")
         self.usage.publish({"type": "account"})
 
     async def sign_out(self) -> None:
@@ -234,6 +242,7 @@ class Gateway:
         await self.tokens.sign_out()
         await self.wipe()
         self.doors.use(self.settings)
+        log.info("signed out of Google")
         self.usage.publish({"type": "account"})
         self._tell()
 

@@ -7,6 +7,7 @@ Whoever works for a request notes what passes by with ``note``: which request th
 task it runs in (a ``ContextVar``), so that nothing is handed through the layers between.
 """
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable
@@ -64,7 +65,7 @@ class Trace:
         if room <= 0:
             self.cut.add(side)
             return
-        text = self.clean(_text_of(value, pretty=side != "stream"))
+        text = self.clean(_text_of(value))
         if len(text) > room:
             self.cut.add(side)
             text = text[:room]
@@ -73,15 +74,23 @@ class Trace:
         self.sides[side].append(Note(monotonic() - self._began, head, text))
 
 
-def _text_of(value: object, *, pretty: bool) -> str:
+def _text_of(value: object) -> str:
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
+        value = _read(value)
     if isinstance(value, str):
         return value.strip()
     if value is None:
         return ""
-    # A stream reads best as one line a chunk.
-    return json.dumps(value, indent=2 if pretty else None, ensure_ascii=False, default=str)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _read(data: bytes) -> object:
+    """A JSON body as what it says; anything else, events above all, as text."""
+    text = data.decode("utf-8", "replace")
+    if text.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    return text
 
 
 _watching: ContextVar[Trace | None] = ContextVar("watching", default=None)

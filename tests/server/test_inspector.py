@@ -39,12 +39,12 @@ async def test_a_long_request_leaves_room_for_its_answer_and_says_that_it_is_cut
     inspector = switched_on()
     watch(inspector, 1, {"text": "x" * LONGEST})
     note("client", "more")
-    note("stream", {"text": "an answer"}, "HTTP 200")
+    note("stream", b'{"text": "an answer"}', "HTTP 200")
     (trace,) = inspector.traces()
     assert trace.cut == {"client"}
     assert [len(seen.text) for seen in trace.sides["client"]] == [LONGEST]
     assert [(seen.head, seen.text) for seen in trace.sides["stream"]] == [
-        ("HTTP 200", '{"text": "an answer"}')
+        ("HTTP 200", '{\n  "text": "an answer"\n}')
     ]
 
 
