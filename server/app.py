@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -41,8 +42,9 @@ from server.errors import (
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
-from server.gemini.types import Call
+from server.gemini.types import Call, Json
 from server.heads import check_head, headers_of, origin_form
+from server.inspector import note
 from server.pipeline import Pipeline
 from server.reply import (
     Receive,
@@ -200,7 +202,7 @@ class Edge:
             case Generate():
                 await self._generate(request, dialect, operation, params)
             case CountTokens():
-                call = operation.parse(await read_json(request.receive, request.headers), params)
+                call = operation.parse(await self._read(request), params)
                 tokens, estimated = await self._pipeline.count(call)
                 flag = {"x-token-estimate": "true"} if estimated else {}
                 await send_json(request, dialect, operation.encode(tokens), flag)
@@ -224,6 +226,13 @@ class Edge:
             case _:
                 assert_never(operation)
 
+    async def _read(self, request: Request) -> Json:
+        """The body; from here on the inspector follows this request."""
+        body = await read_json(request.receive, request.headers)
+        what, client = f"{request.method} {request.path}", client_name(request.headers)
+        self._pipeline.inspector.watch(request.id, what, client, time.time(), body)
+        return body
+
     def _exchange(self, request: Request, dialect: Dialect, operation: str) -> Exchange:
         return Exchange(
             id=request.id,
@@ -237,7 +246,7 @@ class Edge:
     ) -> None:
         exchange = self._exchange(request, dialect, "embed")
         with self._pipeline.recorded(exchange):
-            call = operation.parse(await read_json(request.receive, request.headers), params)
+            call = operation.parse(await self._read(request), params)
             embedding = await self._pipeline.embed(call, exchange)
             flag = {"x-embedding-mock": "true"} if embedding.mock else {}
             body = operation.encode(call, embedding)
@@ -248,9 +257,7 @@ class Edge:
     ) -> None:
         exchange = self._exchange(request, dialect, "generate")
         with self._pipeline.recorded(exchange), self._until_stopped():
-            body = await read_json(request.receive, request.headers)
-            exchange.trace = self._pipeline.inspector.watch(exchange.id, exchange.started, body)
-            call = operation.parse(body, params)
+            call = operation.parse(await self._read(request), params)
             if call.stream:
                 await self._stream(request, dialect, operation, call, exchange)
                 return
@@ -352,6 +359,7 @@ class _Stream:
             }
             await send_head(self.request, 200, headers, self.dialect)
         self._spoke_at = asyncio.get_running_loop().time()
+        note("answer", data)
         await self.request.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def keep_alive(self, silence_s: float) -> None:

@@ -65,14 +65,8 @@ class Attempt:
         reader = EventReader(call.tool_names, call.id_prefix, self.out.model, self.choice)
         matcher = StopMatcher(call.stop)
         held: list[Event] = []
-        trace = self.exchange.trace
-        if trace is not None:
-            trace.note("upstream", {"model": self.out.model, **self.out.request})
         async with aclosing(upstream.generate(self.out)) as reads:
             async for chunks in reads:
-                if trace is not None:
-                    for chunk in chunks:
-                        trace.note("stream", chunk)
                 held += matcher.feed(self._read(reader, chunks))
                 if any(map(_has_content, held)) and not _ends_badly(reader):
                     yield held

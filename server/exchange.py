@@ -8,7 +8,6 @@ from time import monotonic
 
 from server.errors import ProxyError
 from server.gemini.types import Call, Usage
-from server.inspector import Trace
 from server.throttle import Ticket
 from server.usage import Entry
 
@@ -36,8 +35,6 @@ class Exchange:
     first_token_s: float | None = None
     started: float = field(default_factory=time.time)
     began: float = field(default_factory=monotonic)
-    trace: Trace | None = None
-    """Where the inspector listens; None while it is off."""
 
     def accept(self, call: Call) -> None:
         """The body was understood."""

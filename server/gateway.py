@@ -99,6 +99,8 @@ class Gateway:
         """Saved values that wait for a restart."""
         self.on_restart: Callable[[], None] | None = None
         """Stops this server and starts the next; set by who started it, called in the loop."""
+        self.unsaved: dict[str, str] = {}
+        """Settings that were changed for this run only, and why they could not be saved."""
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
@@ -193,15 +195,20 @@ class Gateway:
         """Change one setting, save it, and let it take effect.
 
         A setting that is not live is saved only, and kept in ``pending`` for the pages. Raises
-        ``SettingsError``. A folder that cannot be written costs the saving, not the change.
+        ``SettingsError``. A folder that cannot be written, or a file that somebody broke, costs the
+        saving, not the change.
         """
         settings = self.settings.with_value(name, value)
         option = ALL_OPTIONS[name]
         saved = None if name not in settings.sources else _plain(getattr(settings, option.field))
         try:
             await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
+            self.unsaved[name] = str(error)
+        else:
+            log.info("%s was changed", name)
+            self.unsaved.pop(name, None)
         self.next_settings = self.next_settings.with_value(name, value)
         self.usage.publish({"type": "settings"})
         if not option.live:
@@ -249,6 +256,7 @@ class Gateway:
         await self.sign_in.finish(state or None, code_or_address)
         self.doors.use(self.settings)
         await self.check_account()
+        log.info("signed in to Google")
         self.usage.publish({"type": "account"})
 
     async def sign_out(self) -> None:
@@ -256,6 +264,7 @@ class Gateway:
         await self.tokens.sign_out()
         await self.wipe()
         self.doors.use(self.settings)
+        log.info("signed out of Google")
         self.usage.publish({"type": "account"})
         self._tell()
 

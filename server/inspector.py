@@ -1,20 +1,44 @@
-"""The request inspector: what a client asked, what was sent to Google, and what came back.
+"""The request inspector: what a client asked, what was sent to Google, what came back, what left.
 
-Off until it is switched on for this run; then the last requests are kept in memory only, each cut
-to a bounded size, with everything that looks like a credential blanked out. Headers are not kept.
+Off until it is switched on for this run; then the last requests are kept in memory only, bounded in
+number and size, with everything that looks like a credential blanked out. Headers are not kept.
+
+Whoever works for a request notes what passes by with ``note``: which request that is follows the
+task it runs in (a ``ContextVar``), so that nothing is handed through the layers between.
 """
 
+import contextlib
 import json
 from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Literal
 
-from server.logs import redact
-
 KEPT = 50
-LONGEST_BYTES = 256 * 1024
+LONGEST = 256 * 1024
+"""Characters kept of each side of a request."""
+LARGEST = 16 * 1024 * 1024
+"""Characters kept of all requests together; the oldest go first."""
 
-Side = Literal["client", "upstream", "stream"]
+Side = Literal["client", "upstream", "stream", "answer"]
+SIDES: tuple[Side, ...] = ("client", "upstream", "stream", "answer")
+"""The client's body; requests sent to Google; what Google answered; what the client was sent."""
+
+Clean = Callable[[str], str]
+"""Blanks out credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that was seen."""
+
+    after_s: float
+    """Since the request began."""
+    head: str
+    """An address or a status; empty where the text says all."""
+    text: str
 
 
 @dataclass(slots=True)
@@ -22,47 +46,81 @@ class Trace:
     """What was seen of one request."""
 
     id: str
+    what: str
+    """Method and path, as the client called them."""
+    client: str
     started: float
     """Unix seconds."""
-    client: list[str] = field(default_factory=list)
-    """The body the client sent."""
-    upstream: list[str] = field(default_factory=list)
-    """The requests sent to Google, retries included."""
-    stream: list[str] = field(default_factory=list)
-    """The chunks Google answered with."""
-    cut: bool = False
-    """There was more than is kept."""
-    _room: int = LONGEST_BYTES
+    clean: Clean
+    sides: dict[Side, list[Note]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    cut: set[Side] = field(default_factory=set)
+    """Sides of which there was more than is kept."""
+    size: int = 0
+    _began: float = field(default_factory=monotonic)
+    _room: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(SIDES, LONGEST))
 
-    def note(self, side: Side, value: object) -> None:
-        """Keep a JSON value, as far as there is room."""
-        if self._room <= 0:
-            self.cut = True
+    def note(self, side: Side, value: object, head: str = "") -> None:
+        """Keep a text, bytes or a JSON value, as far as there is room for its side."""
+        room = self._room[side]
+        if room <= 0:
+            self.cut.add(side)
             return
-        indent = None if side == "stream" else 1  # a stream reads best as one line a chunk
-        text = redact(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
-        kept = text.encode("utf-8", "replace")[: self._room]
-        self._room -= len(kept)
-        self.cut = self.cut or self._room <= 0
-        lines: list[str] = getattr(self, side)
-        lines.append(kept.decode("utf-8", "ignore"))
+        text = self.clean(_text_of(value))
+        if len(text) > room:
+            self.cut.add(side)
+            text = text[:room]
+        self._room[side] = room - len(text) - 1  # an empty text counts, too: there may be many
+        self.size += len(text)
+        self.sides[side].append(Note(monotonic() - self._began, head, text))
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, bytes):
+        value = _read(value)
+    if isinstance(value, str):
+        return value.strip()
+    if value is None:
+        return ""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _read(data: bytes) -> object:
+    """A JSON body as what it says; anything else, events above all, as text."""
+    text = data.decode("utf-8", "replace")
+    if text.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    return text
+
+
+_watching: ContextVar[Trace | None] = ContextVar("watching", default=None)
+
+
+def note(side: Side, value: object, head: str = "") -> None:
+    """Keep ``value`` for the request this task works for, if it is being watched."""
+    trace = _watching.get()
+    if trace is not None:
+        trace.note(side, value, head)
 
 
 class Inspector:
     """The switch, and the traces kept while it is on."""
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Clean) -> None:
         self.on = False
+        self._clean = clean
         self._traces: deque[Trace] = deque(maxlen=KEPT)
 
-    def watch(self, request_id: str, started: float, body: object) -> Trace | None:
-        """A trace for a request that begins now; None while the inspector is off."""
+    def watch(self, request_id: str, what: str, client: str, started: float, body: object) -> None:
+        """From here on, this task's request is watched; nothing happens while switched off."""
         if not self.on:
-            return None
-        trace = Trace(request_id, started)
+            return
+        trace = Trace(request_id, what, client, started, self._clean)
         trace.note("client", body)
+        _watching.set(trace)
         self._traces.append(trace)
-        return trace
+        while len(self._traces) > 1 and sum(kept.size for kept in self._traces) > LARGEST:
+            self._traces.popleft()
 
     def switch(self, *, on: bool) -> None:
         """Switching off forgets everything."""

@@ -4,12 +4,15 @@ The desktop app has no console that anybody sees: it writes a small file in the 
 """
 
 import faulthandler
+import itertools
 import logging
 import os
 import re
 import sys
 import threading
+import time
 from collections import deque
+from dataclasses import dataclass
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -48,23 +51,51 @@ class _Redacting(logging.Formatter):
         return redact(super().format(record))
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One entry of the log, redacted."""
+
+    number: int
+    """Counts up from the start of the process."""
+    created: float
+    """Unix seconds."""
+    level: str
+    """``debug``, ``info``, ``warning``, ``error`` or ``critical``."""
+    source: str
+    """The module that wrote it."""
+    text: str
+    """The message, and the traceback where there is one."""
+
+    def __str__(self) -> str:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.created))
+        return f"{moment} {self.level.upper()} {self.source}: {self.text}"
+
+
 class _Recent(logging.Handler):
-    """Keeps the last lines for the log page, in memory only."""
+    """Keeps the last entries for the log page, in memory only."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self.lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
+        self._numbers = itertools.count(1)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
+        level, text = record.levelname.lower(), self.format(record)
+        line = LogLine(next(self._numbers), record.created, level, record.name, text)
+        self.lines.append(line)
 
 
 _RECENT = _Recent()
 
 
-def recent_lines() -> tuple[str, ...]:
-    """The last log lines of this process, oldest first, redacted like the log itself."""
+def recent_entries() -> tuple[LogLine, ...]:
+    """The last log entries of this process, oldest first."""
     return tuple(_RECENT.lines)
+
+
+def recent_lines() -> tuple[str, ...]:
+    """The same as the lines they are in the log itself."""
+    return tuple(map(str, recent_entries()))
 
 
 class _PrivateFile(RotatingFileHandler):
@@ -92,6 +123,7 @@ def configure_logging(settings: Settings, *, to_file: bool = False) -> None:
             failure = error
     for handler in handlers:
         handler.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    _RECENT.setFormatter(_Redacting("%(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
     for noisy in ("httpx", "httpcore", "hypercorn.error", "quart"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

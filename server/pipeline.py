@@ -24,6 +24,7 @@ from server.gemini.events import Event
 from server.gemini.fit import fit
 from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
+from server.logs import redact
 from server.models import Model, bare_name
 from server.retry import Retries
 from server.signature_store import SignatureStore
@@ -50,7 +51,7 @@ class Pipeline:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     live: dict[str, Exchange] = field(default_factory=dict)
     """Requests being answered right now, by id; for the pages."""
-    inspector: Inspector = field(default_factory=Inspector)
+    inspector: Inspector = field(default_factory=lambda: Inspector(redact))
     _counts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
 

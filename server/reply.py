@@ -15,6 +15,7 @@ from server.dialects.base import Dialect, Params
 from server.errors import ProxyError, RateLimitError, UpgradeRefusedError
 from server.exchange import Exchange
 from server.gemini.types import Json, new_id
+from server.inspector import note
 from server.json_codec import dumps
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ async def send_body(
     await send_head(request, status, {**headers, **length}, dialect)
     if request.method == "HEAD":
         body = b""
+    note("answer", body, f"HTTP {status}")
     await request.send({"type": "http.response.body", "body": body, "more_body": False})
 
 

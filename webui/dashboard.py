@@ -35,6 +35,8 @@ class LiveRow:
     output_tokens: int
     cached_tokens: int
     thought_tokens: int
+    estimated: bool
+    stream: bool
     elapsed_ms: float
     first_token_ms: float | None
     retries: int
@@ -69,6 +71,8 @@ def _live_row(exchange: Exchange, now: float) -> LiveRow:
         output_tokens=usage.output_tokens,
         cached_tokens=usage.cached_tokens,
         thought_tokens=usage.thoughts_tokens,
+        estimated=usage.estimated,
+        stream=exchange.stream,
         elapsed_ms=(now - exchange.began) * 1000,
         first_token_ms=None if first is None else first * 1000,
         retries=max(0, exchange.attempts - max(1, len(exchange.tickets))),
@@ -110,6 +114,11 @@ def _left(bucket: Quota) -> float:
     return 2.0 if bucket.remaining_fraction is None else bucket.remaining_fraction
 
 
+def last_refusal(recent: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The newest entry that Google itself refused for its limits; ours never left this computer."""
+    return next((e for e in recent if e["outcome"] == "rate_limit" and e["attempts"]), None)
+
+
 def period_of(text: str) -> int:
     """The days that ``?days=`` asks for; a week where that is no period we have."""
     return int(text) if text.isdigit() and int(text) in PERIODS else 7
@@ -136,7 +145,9 @@ class Dashboard:
             live=live_rows(gateway.pipeline.live.values(), monotonic()),
             recent=recent[:ROWS],
             errors=[row for row in recent if row["error"]][:ERRORS],
-            refusal=next((row for row in recent if row["outcome"] == "rate_limit"), None),
+            refusal=last_refusal(recent),
+            titles={door.name: door.title for door in gateway.doors.listed()},
+            watching=gateway.pipeline.inspector.on,
             quota=await self._quota(),
             days=days,
             periods=PERIODS,

@@ -1,4 +1,4 @@
-"""The help page: the last log lines, what version this is, whose work is in it, where to go on."""
+"""The help page: what version this is, whose work is in it, where to go on."""
 
 import platform
 import sys
@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 from quart import render_template
 
-from server.logs import recent_lines
 from webui.forms import Forms
 
 LIBRARIES = (
@@ -58,8 +57,6 @@ class HelpPage:
         return await render_template(
             "help.html",
             status=self._gateway.status(),
-            lines=recent_lines(),
-            level=self._gateway.settings.log_level,
             data_dir=self._gateway.settings.data_dir,
             python=platform.python_version(),
             system=f"{platform.system()} {platform.machine()}",

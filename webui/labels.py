@@ -1,6 +1,7 @@
 """Numbers and moments as a person reads them. Pure functions, used by the templates as filters."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 
 def count(number: int) -> str:
@@ -50,10 +51,43 @@ def plural(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+OUTCOMES: Mapping[str, str] = {
+    "permission_denied": "refused",
+    "not_found": "unknown model",
+    "rate_limit": "limited",
+    "authentication": "not signed in",
+    "context_length": "too long",
+    "upstream": "Google failed",
+    "timeout": "timed out",
+    "internal": "our fault",
+}
+
+
+def outcome(kind: str) -> str:
+    """How a request ended, in words: ``rate_limit`` is ``limited``."""
+    return OUTCOMES.get(kind, kind.replace("_", " "))
+
+
+def iso(unix_s: float) -> str:
+    """Unix seconds as local ISO time, for ``<time datetime>``."""
+    return datetime.fromtimestamp(unix_s).astimezone().isoformat(timespec="seconds")
+
+
+def moment(timestamp: str, now: datetime | None = None) -> str:
+    """An ISO time as ``14:03:59``, with ``22 Nov`` before it when that was not today."""
+    when = datetime.fromisoformat(timestamp).astimezone()
+    today = (now or datetime.now().astimezone()).date()
+    day = "" if when.date() == today else f"{when.day} {when:%b} "
+    return f"{day}{when:%H:%M:%S}"
+
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "count": count,
     "short": short,
     "duration": duration,
     "countdown": countdown,
     "plural": plural,
+    "outcome": outcome,
+    "iso": iso,
+    "moment": moment,
 }

@@ -5,10 +5,13 @@ page token of this server start. Nothing here returns a credential, except the g
 shown to this machine only.
 """
 
+import logging
 import re
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
+
+from werkzeug.exceptions import HTTPException
 
 from server import __version__
 from server.access import COOKIE
@@ -19,8 +22,11 @@ from webui.forms import Forms
 from webui.help import HelpPage
 from webui.inspect import InspectPage
 from webui.labels import FILTERS
+from webui.log import LogPage
 from webui.settings import SettingsPage
 from webui.setup import SetupPage
+
+log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -34,6 +40,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
+_OPEN = ("/static/style.css", "/static/icon.svg", "/static/forms.js")
 
 
 def create_pages(gateway: Gateway) -> Quart:
@@ -42,7 +49,8 @@ def create_pages(gateway: Gateway) -> Quart:
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.jinja_env.globals["version"] = __version__
     app.jinja_env.filters.update(FILTERS)
-    pages, forms = _Pages(gateway), Forms(gateway)
+    forms = Forms(gateway)
+    pages = _Pages(forms)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
@@ -54,15 +62,19 @@ def create_pages(gateway: Gateway) -> Quart:
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
         ("GET", "/help", HelpPage(forms).show),
+        ("GET", "/log", LogPage(forms).show),
         ("GET", "/inspect", inspect.show),
         ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),
         ("GET", "/oauth2callback", setup.came_back),
         ("GET", "/login", pages.enter),
         ("POST", "/login", pages.log_in),
+        ("POST", "/logout", pages.log_out),
     ):
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])
-    app.register_error_handler(404, pages.not_found)
+    app.context_processor(pages.everywhere)
+    app.register_error_handler(HTTPException, pages.failed)
+    app.register_error_handler(Exception, pages.broke)
     return app
 
 
@@ -88,28 +100,36 @@ def _own_path(path: str) -> str:
 class _Pages:
     """The views of one server."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+        self._gateway = forms.gateway
+
+    def everywhere(self) -> dict[str, Any]:
+        """What the frame of every page needs."""
+        return {
+            "logged_in": self._gateway.access.is_cookie(request.cookies.get(COOKIE, "")),
+            "logout_token": self._forms.token,
+        }
 
     async def gate(self) -> Any:
         """Whoever the access check turned away gets the login form, and nothing else."""
         locked = request.scope.get("gemini_proxy.locked", False)
         g.local = request.scope.get("gemini_proxy.local", False)
-        if not locked or request.path in ("/login", "/static/style.css", "/static/icon.svg"):
+        if not locked or request.path in ("/login", *_OPEN):
             return None
-        return await render_template("login.html", locked=True), 401
+        return await render_template("login.html", locked=True, then=_wanted()), 401
 
     async def enter(self) -> Any:
         """The tray's own window, with the ticket that the tray has given it."""
-        access = self._gateway.access
+        access, to = self._gateway.access, _own_path(request.args.get("to", "/"))
         client = request.scope.get("client")
         peer = (str(client[0]), int(client[1])) if client else None
         if not self._gateway.tickets.redeem(request.args.get("ticket", ""), peer):
             if not request.scope.get("gemini_proxy.locked", False):
                 return redirect("/", 303)
-            return await render_template("login.html", locked=True), 401
+            return await render_template("login.html", locked=True, then=to), 401
         access.ensure_key()
-        response = redirect(_own_path(request.args.get("to", "/")), 303)
+        response = redirect(to, 303)
         value = access.cookie_value(access.keys[0])
         response.set_cookie(COOKIE, value, httponly=True, samesite="Lax")
         return response
@@ -119,13 +139,54 @@ class _Pages:
         key = str(form.get("key", "")).strip()
         access = self._gateway.access
         if not access.is_key(key):
-            return await render_template("login.html", locked=True, failed=True), 401
-        response = redirect("/", 303)
+            then = form.get("then", "/")
+            return await render_template("login.html", locked=True, failed=True, then=then), 401
+        response = redirect(_own_path(str(form.get("then", "/"))), 303)
         response.set_cookie(COOKIE, access.cookie_value(key), httponly=True, samesite="Lax")
         return response
 
-    async def not_found(self, _error: Exception) -> Any:
+    async def log_out(self) -> Any:
+        """Forget the browser's cookie."""
+        if await self._forms.read() is None:
+            return await self._forms.refuse()
+        response = redirect("/", 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
+        return response
+
+    async def failed(self, error: HTTPException) -> Any:
+        """A page for what HTTP has a status for."""
+        status = error.code or 500
+        heading, message = _SENTENCES.get(status, ("That did not work", str(error.description)))
         page = await render_template(
-            "message.html", heading="Nothing here", message="There is no such page.", failed=True
+            "message.html", heading=heading, message=message, failed=True, home=True
         )
-        return page, 404
+        return page, status
+
+    async def broke(self, error: Exception) -> Any:
+        """A page for our own fault; the traceback is in the log."""
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        page = await render_template(
+            "message.html",
+            heading="This page broke",
+            message="That is a fault of this program. Nothing was changed that is not shown; the "
+            "log has the details.",
+            failed=True,
+            home=True,
+            to_log=True,
+        )
+        return page, 500
+
+
+_SENTENCES = {
+    404: ("Nothing here", "There is no such page."),
+    405: ("Nothing here", "This address is not for opening; choose a page above."),
+    413: (
+        "Too large",
+        "What was sent is larger than any form of these pages. Send a smaller file.",
+    ),
+}
+
+
+def _wanted() -> str:
+    """Where the visitor wanted to go, for after the login."""
+    return request.path if request.method == "GET" else "/"

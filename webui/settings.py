@@ -84,6 +84,8 @@ class Field:
     """Who sets it again at the next start."""
     pending: bool
     """Saved, and waiting for a restart."""
+    default: str
+    """What an emptied field means; empty where that is nothing, or would show a secret."""
     error: str = ""
 
 
@@ -138,6 +140,7 @@ def field_of(
         fixed=FIXED.get(name, ""),
         pinned=str(started.source(name)) if started.pinned(name) else "",
         pending=name in gateway.pending,
+        default="" if option.secret else text_of(settings.default(name)),
         error=error,
     )
 
@@ -175,6 +178,12 @@ def checked(
     return values, errors
 
 
+def anchor_of(name: str) -> str:
+    """The id of the section that holds a setting."""
+    number = next(i for i, names in enumerate(GROUPS.values(), 1) if name in names)
+    return f"group-{number}"
+
+
 class SettingsPage:
     """``/settings``."""
 
@@ -210,7 +219,10 @@ class SettingsPage:
             errors=errors,
             saved=saved,
             message=message,
+            unchanged="saved" in request.args and not saved,
+            unsaved=self._gateway.unsaved,
             wiped="wiped" in request.args,
+            tiers=self._gateway.doors.aliases,
             pending=sorted(self._gateway.pending),
             can_restart=self._gateway.on_restart is not None,
             file=self._gateway.settings.data_dir / "settings.toml",
@@ -233,7 +245,9 @@ class SettingsPage:
             await self._gateway.change(name, value)
         if form.get("from") == "dashboard":
             return redirect("/", 303)
-        return redirect(f"/settings?saved={','.join(values)}", 303)
+        if not values:
+            return redirect("/settings?saved=", 303)
+        return redirect(f"/settings?saved={','.join(values)}#{anchor_of(next(iter(values)))}", 303)
 
     async def _restart(self, *, sure: bool) -> Any:
         """Ask first: a restart ends what is running. Then go where the pages will be."""

@@ -69,8 +69,7 @@ class SetupPage:
         gateway = self._gateway
         match form.get("action", ""):
             case "code":
-                await gateway.finish_sign_in(form.get("state", ""), form.get("code", ""))
-                return "Signed in.", await self._signed_in()
+                return await self._sign_in(form.get("state", ""), form.get("code", ""))
             case "key":
                 await gateway.change("GEMINI_API_KEY", form.get("key", "").strip())
                 return "The key is saved.", await self._take("gemini-api")
@@ -79,6 +78,10 @@ class SetupPage:
                     if name in form:
                         await gateway.change(name, form[name].strip())
                 return "The project is saved.", await self._take("vertex")
+            case "project":
+                project = form.get("GOOGLE_CLOUD_PROJECT", "").strip()
+                await gateway.change("GOOGLE_CLOUD_PROJECT", project)
+                return "The project is saved.", await gateway.check_door("code-assist")
             case "check":
                 return "", await gateway.check_door(form.get("upstream", ""))
             case "upstream":
@@ -98,27 +101,44 @@ class SetupPage:
                 return "Signed out.", None
         return "", None
 
-    async def _signed_in(self) -> DoorCheck:
-        """What Google said of the account that has just signed in."""
-        asked = self._gateway.status().upstream == "code-assist"
-        return await self._take("code-assist", just_asked=asked)
+    async def _sign_in(self, state: str, code: str) -> tuple[str, DoorCheck]:
+        """Finish a sign-in; what Google then says of the account. Raises ``ProxyError``."""
+        gateway = self._gateway
+        before = gateway.status()
+        await gateway.finish_sign_in(state, code)
+        asked = gateway.status().upstream == "code-assist"
+        check = await self._take("code-assist", just_asked=asked)
+        worked = before.account.authenticated and not before.account.problem
+        if check.problem and worked and gateway.status().upstream != before.upstream:
+            # ``auto`` prefers a signed-in account; one that is refused must not end what works.
+            await gateway.change("UPSTREAM", before.upstream)
+            return f"Signed in. Requests still go to {before.upstream}, which works.", check
+        return "Signed in.", check
 
     async def _take(self, name: str, *, just_asked: bool = False) -> DoorCheck:
-        """Check a road that was just set up; it replaces the demo, which was only for trying."""
-        if self._gateway.settings.upstream == "demo":
-            await self._gateway.change("UPSTREAM", name)
-        return await self._gateway.check_door(name, just_asked=just_asked)
+        """Check a road that was just set up; it takes over from the demo and from what fails."""
+        gateway = self._gateway
+        check = await gateway.check_door(name, just_asked=just_asked)
+        now = gateway.status()
+        stuck = now.upstream in (None, "demo") or now.account.problem is not None
+        if check.problem is None and now.upstream != name and stuck:
+            await gateway.change("UPSTREAM", name)
+        return check
 
     async def came_back(self) -> Any:
         """Google (or the user's browser) brings the code; the one-shot state is its authority."""
         query = request.args
         try:
             # The whole address, so that an error Google sends back is read where codes are.
-            await self._gateway.finish_sign_in(query.get("state", ""), request.url)
+            said, check = await self._sign_in(query.get("state", ""), request.url)
         except ProxyError as error:
             page = await render_template(
                 "message.html", heading="Not signed in", message=str(error), failed=True
             )
             return page, error.status if error.status < 500 else 502
-        check = await self._signed_in()
-        return await render_template("signed_in.html", check=check)
+        return await render_template(
+            "signed_in.html",
+            check=check,
+            status=self._gateway.status(),
+            note=said if check.problem else "",
+        )

@@ -23,6 +23,7 @@ from server.errors import (
     UpstreamTimeoutError,
 )
 from server.gemini.types import Chunk, Json
+from server.inspector import note
 from server.json_codec import dumps
 from server.sse import SSEReader
 from server.upstreams.base import Turn, at_once
@@ -99,6 +100,8 @@ def build_request(
 ) -> httpx.Request:
     """A request with the client's headers, our own, and our timeouts."""
     content = None if body is None else dumps(body)
+    if body is not None:
+        note("upstream", body, f"{method} {url}")
     typed = {} if body is None else {"content-type": "application/json"}
     limits = {"connect": CONNECT_S, "read": answer_within_s, "write": WRITE_S, "pool": CONNECT_S}
     with mapped_errors():
@@ -140,6 +143,7 @@ async def open_stream(
         pass  # what has come will do
     finally:
         await response.aclose()
+    note("stream", bytes(body), f"HTTP {response.status_code}")
     raise error_from_response(
         response.status_code, response.headers, bytes(body), credential=credential
     )
@@ -253,6 +257,7 @@ def _chunks(events: list[bytes], unwrap: Unwrap, credential: Credential) -> Iter
     failure: ProxyError | None = None
     try:
         for payload in _payloads(events):
+            note("stream", payload)
             failure = error_from_payload(payload, credential=credential)
             if failure is not None:
                 break
@@ -332,6 +337,8 @@ async def ask(
                 await response.aclose()
     except TimeoutError as error:
         raise UpstreamTimeoutError(f"{host} did not finish its answer in {whole_s:g} s.") from error
+    if request.method == "POST":  # lists of models would bury what was asked
+        note("stream", bytes(body), "HTTP 200")
     if len(body) > MOST_BYTES:
         raise _too_large()
     try:

@@ -11,7 +11,11 @@ const browser = await chromium.launch({ executablePath, args: [...args, "--disab
 let context;
 let tabs = [];
 
-const tab = (number = 0) => tabs[number];
+// A tab that a link opens is there a moment later.
+async function tab(number = 0) {
+  while (!tabs[number]) await context.waitForEvent("page");
+  return tabs[number];
+}
 
 const acts = {
   async open({ scripts = true, width = 1280, height = 900, scheme = "light" }) {
@@ -20,53 +24,61 @@ const acts = {
       viewport: { width, height }, colorScheme: scheme, javaScriptEnabled: scripts, reducedMotion: "reduce",
     });
     context.setDefaultTimeout(10000);
-    tabs = [await context.newPage()];
+    tabs = [];
+    context.on("page", (page) => tabs.push(page)); // those that links open, too
+    await context.newPage();
   },
   async tab() {
-    tabs.push(await context.newPage());
+    await context.newPage();
   },
   async look({ width, height, scheme }) {
-    await tab().setViewportSize({ width, height });
-    await tab().emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    await (await tab()).setViewportSize({ width, height });
+    await (await tab()).emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   },
   async goto({ url, on }) {
-    await tab(on).goto(url, { waitUntil: "domcontentloaded" });
+    await (await tab(on)).goto(url, { waitUntil: "domcontentloaded" });
   },
   async click({ selector, on }) {
-    await tab(on).click(selector);
+    await (await tab(on)).click(selector);
   },
   async press({ key, on }) {
-    await tab(on).keyboard.press(key);
+    await (await tab(on)).keyboard.press(key);
   },
   async fill({ selector, text, on }) {
-    await tab(on).fill(selector, text);
+    await (await tab(on)).fill(selector, text);
   },
   async choose({ selector, value, on }) {
-    await tab(on).selectOption(selector, value);
+    await (await tab(on)).selectOption(selector, value);
+  },
+  async tabs() {
+    return tabs.length;
   },
   async see({ text, selector = "body", on }) {
-    await tab(on).locator(selector, { hasText: text }).first().waitFor();
+    await (await tab(on)).locator(selector, { hasText: text }).first().waitFor();
   },
   async read({ selector = "body", on }) {
-    return tab(on).locator(selector).first().innerText();
+    return (await tab(on)).locator(selector).first().innerText();
   },
   async attribute({ selector, name, on }) {
-    return tab(on).locator(selector).first().getAttribute(name);
+    return (await tab(on)).locator(selector).first().getAttribute(name);
   },
   async url({ on }) {
-    return tab(on).url();
+    return (await tab(on)).url();
   },
   async evaluate({ script, on }) {
-    return tab(on).evaluate(script);
+    return (await tab(on)).evaluate(script);
   },
-  async shot({ path, whole = true }) {
-    await tab().screenshot({ path, fullPage: whole });
+  async shot({ path, whole = true, on }) {
+    await (await tab(on)).screenshot({ path, fullPage: whole });
   },
-  async axe() {
+  async offline({ off }) {
+    await context.setOffline(off);
+  },
+  async axe({ on }) {
     // Injected as the debugger does it, so that the page's own policy stays as strict as it is.
     const { readFileSync } = await import("node:fs");
-    await tab().evaluate(readFileSync(axePath, "utf8"));
-    const found = await tab().evaluate("axe.run(document, { resultTypes: ['violations'] })");
+    await (await tab(on)).evaluate(readFileSync(axePath, "utf8"));
+    const found = await (await tab(on)).evaluate("axe.run(document, { resultTypes: ['violations'] })");
     return found.violations.map(({ id, impact, nodes }) => ({
       id, impact, where: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
     }));

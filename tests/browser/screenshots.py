@@ -32,13 +32,14 @@ LOOKS = {
 }
 REFUSED = {
     "unsupported-client": account.unsupported_client(),
-    "verification": account.validation_required(loads=9),
+    "verification": account.validation_required(loads=99),
     "suspended": account.tos_violation(),
     "licence": account.missing_licence(),
     "service-disabled": account.service_disabled(),
     "age": account.ineligible("RESTRICTED_AGE"),
     "location": account.ineligible("UNSUPPORTED_LOCATION"),
     "ineligible": account.ineligible("INELIGIBLE_ACCOUNT"),
+    "project": account.own_project("their-project"),
 }
 CLIENTS = ("claude-cli", "codex_cli_rs", "OpenAI/Python", "Zed", "curl")
 MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-pro-preview")
@@ -82,9 +83,11 @@ def an_exchange(number: int, chance: random.Random, ago_s: float) -> Exchange:
 def fill(rig: Rig) -> None:
     """A month of work, the same at every run."""
     chance = random.Random(4)
-    for number in range(420):
-        days = chance.choice((0, 0, *range(1, 29)))
-        exchange = an_exchange(number, chance, days * 86_400 + chance.uniform(0, 3000))
+    days = (chance.choice((0, 0, *range(1, 29))) for _ in range(420))
+    for number, ago_s in enumerate(
+        sorted((day * 86_400 + chance.uniform(0, 3000) for day in days), reverse=True)
+    ):
+        exchange = an_exchange(number, chance, ago_s)
         if chance.random() < 0.05:
             exchange.fail(
                 RateLimitError(
@@ -119,7 +122,11 @@ def use_quota(rig: Rig) -> None:
     assert isinstance(upstream, CodeAssist)
     chance = random.Random(2)
     upstream._quota = tuple(
-        replace(bucket, remaining_fraction=chance.choice((0.04, 0.31, 0.62, 0.9, 1.0)))
+        replace(
+            bucket,
+            remaining_fraction=chance.choice((0.04, 0.31, 0.62, 0.9, 1.0)),
+            reset_at=time.time() + chance.choice((2400, 18_700, 33_740)),
+        )
         for bucket in upstream.quota()
     )
 
@@ -142,7 +149,8 @@ async def signed_in(
             **chosen,
         ) as rig:
             await browser("goto", url=f"{rig.url}/setup")
-            await browser("click", selector="#google-sign-in")
+            link = await browser("attribute", selector="#google-sign-in", name="href")
+            await browser("goto", url=link)
             await browser("see", text="Signed in", selector="h1")
             yield rig
 

@@ -1,19 +1,33 @@
 """The inspector keeps nothing while off, and little while on."""
 
-from server.inspector import KEPT, LONGEST_BYTES, Inspector
+import asyncio
+
+from server import inspector as module
+from server.inspector import KEPT, LARGEST, LONGEST, Inspector, note
+from server.logs import redact
 
 
-def test_off_it_watches_nothing() -> None:
-    inspector = Inspector()
-    assert inspector.watch("1", 0.0, {}) is None
+def switched_on() -> Inspector:
+    inspector = Inspector(redact)
+    inspector.switch(on=True)
+    return inspector
+
+
+def watch(inspector: Inspector, number: int, body: object) -> None:
+    inspector.watch(str(number), "POST /v1/messages", "tool", 0.0, body)
+
+
+async def test_off_it_watches_nothing() -> None:
+    inspector = Inspector(redact)
+    watch(inspector, 1, {})
+    note("upstream", {})
     assert inspector.traces() == ()
 
 
-def test_the_newest_come_first_and_the_oldest_go() -> None:
-    inspector = Inspector()
-    inspector.switch(on=True)
+async def test_the_newest_come_first_and_the_oldest_go() -> None:
+    inspector = switched_on()
     for number in range(KEPT + 3):
-        inspector.watch(str(number), 0.0, {})
+        watch(inspector, number, {})
     traces = inspector.traces()
     assert len(traces) == KEPT
     assert traces[0].id == str(KEPT + 2)
@@ -21,20 +35,46 @@ def test_the_newest_come_first_and_the_oldest_go() -> None:
     assert inspector.traces() == ()
 
 
-def test_a_trace_is_cut_at_its_bound_and_says_so() -> None:
-    inspector = Inspector()
-    inspector.switch(on=True)
-    trace = inspector.watch("1", 0.0, {"text": "x" * LONGEST_BYTES})
-    assert trace is not None
-    assert trace.cut
-    trace.note("stream", "more")
-    assert trace.stream == []
-    assert sum(map(len, trace.client)) <= LONGEST_BYTES
+async def test_a_long_request_leaves_room_for_its_answer_and_says_that_it_is_cut() -> None:
+    inspector = switched_on()
+    watch(inspector, 1, {"text": "x" * LONGEST})
+    note("client", "more")
+    note("stream", b'{"text": "an answer"}', "HTTP 200")
+    (trace,) = inspector.traces()
+    assert trace.cut == {"client"}
+    assert [len(seen.text) for seen in trace.sides["client"]] == [LONGEST]
+    assert [(seen.head, seen.text) for seen in trace.sides["stream"]] == [
+        ("HTTP 200", '{\n  "text": "an answer"\n}')
+    ]
 
 
-def test_what_looks_like_a_credential_is_blanked_out() -> None:
-    inspector = Inspector()
-    inspector.switch(on=True)
-    trace = inspector.watch("1", 0.0, {"text": "my key is AIzaFakeFakeFakeFakeFake"})
-    assert trace is not None
-    assert "FakeFake" not in trace.client[0]
+async def test_all_requests_together_have_a_bound() -> None:
+    inspector = switched_on()
+    for number in range(KEPT):
+        watch(inspector, number, "x" * LONGEST)
+        for side in module.SIDES:
+            note(side, "x" * LONGEST)
+    kept = inspector.traces()
+    assert kept[0].id == str(KEPT - 1)
+    assert 1 < len(kept) <= LARGEST // LONGEST
+
+
+async def test_what_looks_like_a_credential_is_blanked_out() -> None:
+    inspector = switched_on()
+    watch(inspector, 1, {"text": "my key is AIzaFakeFakeFakeFakeFake"})
+    note("answer", b"data: AIzaFakeFakeFakeFakeFake\n\n")
+    (trace,) = inspector.traces()
+    assert "FakeFake" not in str(trace.sides)
+
+
+async def test_each_task_notes_for_its_own_request() -> None:
+    inspector = switched_on()
+
+    async def work(number: int) -> None:
+        watch(inspector, number, {})
+        await asyncio.sleep(0)
+        note("answer", f"answer {number}")
+
+    await asyncio.gather(work(1), work(2))
+    answers = {trace.id: trace.sides["answer"][0].text for trace in inspector.traces()}
+    assert answers == {"1": "answer 1", "2": "answer 2"}

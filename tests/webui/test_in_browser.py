@@ -17,6 +17,7 @@ from tests.browser.chromium import Browser
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 
+PAGES = ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help")
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -68,8 +69,14 @@ async def test_first_run_with_the_browser_sign_in(
         await browser("open", scripts=scripts)
         await browser("goto", url=f"{rig.url}/setup")
         await browser("click", selector="#google-sign-in")
-        await browser("see", selector="h1", text="Signed in")
-        await browser("see", selector="#check", text="Google sign-in works")
+        if scripts:
+            await browser("see", selector="#waiting", text="Waiting for your sign-in at Google")
+        await browser("see", selector="h1", text="Signed in", on=1)
+        await browser("see", selector="#check", text="Google sign-in works", on=1)
+        if not scripts:
+            await browser("click", selector="text=Look again")
+        await browser("see", selector="main", text="Signed in as")
+        await browser("click", selector="main >> text=Connect an app")
         assert rig.gateway.tokens.signed_in
 
 
@@ -95,10 +102,9 @@ async def test_a_waiting_page_goes_on_when_another_tab_signs_in(
     async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
         await browser("open")
         await browser("goto", url=f"{rig.url}/setup")
-        await browser("see", selector="#waiting", text="continues by itself")
+        link = await browser("attribute", selector="#google-sign-in", name="href")
         await browser("tab")
-        await browser("goto", url=f"{rig.url}/setup", on=1)
-        await browser("click", selector="#google-sign-in", on=1)
+        await browser("goto", url=link, on=1)
         await browser("see", selector="h1", text="Signed in", on=1)
         await browser("see", selector="main", text="Signed in as", on=0)
 
@@ -109,11 +115,15 @@ async def test_a_refused_account_sees_why_and_where_to_go(tmp_path: Path, browse
         await browser("open")
         await browser("goto", url=f"{rig.url}/setup")
         await browser("click", selector="#google-sign-in")
-        await browser("see", selector="#check", text="no longer serves")
-        code = await browser("attribute", selector="#check", name="data-code")
+        await browser("see", selector="#check", text="no longer serves", on=1)
+        code = await browser("attribute", selector="#check", name="data-code", on=1)
         assert code == "UNSUPPORTED_CLIENT"
-        link = await browser("attribute", selector="#check a", name="href")
+        link = await browser("attribute", selector="#check a", name="href", on=1)
         assert link.startswith("https://aistudio.google.com/")
+        await browser("see", selector="#in-use", text="no longer serves")
+        google.account = account.onboarded()
+        await browser("click", selector="#in-use >> text=Check again")
+        await browser("see", selector="#check", text="Google sign-in works")
 
 
 async def test_first_run_with_vertex_says_what_is_missing(tmp_path: Path, browser: Browser) -> None:
@@ -191,12 +201,12 @@ async def test_every_page_can_be_reached_by_the_keyboard(tmp_path: Path, browser
         await browser("press", key="Tab")
         assert await browser("evaluate", script="document.activeElement.className") == "skip"
         reached = []
-        for _ in range(6):
+        for _ in range(8):
             await browser("press", key="Tab")
             reached.append(
                 await browser("evaluate", script="document.activeElement.getAttribute('href')")
             )
-        assert reached == ["/", "/", "/setup", "/connect", "/settings", "/help"]
+        assert reached == ["/", *PAGES]
 
 
 async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
@@ -216,15 +226,13 @@ async def test_axe_finds_nothing_serious_on_any_page(
     google = FakeGoogle(api_keys={GEMINI_KEY})
     async with before_sign_in(tmp_path, google, gemini_api_key=GEMINI_KEY) as (rig, _):
         await browser("open", scheme=scheme)
-        await browser("goto", url=f"{rig.url}/setup")
-        await browser("click", selector="#google-sign-in")
-        await browser("see", selector="h1", text="Signed in")
+        await sign_in(browser, rig)
         assert await serious(browser) == []
         await rig.http.post("/v1/chat/completions", json=CHAT)
         await rig.http.post("/v1/chat/completions", json={**CHAT, "model": "nobody"})
         rig.gateway.pipeline.inspector.switch(on=True)
         await rig.http.post("/v1/chat/completions", json=CHAT)
-        for path in ("/", "/setup", "/connect", "/settings", "/help", "/inspect", "/nowhere"):
+        for path in (*PAGES, "/inspect?id=gone", "/auth", "/nowhere"):
             await browser("goto", url=rig.url + path)
             assert await serious(browser) == [], path
         await browser("goto", url=f"{rig.url}/settings")
@@ -237,6 +245,13 @@ async def test_axe_finds_nothing_serious_on_any_page(
         assert await serious(browser) == []
 
 
+async def sign_in(browser: Browser, rig: Rig) -> None:
+    """In one tab, as a person does who copies the link."""
+    await browser("goto", url=f"{rig.url}/setup")
+    await browser("goto", url=await browser("attribute", selector="#google-sign-in", name="href"))
+    await browser("see", selector="h1", text="Signed in")
+
+
 async def serious(browser: Browser) -> list[Any]:
     """What axe-core calls serious or critical on the page that is open."""
     found = await browser("axe")
@@ -247,7 +262,9 @@ async def test_nothing_is_wider_than_a_phone(tmp_path: Path, browser: Browser) -
     async with running(tmp_path) as rig:
         await rig.http.post("/v1/chat/completions", json=CHAT)
         await browser("open", width=360, height=740)
-        for path in ("/", "/setup", "/connect", "/settings", "/help"):
+        rig.gateway.pipeline.inspector.switch(on=True)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        for path in PAGES:
             await browser("goto", url=rig.url + path)
             width = await browser("evaluate", script="document.documentElement.scrollWidth")
             assert width <= 360, path

@@ -3,9 +3,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copy);
-    const said = document.getElementById("copied");
+    const said = document.getElementById("copied") ?? document.getElementById("said");
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(source.href ?? source.textContent);
       said.textContent = "Copied.";
       button.classList.add("done");
       setTimeout(() => button.classList.remove("done"), 1500);

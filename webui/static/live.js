@@ -1,11 +1,14 @@
-// Keeps the dashboard current while it is visible. On every change the page is fetched again and its
-// live parts are brought into line node by node: what has the focus, is open or is being typed stays
-// as it is. Without scripts the page is complete, just not live.
+// Keeps a page current while it is visible. On every change the page is fetched again and its live
+// parts are brought into line node by node: what has the focus, is open or is being typed stays as it
+// is. Without scripts the page is complete, just not live. A hidden page asks for nothing.
 const RUNNING_MS = 1000; // while a request runs its numbers move
-const IDLE_MS = 30000; // countdowns
+const IDLE_MS = Number(document.getElementById("main").dataset.every) || 30000; // countdowns
+const AGAIN_MS = 2000; // while the server does not answer
+const stale = document.getElementById("stale");
 let timer = 0;
 let due = Infinity;
 let fetching = false;
+let feed = null;
 
 function keyed(parent) {
   return new Map([...parent.children].filter((child) => child.id).map((child) => [child.id, child]));
@@ -17,10 +20,10 @@ function alike(one, other) {
 
 function copyAttributes(from, to) {
   for (const { name, value } of [...from.attributes]) {
-    if (to.getAttribute(name) !== value) to.setAttribute(name, value);
+    if (to.getAttribute(name) !== value && name !== "hidden") to.setAttribute(name, value);
   }
   for (const { name } of [...to.attributes]) {
-    if (!from.hasAttribute(name) && name !== "open") to.removeAttribute(name);
+    if (!from.hasAttribute(name) && name !== "open" && name !== "hidden") to.removeAttribute(name);
   }
 }
 
@@ -29,7 +32,7 @@ function morph(old, next) {
     if (old.nodeValue !== next.nodeValue) old.nodeValue = next.nodeValue;
     return;
   }
-  if (old.isEqualNode(next)) return;
+  if (old.isEqualNode(next) || old.querySelector(":scope > [aria-busy]")) return;
   copyAttributes(next, old);
   const known = keyed(old);
   let place = old.firstChild;
@@ -50,20 +53,40 @@ function morph(old, next) {
   }
 }
 
+function show(next) {
+  // What the page is about has changed as a whole: an account has come or gone.
+  if (next.getElementById("main").dataset.key !== document.getElementById("main").dataset.key) {
+    location.replace(location.pathname);
+    return;
+  }
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const wanted = next.querySelector(`[data-live="${part.dataset.live}"]`);
+    if (wanted) morph(part, wanted);
+  }
+  // A server that was started anew knows only its own forms.
+  const token = next.querySelector("input[name=token]")?.value;
+  if (token) for (const field of document.querySelectorAll("input[name=token]")) field.value = token;
+}
+
 async function refresh() {
   if (document.hidden || fetching) return;
   fetching = true;
   try {
     const answer = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
-    if (!answer.ok) return;
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of document.querySelectorAll("[data-live]")) {
-      const wanted = next.querySelector(`[data-live="${part.dataset.live}"]`);
-      if (wanted) morph(part, wanted);
-    }
+    if (answer.status === 401) location.reload(); // the login form
+    if (!answer.ok) throw new Error(answer.statusText);
+    show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    stale.hidden = true;
+  } catch {
+    stale.hidden = false;
   } finally {
     fetching = false;
   }
+}
+
+function pause() {
+  if (!stale.hidden) return AGAIN_MS;
+  return document.querySelector('[data-running]:not([data-running="0"])') ? RUNNING_MS : IDLE_MS;
 }
 
 function soon(delay) {
@@ -73,11 +96,26 @@ function soon(delay) {
   due = at;
   timer = setTimeout(async () => {
     due = Infinity;
-    await refresh().catch(() => {});
-    if (!document.hidden) soon(document.querySelector('[data-running]:not([data-running="0"])') ? RUNNING_MS : IDLE_MS);
+    await refresh();
+    if (!document.hidden) soon(pause());
   }, delay);
 }
 
-new EventSource("/events").addEventListener("message", () => soon(250));
-document.addEventListener("visibilitychange", () => soon(0));
-soon(document.querySelector('[data-running="0"]') ? IDLE_MS : RUNNING_MS);
+function listen() {
+  feed?.close();
+  feed = null;
+  if (document.hidden) return;
+  feed = new EventSource("/events");
+  feed.addEventListener("message", () => soon(250));
+  feed.addEventListener("error", () => soon(500)); // gone, or on its way back
+}
+
+document.addEventListener("visibilitychange", () => {
+  listen();
+  if (document.hidden) {
+    clearTimeout(timer);
+    due = Infinity;
+  } else soon(0);
+});
+listen();
+soon(pause());

@@ -1,14 +1,11 @@
-// Goes on by itself when the account changes: a sign-in that finished in another tab or window.
-const LEAVING_MS = 5000;
-const waiting = document.getElementById("waiting");
-if (waiting) {
-  let delay = 0;
-  // This very tab is on its way to Google and back: its own answer comes first. (A window that hands
-  // the link to the system's browser stays here, and goes on a little later.)
-  addEventListener("beforeunload", () => { delay = LEAVING_MS; });
-  document.getElementById("by-itself").hidden = false;
-  document.getElementById("by-hand").hidden = true;
-  new EventSource("/events").addEventListener("message", (event) => {
-    if (JSON.parse(event.data).type === "account") setTimeout(() => location.replace("/setup"), delay);
-  });
+// The wait for a sign-in that happens in another tab, or in the system's browser when this is the
+// window: said as soon as the link is followed. It is over when live.js sees another account.
+const link = document.getElementById("google-sign-in");
+
+function wait() {
+  const waiting = document.getElementById("waiting");
+  waiting.hidden = false;
+  waiting.scrollIntoView({ block: "nearest" });
+  document.getElementById("by-hand")?.remove(); // it is looked at by itself now
 }
+for (const kind of ["click", "auxclick"]) link?.addEventListener(kind, wait);

@@ -1,0 +1,40 @@
+"""The log page: the last entries of this process, by level."""
+
+from collections.abc import Sequence
+
+from quart import render_template, request
+
+from server.logs import KEPT_LINES, LogLine, recent_entries
+from webui.forms import Forms
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def at_least(lines: Sequence[LogLine], level: str) -> list[LogLine]:
+    """The entries of this level and above, newest first."""
+    wanted = LEVELS.index(level)
+    return [
+        line
+        for line in reversed(lines)
+        if line.level not in LEVELS or LEVELS.index(line.level) >= wanted
+    ]
+
+
+class LogPage:
+    """``GET /log``."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._gateway = forms.gateway
+
+    async def show(self) -> str:
+        recorded = self._gateway.settings.log_level
+        asked = request.args.get("level", "")
+        level = asked if asked in LEVELS else recorded
+        return await render_template(
+            "log.html",
+            lines=at_least(recent_entries(), level),
+            level=level,
+            levels=LEVELS[LEVELS.index(recorded) :],
+            recorded=recorded,
+            kept=KEPT_LINES,
+        )
