@@ -72,6 +72,8 @@ class Status:
     pinned: frozenset[str] = frozenset()
     """Settings that come back at the next start, whatever is chosen here."""
     trouble: Trouble | None = None
+    update: str | None = None
+    """The version of a newer release."""
 
     @property
     def base_url(self) -> str:
@@ -96,6 +98,7 @@ def read_status(gateway: Gateway) -> Status:
         rate_limit_s=state.throttle.rate_limit_s,
         queued=state.throttle.waiting,
         running=state.running,
+        update=gateway.updates.state.version,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
     )
 

@@ -30,6 +30,7 @@ from server.response_store import ResponseStore
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
+from server.updates import Updates
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
 from server.upstreams.transport import make_client
@@ -116,6 +117,7 @@ class Gateway:
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
         self.access = Access(settings)
+        self.updates = Updates(settings, self._tell)
         self.metrics.queued.set_function(lambda: self.throttle.state().waiting)
         self._background: set[asyncio.Task[None]] = set()
 
@@ -197,6 +199,7 @@ class Gateway:
             queue_limit=settings.queue_limit,
         )
         self.doors.use(settings)
+        self.updates.use(settings)
         self._tell()
 
     def _tell(self) -> None:

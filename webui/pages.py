@@ -15,6 +15,7 @@ from quart import Quart, Response, g, redirect, render_template, request
 from server import __version__, metrics
 from server.access import COOKIE
 from server.gateway import Gateway
+from webui.about import AboutPage
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
 from webui.forms import Forms
@@ -48,6 +49,7 @@ def create_pages(gateway: Gateway) -> Quart:
     app.jinja_env.filters.update(FILTERS)
     pages, forms = _Pages(gateway), Forms(gateway)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
+    about = AboutPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
@@ -58,6 +60,8 @@ def create_pages(gateway: Gateway) -> Quart:
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
         ("GET", "/help", HelpPage(forms).show),
+        ("GET", "/about", about.show),
+        ("POST", "/about", about.check),
         ("GET", "/inspect", inspect.show),
         ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),
