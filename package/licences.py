@@ -15,7 +15,9 @@ from package import ROOT
 TEXTS = ROOT / "assets" / "licences"
 
 
-def write_licences(folder: Path, libraries: Iterable[str] = ()) -> Path:
+def write_licences(
+    folder: Path, libraries: Iterable[str] = (), *, platform: str = sys.platform
+) -> Path:
     """One text per component into ``folder``, which is emptied first.
 
     ``libraries``: the system's files that are bundled; Debian names their package and its licence.
@@ -26,7 +28,7 @@ def write_licences(folder: Path, libraries: Iterable[str] = ()) -> Path:
     (folder / "Python.txt").write_text(python_licence(), "utf-8")
     loader = next(f for f in distribution("pyinstaller").files or [] if f.name == "COPYING.txt")
     shutil.copyfile(str(loader.locate()), folder / "PyInstaller bootloader.txt")
-    if sys.platform == "linux":
+    if platform == "linux":
         shutil.copyfile(TEXTS / "LGPL-2.1.txt", folder / "PyGObject.txt")
     for package in sorted({owner for path in libraries if (owner := owner_of(path))}):
         text = Path("/usr/share/doc") / package / "copyright"

@@ -99,8 +99,9 @@ class Updates:
             before = self.state
             self.state = replace(before, checked_at=state.checked_at, error=reason)
         else:
-            newer = found is not None and is_newer(found[0], self._version)
-            self.state = replace(state, version=found[0], link=found[1]) if newer else state
+            if found is not None and is_newer(found[0], self._version):
+                state = replace(state, version=found[0], link=found[1])
+            self.state = state
         await asyncio.to_thread(self._remember)
         self._tell()
 

@@ -43,6 +43,10 @@ WHOLE_PROGRAM = {
     "tests/test_lossiness.py",
     "tests/webui/test_in_browser.py",
     "tests/perf/test_quick.py",
+    "tests/package/test_built.py",
+    "tests/package/test_spec.py",
+    "tests/package/test_wheels.py",
+    "tests/package/test_workflows.py",
 }
 
 
