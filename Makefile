@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package deb icons docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ setup: .venv/.run ## create or update .venv from the hash-pinned requirements
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.txt
 	@touch $@
 
+.venv/.package: requirements-package.txt .venv/.run
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-package.txt
+	@touch $@
+
 run: setup ## start the app
 	@$(PY) main.py
 
@@ -42,7 +46,7 @@ lint: .venv/.test ## format check, lint, types, import floors
 test-system: .venv/.test
 	@$(PY) -m tests.system
 
-test: test-system lint ## everything: system packages, lint, types, import floors, tests
+test: test-system lint .venv/.package ## everything: system packages, lint, types, import floors, tests
 	@$(PY) tests/desktop/prepare.py install
 	$(PY) -m pytest
 
@@ -62,8 +66,15 @@ soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--
 bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
 	$(PY) -m tests.perf
 
-package:
-	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
+package: .venv/.package ## this platform's package in dist/, which then tests itself
+	@$(PY) tests/desktop/prepare.py install
+	@$(PY) -m package
+
+deb: ## a Debian package of what make package has built
+	@$(PY) -m package.deb
+
+icons: setup ## draw assets/ from webui/static/icon.svg
+	@$(PY) -m package.icons
 
 docs: setup ## write docs/lossiness.md from the dialects' tables
 	@$(PY) -m server.lossiness > docs/lossiness.md
@@ -75,6 +86,9 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	  --custom-compile-command "make lock" --group package \
+	  -c requirements-build.txt -c requirements-test.txt -o requirements-package.txt
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

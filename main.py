@@ -40,6 +40,7 @@ from tray.autostart import Autostart
 from tray.browser import browse
 from tray.clipboard import copy
 from tray.instance import Desk, Lock, ask_first
+from tray.menu import APP_NAME
 from tray.opener import Opener
 from tray.selftest import Report, SelfTest, Step
 
@@ -85,6 +86,7 @@ class Start:
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     open_streams()
+    leave_bundle()
     options = arguments().parse_args(argv)
     given = {
         name: value
@@ -132,6 +134,19 @@ def open_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def leave_bundle() -> None:
+    """Give the programs that we start the system's libraries: a browser, WebKit's processes.
+
+    On Linux, PyInstaller points the dynamic linker of this process and its children into the
+    bundle; our own process has read that already (*Run-time Information*, ``LD_LIBRARY_PATH``).
+    """
+    if getattr(sys, "frozen", False) and sys.platform == "linux":
+        before = os.environ.pop("LD_LIBRARY_PATH_ORIG", None)
+        os.environ.pop("LD_LIBRARY_PATH", None)
+        if before is not None:
+            os.environ["LD_LIBRARY_PATH"] = before
 
 
 def alone(settings: Settings, load: Callable[[], Loaded], *, browse: bool = False) -> int:
@@ -254,8 +269,12 @@ def diagnostics(load: Callable[[], Loaded]) -> str:
 
 def own_command(*more: str) -> list[str]:
     """How this very program is started again, from source as well as packaged."""
-    program = [] if getattr(sys, "frozen", False) else [str(Path(__file__).resolve())]
-    return [sys.executable, *program, *more]
+    if not getattr(sys, "frozen", False):
+        return [sys.executable, str(Path(__file__).resolve()), *more]
+    program = Path(sys.executable)
+    if sys.platform == "win32":  # of the two there, the one that opens no console
+        program = program.with_name(f"{APP_NAME}.exe")
+    return [str(program), *more]
 
 
 def self_test(file: str | None) -> int:

@@ -84,6 +84,8 @@ class Status:
     trouble: Trouble | None = None
     quota: tuple[FamilyQuota, ...] = ()
     """What is left of the account's models; empty where Google does not tell."""
+    update: str | None = None
+    """The version of a newer release."""
 
     @property
     def base_url(self) -> str:
@@ -109,6 +111,7 @@ def read_status(gateway: Gateway) -> Status:
         rate_limit_s=state.throttle.rate_limit_s,
         queued=state.throttle.waiting,
         running=state.running,
+        update=gateway.updates.state.version,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
         quota=by_family(_code_assist_quota(gateway)),
     )

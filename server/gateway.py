@@ -31,6 +31,7 @@ from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, ThrottleState
 from server.tickets import Tickets
+from server.updates import Updates
 from server.upstreams import UPSTREAMS
 from server.upstreams.base import Account, Parts
 from server.upstreams.code_assist import CodeAssist
@@ -127,6 +128,7 @@ class Gateway:
         )
         self.access = Access(settings)
         self.tickets = Tickets()
+        self.updates = Updates(settings, self._tell)
         self.metrics.queued = lambda: self.throttle.state().waiting
         self._background: set[asyncio.Task[None]] = set()
 
@@ -221,6 +223,7 @@ class Gateway:
             queue_limit=settings.queue_limit,
         )
         self.doors.use(settings)
+        self.updates.use(settings)
         self._tell()
 
     def restart(self) -> None:

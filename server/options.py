@@ -118,6 +118,15 @@ def _address(value: object) -> str:
     return text
 
 
+def _feed(value: object) -> str:
+    """Whoever answers there chooses a link on our page: not over a readable line."""
+    text = _address(value)
+    parts = urlsplit(text)
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError
+    return text
+
+
 def _location(value: object) -> str:
     text = _text(value)
     if not re.fullmatch(r"[a-z][a-z0-9-]*", text):
@@ -283,6 +292,22 @@ _ROWS = (
         _optional,
         "a Gemini model id",
         "model for names that no rule knows",
+        live=True,
+    ),
+    Option(
+        "UPDATE_CHECK",
+        "update_check",
+        _boolean,
+        _ON_OFF,
+        "ask once a day whether a newer release is out",
+        live=True,
+    ),
+    Option(
+        "UPDATE_FEED",
+        "update_feed",
+        _feed,
+        "an https:// address",
+        "where releases are announced",
         live=True,
     ),
     Option("DATA_DIR", "data_dir", _text, "a folder path", "settings, tokens, usage, logs"),

@@ -147,6 +147,7 @@ class Server:
         stopping = asyncio.create_task(stop.wait())
         gc.freeze()
         self._loop.call_soon(self._ready.set)
+        gateway.in_background(gateway.updates.daily())
         if self._announce is not None:
             gateway.in_background(self._announce(gateway))
         try:

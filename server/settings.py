@@ -69,6 +69,8 @@ class Settings:
     embeddings: str = "auto"
     response_store: str = "memory"
     unknown_model: str | None = None
+    update_check: bool = False
+    update_feed: str | None = None
     log_level: str = "info"
     aliases: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("server", "webui", "tray", "package")
 
 TESTED_ELSEWHERE = {
     "server/attempt.py": "tests/server/test_pipeline.py",
@@ -42,11 +43,15 @@ WHOLE_PROGRAM = {
     "tests/test_lossiness.py",
     "tests/webui/test_in_browser.py",
     "tests/perf/test_quick.py",
+    "tests/package/test_built.py",
+    "tests/package/test_spec.py",
+    "tests/package/test_wheels.py",
+    "tests/package/test_workflows.py",
 }
 
 
 def modules() -> set[str]:
-    found = [*ROOT.glob("server/**/*.py"), *ROOT.glob("webui/**/*.py"), *ROOT.glob("tray/**/*.py")]
+    found = [path for top in PACKAGES for path in ROOT.glob(f"{top}/**/*.py")]
     names = {path.relative_to(ROOT).as_posix() for path in found}
     return {name for name in names if not name.endswith(("__init__.py", "__main__.py"))}
 

@@ -165,10 +165,11 @@ def _load_gtk() -> Any:
                 del sys.modules[name]
         finally:
             del os.environ["GDK_GL"]  # the window process may want it
+    packaged = getattr(sys, "frozen", False)  # brings PyGObject along
+    first, again = ("", "") if packaged else ("python3-gi, ", " and run make setup again")
     raise NoToolkitError(
-        "No tray: install python3-gi, gir1.2-gtk-3.0, gir1.2-ayatanaappindicator3-0.1 and "
-        "gir1.2-webkit2-4.1 (Debian's names) and run make setup again; the dashboard opens in "
-        "your browser."
+        f"No tray: install {first}gir1.2-gtk-3.0, gir1.2-ayatanaappindicator3-0.1 and "
+        f"gir1.2-webkit2-4.1 (Debian's names){again}; the dashboard opens in your browser."
     )
 
 

@@ -63,6 +63,7 @@ SEPARATOR = None
 HELP = (
     Item("Copy diagnostics", Action("copy", "diagnostics")),
     Item("Open data folder", Action("open folder")),
+    Item("About and updates", Action("open", "/about")),
 )
 
 
@@ -79,6 +80,7 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
     return (
         *(_told(text) for text in _lines(status)),
         *_port_offer(status),
+        *_update(status),
         SEPARATOR,
         Item("Open dashboard", Action("open", "/"), default=True),
         _copies(status),
@@ -223,6 +225,12 @@ def _port_offer(status: Status) -> tuple[Item, ...]:
         return ()
     port = trouble.free_port
     return (Item(f"Use port {port} instead", Action("accept port", value=port)),)
+
+
+def _update(status: Status) -> tuple[Item, ...]:
+    if status.update is None or status.phase != "running":
+        return ()
+    return (Item(f"Version {status.update} is out…", Action("open", "/about")),)
 
 
 def _copies(status: Status) -> Item:

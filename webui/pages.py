@@ -10,12 +10,12 @@ import re
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
-
 from werkzeug.exceptions import HTTPException
 
 from server import __version__
 from server.access import COOKIE
 from server.gateway import Gateway
+from webui.about import AboutPage
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
 from webui.forms import Forms
@@ -52,6 +52,7 @@ def create_pages(gateway: Gateway) -> Quart:
     forms = Forms(gateway)
     pages = _Pages(forms)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
+    about = AboutPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
@@ -63,6 +64,8 @@ def create_pages(gateway: Gateway) -> Quart:
         ("POST", "/settings", settings.change),
         ("GET", "/help", HelpPage(forms).show),
         ("GET", "/log", LogPage(forms).show),
+        ("GET", "/about", about.show),
+        ("POST", "/about", about.check),
         ("GET", "/inspect", inspect.show),
         ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),

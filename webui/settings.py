@@ -37,6 +37,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "GOOGLE_GEMINI_BASE_URL",
         "GOOGLE_VERTEX_BASE_URL",
     ),
+    "Updates": ("UPDATE_CHECK", "UPDATE_FEED"),
     "Log and data": ("LOG_LEVEL", "SHOW_TOKEN", "DATA_DIR"),
 }
 TABLES = ("ALIASES", "MODELS")
@@ -53,6 +54,7 @@ RESTARTED_S = 4
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "WAIT_MODE": ("false", "true"),
     "SHOW_TOKEN": ("false", "true"),
+    "UPDATE_CHECK": ("false", "true"),
     "UPSTREAM": UPSTREAM_NAMES,
     "EMBEDDINGS": ("auto", "off"),
     "RESPONSE_STORE": ("memory", "disk", "off"),

@@ -173,7 +173,10 @@ class Starter:
         folder = self._folder / "data"
         (self._folder / "home").mkdir(exist_ok=True)
         port = port or free_port()
-        command = [sys.executable, str(MAIN), "--data-dir", str(folder), *arguments]
+        # tests/package runs these tests on the built program.
+        built = os.environ.get("GAP_TEST_PROGRAM")
+        program_words = [built] if built else [sys.executable, str(MAIN)]
+        command = [*program_words, "--data-dir", str(folder), *arguments]
         more = {**self.environ, "PORT": str(port), "UPSTREAM": "demo", **environ}
         more = {name: value for name, value in more.items() if value}
         log = (self._folder / "log.txt").open("a+")
