@@ -72,9 +72,11 @@ lock: ## pin the requirements anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" --group build -o requirements-build.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	  --custom-compile-command "make lock" pyproject.toml --group desktop -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
-	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+	  --custom-compile-command "make lock" pyproject.toml -c requirements.txt -o requirements-server.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	  --custom-compile-command "make lock" pyproject.toml --group desktop --group test -c requirements.txt -o requirements-test.txt
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
