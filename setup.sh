@@ -101,17 +101,27 @@ build_program() { # in $new; what runs now stays as it is until all of this has 
         mkdir -p "$new/$(dirname "$file")"
         cp "$here/$file" "$new/$file"
     done
+    build_venv
+    "$new/venv/bin/python" -B "$new/main.py" --version
+    "$new/venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash \
+        -s "$new" -p "$app" "$new/main.py" "$new/server" "$new/tray" "$new/webui"
+    printf '%s\n' "$mark" >"$new/.installed"
+    chmod -R u=rwX,go=rX "$new"
+}
+
+build_venv() { # the old one still serves where neither libraries nor Python have changed
+    made_from=$({ cat "$new/requirements-server.txt" && "$python" -VV; } | sha256sum)
+    if [ "$(cat "$app/venv/made-from" 2>/dev/null)" = "$made_from" ]; then
+        cp -a "$app/venv" "$new/venv"
+        return
+    fi
     "$python" -m venv "$new/venv"
     "$new/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
         --require-hashes --only-binary :all: -r "$new/requirements-server.txt"
     "$new/venv/bin/python" -m pip uninstall --quiet --yes pip setuptools 2>/dev/null
     # These name the folder they were made in, and only the interpreter is needed.
     find "$new/venv/bin" -type f ! -name 'python*' -exec rm -f {} +
-    "$new/venv/bin/python" -B "$new/main.py" --version
-    "$new/venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash \
-        -s "$new" -p "$app" "$new/main.py" "$new/server" "$new/tray" "$new/webui"
-    printf '%s\n' "$mark" >"$new/.installed"
-    chmod -R u=rwX,go=rX "$new"
+    printf '%s\n' "$made_from" >"$new/venv/made-from"
 }
 
 replace_program() {
@@ -155,15 +165,16 @@ import_token() { # the original program kept its sign-in beside its code
 }
 
 write() { # write FILE from standard input, if that changes it
-    cat >"$data/.write"
-    if ! cmp -s "$data/.write" "$1"; then
+    written=$(mktemp)
+    cat >"$written"
+    if ! cmp -s "$written" "$1"; then
         mkdir -p "$(dirname "$1")"
-        cp "$data/.write" "$1"
+        cp "$written" "$1"
         chmod 644 "$1"
         say "Wrote $1."
         changed=yes
     fi
-    rm -f "$data/.write"
+    rm -f "$written"
 }
 
 check_choice() { # before anything is installed

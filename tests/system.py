@@ -21,6 +21,11 @@ def command(*names: str) -> Callable[[], bool]:
     return lambda: any(map(shutil.which, names))
 
 
+def on_linux(there: Callable[[], bool]) -> Callable[[], bool]:
+    """Not needed elsewhere."""
+    return lambda: sys.platform != "linux" or there()
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """One thing the tests use."""
@@ -39,6 +44,7 @@ NEEDS: tuple[Need, ...] = (
     ),
     Need("Node.js to drive it", command("node"), ("nodejs",)),
     Need("npm to install the driver", command("npm"), ("npm",)),
+    Need("systemd-analyze for the unit", on_linux(command("systemd-analyze")), ("systemd",)),
 )
 
 
