@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers bench soak screenshots package docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -55,6 +55,10 @@ tests/agents/node_modules: tests/agents/package-lock.json
 
 test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
+
+test-servers: .venv/.test ## opt-in, root on Debian: the image in podman, setup.sh in a machine that boots systemd
+	@$(PY) -m tests.system servers
+	$(PY) -m pytest tests/install/test_servers.py --servers
 
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)

@@ -48,6 +48,18 @@ NEEDS: tuple[Need, ...] = (
 )
 
 
+SERVERS: tuple[Need, ...] = tuple(
+    Need(what, command(program), packages)
+    for what, program, packages in (
+        ("debootstrap for a bare Debian", "debootstrap", ("debootstrap",)),
+        ("systemd-nspawn to boot it", "systemd-nspawn", ("systemd-container",)),
+        ("podman for the image", "podman", ("podman", "buildah", "aardvark-dns", "iptables")),
+        ("runc to run it", "runc", ("runc",)),
+    )
+)
+"""What ``make test-servers`` uses besides."""
+
+
 def installer(environ: Mapping[str, str]) -> tuple[str, ...] | None:
     """How commands are run as root here; None when they cannot be."""
     if environ.get("NO_SYSTEM") == "1" or not shutil.which("apt-get"):
@@ -65,9 +77,9 @@ def run(words: Sequence[str], folder: Path | None = None) -> None:
     subprocess.run(words, cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
-def install_packages(environ: Mapping[str, str]) -> None:
+def install_packages(environ: Mapping[str, str], needs: Sequence[Need] = NEEDS) -> None:
     """Bring what is missing, or end the program naming it."""
-    missing = [need for need in NEEDS if not need.there()]
+    missing = [need for need in needs if not need.there()]
     if not missing:
         return
     packages = [package for need in missing for package in need.apt]
@@ -90,5 +102,8 @@ def install_driver() -> None:
 
 
 if __name__ == "__main__":
-    install_packages(os.environ)
-    install_driver()
+    if sys.argv[1:] == ["servers"]:
+        install_packages(os.environ, SERVERS)
+    else:
+        install_packages(os.environ)
+        install_driver()
