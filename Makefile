@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package deb icons docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers bench soak screenshots package deb icons docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -60,6 +60,10 @@ tests/agents/node_modules: tests/agents/package-lock.json
 test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
+test-servers: .venv/.test ## opt-in, root on Debian: the image in podman, setup.sh in a machine that boots systemd
+	@$(PY) -m tests.system servers
+	$(PY) -m pytest tests/install/test_servers.py --servers
+
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)
 
@@ -83,9 +87,11 @@ lock: ## pin the requirements anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" --group build -o requirements-build.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
-	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	  --custom-compile-command "make lock" pyproject.toml --group desktop -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
-	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+	  --custom-compile-command "make lock" pyproject.toml -c requirements.txt -o requirements-server.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
+	  --custom-compile-command "make lock" pyproject.toml --group desktop --group test -c requirements.txt -o requirements-test.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" --group package \
 	  -c requirements-build.txt -c requirements-test.txt -o requirements-package.txt

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 
-AGENTS = Path(__file__).parent / "agents"
+OPT_IN = {
+    "--agents": Path(__file__).parent / "agents",
+    "--servers": Path(__file__).parent / "install" / "test_servers.py",
+}
+"""What ``make test`` leaves out."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--agents", action="store_true", help="run real agents (npm) as well")
+    parser.addoption("--servers", action="store_true", help="run real containers as well")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Real agents are installed by ``make test-agents`` only."""
-    if config.getoption("--agents"):
-        return None
-    return True if collection_path == AGENTS else None
+    """Real agents and containers are asked for by name only."""
+    left_out = {path for option, path in OPT_IN.items() if not config.getoption(option)}
+    return True if collection_path in left_out else None

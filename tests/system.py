@@ -21,6 +21,11 @@ def command(*names: str) -> Callable[[], bool]:
     return lambda: any(map(shutil.which, names))
 
 
+def on_linux(there: Callable[[], bool]) -> Callable[[], bool]:
+    """Not needed elsewhere."""
+    return lambda: sys.platform != "linux" or there()
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """One thing the tests use."""
@@ -39,7 +44,20 @@ NEEDS: tuple[Need, ...] = (
     ),
     Need("Node.js to drive it", command("node"), ("nodejs",)),
     Need("npm to install the driver", command("npm"), ("npm",)),
+    Need("systemd-analyze for the unit", on_linux(command("systemd-analyze")), ("systemd",)),
 )
+
+
+SERVERS: tuple[Need, ...] = tuple(
+    Need(what, command(program), packages)
+    for what, program, packages in (
+        ("debootstrap for a bare Debian", "debootstrap", ("debootstrap",)),
+        ("systemd-nspawn to boot it", "systemd-nspawn", ("systemd-container",)),
+        ("podman for the image", "podman", ("podman", "buildah", "aardvark-dns", "iptables")),
+        ("runc to run it", "runc", ("runc",)),
+    )
+)
+"""What ``make test-servers`` uses besides."""
 
 
 def installer(environ: Mapping[str, str]) -> tuple[str, ...] | None:
@@ -59,9 +77,9 @@ def run(words: Sequence[str], folder: Path | None = None) -> None:
     subprocess.run(words, cwd=folder, check=True, stdin=subprocess.DEVNULL)
 
 
-def install_packages(environ: Mapping[str, str]) -> None:
+def install_packages(environ: Mapping[str, str], needs: Sequence[Need] = NEEDS) -> None:
     """Bring what is missing, or end the program naming it."""
-    missing = [need for need in NEEDS if not need.there()]
+    missing = [need for need in needs if not need.there()]
     if not missing:
         return
     packages = [package for need in missing for package in need.apt]
@@ -84,5 +102,8 @@ def install_driver() -> None:
 
 
 if __name__ == "__main__":
-    install_packages(os.environ)
-    install_driver()
+    if sys.argv[1:] == ["servers"]:
+        install_packages(os.environ, SERVERS)
+    else:
+        install_packages(os.environ)
+        install_driver()

@@ -71,7 +71,8 @@ def test_every_test_file_has_its_module() -> None:
     here = {
         path.relative_to(ROOT).as_posix()
         for path in ROOT.glob("tests/**/test_*.py")
-        if "node_modules" not in path.parts and not {"agents", "desktop"} & set(path.parts)
+        if "node_modules" not in path.parts
+        and not {"agents", "desktop", "install"} & set(path.parts)
     }
     packages = {"tests/server/google_fake/test___main__.py"}
     assert here - known - packages == set()
