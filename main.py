@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import threading
+import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +38,6 @@ from server.settings import Loaded, Settings, SettingsError
 from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
-from tray.browser import browse
 from tray.clipboard import copy
 from tray.instance import Desk, Lock, ask_first
 from tray.menu import APP_NAME
@@ -240,7 +240,7 @@ def joined(
         ),
         data_dir=start.data_dir,
         copy=copy,
-        browse=browse,
+        browse=webbrowser.open,
         diagnostics=lambda: diagnostics(start.load),
     )
     app = App(parts, lambda on_action: Icon(pystray, on_action))
@@ -338,7 +338,7 @@ def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool)
         signal.signal(number, finish)
     server = launched(settings, news)
     if open_browser:
-        browse(f"http://{settings.own_host}:{settings.port}/")
+        webbrowser.open(f"http://{settings.own_host}:{settings.port}/")
     while True:
         with contextlib.suppress(Empty):
             # On Windows a wait without end would not hear Ctrl-C.

@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+import main
+
 MAIN = Path(__file__).parents[1] / "main.py"
 NOTHING = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -228,3 +230,16 @@ def token_in(html: str) -> str:
     found = re.search(r'name="token" value="([^"]*)"', html)
     assert found
     return unescape(found[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyInstaller does this on Linux only")
+@pytest.mark.parametrize("before", ["/usr/lib/special", None])
+def test_programs_that_a_packaged_one_starts_get_the_systems_libraries(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/bundle")
+    if before is not None:
+        monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", before)
+    main.leave_bundle()
+    assert os.environ.get("LD_LIBRARY_PATH") == before

@@ -5,11 +5,11 @@ import os
 import subprocess
 import threading
 import time
+import webbrowser
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
-from tray.browser import browse
 from tray.instance import Peer
 from tray.window import CHANNEL
 
@@ -33,7 +33,7 @@ class Opener:
         *,
         admit: Callable[[str], str] = str,
         spawn: Spawn | None = None,
-        browse: Callable[[str], object] = browse,
+        browse: Callable[[str], object] = webbrowser.open,
     ) -> None:
         """``command`` starts the window process, ``channel`` is the address it calls back.
 

@@ -10,12 +10,12 @@ import ipaddress
 import os
 import sys
 import threading
+import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tray.browser import browse
 from tray.instance import Message, Peer, connect
 
 CHANNEL = "GEMINI_PROXY_WINDOW"
@@ -98,7 +98,7 @@ class _Pages:
         if is_foreign(url, self._home):
             # Only when LINKS was not there yet. Google signs nobody in inside a web view.
             self._window.load_url(self._back)
-            browse(url)
+            webbrowser.open(url)
             return
         self._back = without_ticket(url)
         self._window.run_js(LINKS)

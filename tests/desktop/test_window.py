@@ -129,6 +129,7 @@ def test_a_stopped_server_is_mended_in_the_window(start: Starter, tmp_path: Path
         window(start, tmp_path / "data", controller.admit) as opener,
     ):
         trouble = until(lambda: controller.status.trouble)
+        assert trouble is not None
         stand_in = StandIn(
             lambda: controller.status, lambda action: controller.accept_port(int(action.value or 0))
         )

@@ -203,7 +203,11 @@ class Machine:
     def answers(self, port: int) -> bool:
         ask_it = f"urllib.request.urlopen('http://127.0.0.1:{port}/health', timeout=2).status"
         script = f'python3 -c "import urllib.request; print({ask_it})" 2>&1 || true'
-        return any("200" in self.run(script) or time.sleep(0.2) for _ in range(50))
+        for _ in range(50):
+            if "200" in self.run(script):
+                return True
+            time.sleep(0.2)
+        return False
 
 
 @pytest.fixture(scope="module")
