@@ -60,9 +60,10 @@ class Item:
 
 
 SEPARATOR = None
+OPEN_FOLDER = Item("Open data folder", Action("open folder"))
 HELP = (
     Item("Copy diagnostics", Action("copy", "diagnostics")),
-    Item("Open data folder", Action("open folder")),
+    OPEN_FOLDER,
     Item("About and updates", Action("open", "/about")),
 )
 
@@ -103,7 +104,7 @@ def remedies(status: Status) -> tuple[Item, ...]:
     if status.phase != "stopped":
         return ()
     text = "Start server" if status.trouble is None else "Try again"
-    return (*_port_offer(status), Item(text, Action("start")), HELP[-1])
+    return (*_port_offer(status), Item(text, Action("start")), OPEN_FOLDER)
 
 
 def headline(status: Status) -> str:

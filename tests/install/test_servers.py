@@ -25,7 +25,7 @@ APP, DATA = "/opt/gemini-api-proxy", "/var/lib/gemini-api-proxy"
 APT = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq"
 
 
-def run(*words: str | Path, code: int | None = 0, **environ: str) -> str:
+def run(*words: object, code: int | None = 0, **environ: str) -> str:
     """Run a command; returns what it printed."""
     done = subprocess.run(
         [str(word) for word in words],

@@ -50,11 +50,3 @@ async def test_a_set_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
         answer = await rig.http.get("/connect", headers={"x-api-key": "very-secret"})
         assert "very-secret" not in answer.text
         assert "one of your API_KEY" in answer.text
-
-
-async def test_the_help_page_names_versions_and_licences(tmp_path: Path) -> None:
-    async with running(tmp_path) as rig:
-        text = (await rig.http.get("/help")).text
-    assert "BSD" in text
-    assert "MIT" in text
-    assert "not a Google product" in text
