@@ -126,6 +126,8 @@ class Gateway:
         self.access = Access(settings)
         self.tickets = Tickets()
         self.metrics.queued.set_function(lambda: self.throttle.state().waiting)
+        self._changing = asyncio.Lock()
+        """Two changes at once would each save the file without the other."""
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -195,6 +197,10 @@ class Gateway:
         A setting that is not live is saved only, and kept in ``pending`` for the pages. Raises
         ``SettingsError``. A folder that cannot be written costs the saving, not the change.
         """
+        async with self._changing:
+            await self._change(name, value)
+
+    async def _change(self, name: str, value: object) -> None:
         settings = self.settings.with_value(name, value)
         option = ALL_OPTIONS[name]
         saved = None if name not in settings.sources else _plain(getattr(settings, option.field))
