@@ -41,6 +41,8 @@ lint: .venv/.test ## format check, lint, types, import floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@for os in win32 darwin; do echo "mypy for $$os"; $(BIN)/mypy --platform $$os --no-warn-unreachable \
+	  --cache-dir .mypy_cache/$$os main.py server tray webui || exit 1; done
 	$(BIN)/lint-imports --no-cache
 
 test-system: .venv/.test

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Literal
@@ -82,6 +82,10 @@ class Status:
     pinned: frozenset[str] = frozenset()
     """Settings that come back at the next start, whatever is chosen here."""
     trouble: Trouble | None = None
+    limited: bool = False
+    """The last request that ended was turned away by a rate limit, ours or Google's."""
+    checking: bool = False
+    """Google is being asked who we are."""
     quota: tuple[FamilyQuota, ...] = ()
     """What is left of the account's models; empty where Google does not tell."""
     update: str | None = None
@@ -122,17 +126,24 @@ def _code_assist_quota(gateway: Gateway) -> tuple[Quota, ...]:
     return upstream.quota() if isinstance(upstream, CodeAssist) else ()
 
 
-class QuotaWatch:
-    """Asks Google what is left after requests have ended, never on a timer of its own."""
+class Follower:
+    """Draws conclusions from the end of a request: what the limits say, and what is left.
+
+    Google is asked what is left after requests, never on a timer of its own.
+    """
 
     def __init__(self, gateway: Gateway) -> None:
+        self.limited = False
         self._gateway = gateway
         self._asked = -QUOTA_FRESH_S
         self._waiting = False
 
     def note(self, change: Mapping[str, object]) -> None:
-        """Something has happened; the end of a request is worth a question, soon."""
-        if change.get("type") == "finished" and not self._waiting:
+        """Something has happened."""
+        if change.get("type") != "finished":
+            return
+        self.limited = change.get("outcome") == "rate_limit"
+        if not self._waiting:
             self._waiting = True
             self._gateway.in_background(self._ask())
 
@@ -154,6 +165,7 @@ class Controller:
         self._server: Server | None = None
         self._settings: Settings | None = None
         self._status = Status()
+        self._checking = False
         self._lock = threading.Lock()
         self._watchers: list[Callable[[Status], None]] = []
         self._intents: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -203,7 +215,7 @@ class Controller:
 
     def check_account(self) -> None:
         """Ask Google anew who is behind the upstream."""
-        self._ask(_check)
+        self._ask(self._check)
 
     def quit(self) -> None:
         """Stop the server and then the worker; ``join`` waits for both."""
@@ -227,16 +239,22 @@ class Controller:
         self._intents.put(lambda: self._in_server(work))
 
     def _in_server(self, work: Callable[[Gateway], Coroutine[None, None, None]]) -> None:
-        """Carry out what only a running server can do."""
+        """Begin what only a running server can do. Not waited for: Google may take its time, and a
+        stop must not.
+        """
         server = self._server
-        if server is None or server.gateway is None:
-            return
+        if server is not None and server.gateway is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                server.submit(work(server.gateway)).add_done_callback(_tell)
+
+    async def _check(self, gateway: Gateway) -> None:
+        self._checking = True
+        self._show(self._status)
         try:
-            server.submit(work(server.gateway)).result()
-        except (ProxyError, SettingsError) as error:
-            log.warning("%s", error)
-        except (CancelledError, RuntimeError):
-            log.info("The server stopped before that could be done")
+            await gateway.check_account()
+        finally:
+            self._checking = False
+            self._show(self._status)
 
     def _start(self) -> None:
         if self._server is not None:
@@ -306,22 +324,22 @@ class Controller:
 
     async def _follow(self, server: Server, gateway: Gateway) -> None:
         """In the server's loop: show every change of its state."""
-        quota = QuotaWatch(gateway)
+        follower = Follower(gateway)
         with gateway.usage.feed() as changes:
             while not gateway.stopping.is_set():
-                self._show(read_status(gateway), server)
+                self._show(replace(read_status(gateway), limited=follower.limited), server)
                 busy = self._status.running or self._status.queued
                 with contextlib.suppress(TimeoutError):
-                    quota.note(
-                        await asyncio.wait_for(changes.get(), LOOK_AGAIN_S if busy else None)
-                    )
+                    wait_s = LOOK_AGAIN_S if busy else None
+                    follower.note(await asyncio.wait_for(changes.get(), wait_s))
                     await asyncio.sleep(SETTLE_S)
                 while not changes.empty():
-                    quota.note(changes.get_nowait())
+                    follower.note(changes.get_nowait())
 
     def _show(self, status: Status, seen_in: Server | None = None) -> None:
         """``seen_in``: the server it was read from; dropped when that one is no longer ours."""
         with self._lock:
+            status = replace(status, checking=self._checking)
             gone = seen_in is not None and seen_in is not self._server
             if gone or status == self._status:
                 return
@@ -330,5 +348,13 @@ class Controller:
                 watcher(status)
 
 
-async def _check(gateway: Gateway) -> None:
-    await gateway.check_account()
+def _tell(done: "Future[None]") -> None:
+    """Log how something that nobody waited for has ended."""
+    if done.cancelled():
+        log.info("The server stopped before that could be done")
+        return
+    error = done.exception()
+    if isinstance(error, ProxyError | SettingsError):
+        log.warning("%s", error)
+    elif error is not None:
+        log.error("An intent failed", exc_info=error)

@@ -130,6 +130,8 @@ class Gateway:
         self.tickets = Tickets()
         self.updates = Updates(settings, self._tell)
         self.metrics.queued = lambda: self.throttle.state().waiting
+        self._changing = asyncio.Lock()
+        """Two changes at once would each save the file without the other."""
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -200,6 +202,10 @@ class Gateway:
         ``SettingsError``. A folder that cannot be written, or a file that somebody broke, costs the
         saving, not the change.
         """
+        async with self._changing:
+            await self._change(name, value)
+
+    async def _change(self, name: str, value: object) -> None:
         settings = self.settings.with_value(name, value)
         option = ALL_OPTIONS[name]
         saved = None if name not in settings.sources else _plain(getattr(settings, option.field))

@@ -56,7 +56,11 @@ class Tickets:
         return any(now <= until for _, until in found)
 
     def _ours(self, peer: Peer) -> bool:
-        return self._owner is not None and self._owner(peer) == os.getuid()
+        return self._owner is not None and self._owner(peer) == _user()
+
+
+def _user() -> int:
+    return 0 if sys.platform == "win32" else os.getuid()
 
 
 def owner_of(peer: Peer, tables: Path = Path("/proc/net")) -> int | None:

@@ -22,8 +22,6 @@ TESTED_ELSEWHERE = {
     "server/dialects/openai_losses.py": "tests/test_lossiness.py",
     "server/dialects/openai_responses_losses.py": "tests/test_lossiness.py",
     "server/dialects/base.py": "tests/server/test_app.py",
-    "tray/icon.py": "tests/desktop/test_tray.py",
-    "tray/window.py": "tests/desktop/test_tray.py",
     "tray/selftest.py": "tests/desktop/test_tray.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
     "webui/forms.py": "tests/webui/test_pages.py",

@@ -129,9 +129,7 @@ class App:
             case "open":
                 self._open(action.name)
             case "copy":
-                known = {"diagnostics": parts.diagnostics}
-                text = known[action.name]() if action.name in known else action.name
-                parts.copy(text)
+                self._copy(action.name)
             case "start":
                 controller.start()
             case "stop":
@@ -151,10 +149,23 @@ class App:
                 self._refresh(controller.status)
             case "open folder":
                 parts.browse(parts.data_dir.as_uri())
+            case "browse":
+                parts.browse(action.name)
             case "quit":
                 self.end()
             case _:
                 assert_never(action.verb)
+
+    def _copy(self, text: str) -> None:
+        if text != "diagnostics":
+            self._parts.copy(text)
+            return
+
+        def diagnose() -> None:
+            self._parts.copy(self._parts.diagnostics())
+
+        # They ask Google, which may take its time; Quit must not wait for that.
+        threading.Thread(target=diagnose, name="diagnostics", daemon=True).start()
 
     def _open(self, page: str) -> None:
         status = self._parts.controller.status

@@ -5,6 +5,8 @@ import logging
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,7 @@ def copy(text: str) -> bool:
     if sys.platform == "darwin":
         return _pipe(("/usr/bin/pbcopy",), text)
     elif sys.platform == "win32":  # noqa: RET505  # mypy: code after a platform return is dead
-        return _pipe(("clip.exe",), text)
+        return _copy_windows(text)
     else:
         return _copy_gtk(text) or any(
             shutil.which(program[0]) and _pipe(program, text) for program in PROGRAMS
@@ -43,6 +45,46 @@ def _copy_gtk(text: str) -> bool:
 
     glib.idle_add(put)
     return True
+
+
+if sys.platform == "win32":
+    import ctypes
+
+    _UNICODE_TEXT, _MOVEABLE = 13, 2
+
+    def _copy_windows(text: str) -> bool:
+        """Through a window of our own: with none, SetClipboardData may refuse (Win32,
+        *EmptyClipboard*).
+        """
+        user, kernel = ctypes.windll.user32, ctypes.windll.kernel32
+        user.CreateWindowExW.restype = kernel.GlobalAlloc.restype = ctypes.c_void_p
+        kernel.GlobalLock.restype = user.SetClipboardData.restype = ctypes.c_void_p
+        window = ctypes.c_void_p(
+            user.CreateWindowExW(0, "STATIC", None, 0, 0, 0, 0, 0, None, None, None, None)
+        )
+        try:
+            if not _opened(lambda: bool(user.OpenClipboard(window))):
+                log.warning("Nothing was copied: another program holds the clipboard")
+                return False
+            try:
+                user.EmptyClipboard()
+                data = (text + "\0").encode("utf-16-le")
+                memory = ctypes.c_void_p(kernel.GlobalAlloc(_MOVEABLE, len(data)))
+                ctypes.memmove(kernel.GlobalLock(memory), data, len(data))
+                kernel.GlobalUnlock(memory)
+                return bool(user.SetClipboardData(_UNICODE_TEXT, memory))
+            finally:
+                user.CloseClipboard()
+        finally:
+            user.DestroyWindow(window)
+
+    def _opened(attempt: Callable[[], bool]) -> bool:
+        """Another program may hold the clipboard for a moment."""
+        for _ in range(10):
+            if attempt():
+                return True
+            time.sleep(0.02)
+        return False
 
 
 def _pipe(command: tuple[str, ...], text: str) -> bool:

@@ -136,8 +136,10 @@ def load() -> Any:
     if sys.platform == "win32":
         import ctypes  # noqa: PLC0415
 
-        with contextlib.suppress(OSError, AttributeError):  # older Windows: a blurred icon
+        # Before any window of this process. Older Windows lack them: a blurred icon.
+        with contextlib.suppress(OSError, AttributeError):
             ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("GeminiApiProxy")
+        with contextlib.suppress(OSError, AttributeError):
             ctypes.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(-4))
     if sys.platform in ("win32", "darwin"):
         try:
@@ -209,9 +211,19 @@ def _on_ui_thread(work: Callable[[], None]) -> None:
 def _watch_signals(on_signal: Callable[[int], None]) -> None:
     """GTK resets SIGINT and lets SIGTERM kill without clean-up; its loop must hear of both."""
     numbers = (signal.SIGINT, signal.SIGTERM)
-    if sys.platform in ("win32", "darwin"):
+    if sys.platform == "win32":
         for number in numbers:
             signal.signal(number, lambda got, _frame: on_signal(got))
+    elif sys.platform == "darwin":
+        mach = importlib.import_module("PyObjCTools.MachSignals")
+
+        def watch_here() -> None:
+            for number in numbers:
+                mach.signal(number, lambda got, *_: on_signal(got))
+
+        # Python's own handlers wait for the AppKit loop to return; and inside the loop, so after
+        # pystray has set a handler that ends the process on the spot.
+        _on_ui_thread(watch_here)
     else:
         glib = importlib.import_module("gi.repository.GLib")
 

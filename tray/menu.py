@@ -3,6 +3,7 @@
 Labels carry no underscore: dbusmenu reads one as a mnemonic.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, assert_never
@@ -22,6 +23,7 @@ Verb = Literal[
     "check account",
     "autostart",
     "open folder",
+    "browse",
     "quit",
 ]
 Shape = Literal["running", "busy", "attention", "stopped", "problem"]
@@ -60,12 +62,7 @@ class Item:
 
 
 SEPARATOR = None
-OPEN_FOLDER = Item("Open data folder", Action("open folder"))
-HELP = (
-    Item("Copy diagnostics", Action("copy", "diagnostics")),
-    OPEN_FOLDER,
-    Item("About and updates", Action("open", "/about")),
-)
+FOLDER = Item("Open data folder", Action("open folder"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +75,26 @@ class Notice:
 
 def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
     """The whole menu; None is a separator. ``autostart`` None: the system has no such thing."""
+    running = status.phase == "running"
     return (
         *(_told(text) for text in _lines(status)),
+        *_link(status),
         *_port_offer(status),
         *_update(status),
         SEPARATOR,
         Item("Open dashboard", Action("open", "/"), default=True),
         _copies(status),
-        Item("Connect an app…", Action("open", "/connect"), enabled=status.phase == "running"),
+        Item("Connect an app…", Action("open", "/connect"), enabled=running),
+        Item("Settings…", Action("open", "/settings"), enabled=running),
         SEPARATOR,
         _start_or_stop(status),
-        Item("Restart server", Action("restart"), enabled=status.phase == "running"),
+        Item("Restart server", Action("restart"), enabled=running),
         *_limits(status),
         SEPARATOR,
+        _upstream(status),
         _account(status),
         *_autostart(autostart),
-        Item("Help", children=HELP),
+        _help(status),
         SEPARATOR,
         Item(quit_label(status.running), Action("quit")),
     )
@@ -104,7 +105,7 @@ def remedies(status: Status) -> tuple[Item, ...]:
     if status.phase != "stopped":
         return ()
     text = "Start server" if status.trouble is None else "Try again"
-    return (*_port_offer(status), Item(text, Action("start")), OPEN_FOLDER)
+    return (*_port_offer(status), Item(text, Action("start")), FOLDER)
 
 
 def headline(status: Status) -> str:
@@ -153,7 +154,8 @@ def shape(status: Status) -> Shape:
         return "stopped"
     if status.problem is not None or not status.authenticated:
         return "attention"
-    return "busy" if status.queued else "running"
+    short = status.limited or any(family.percent == 0 for family in status.quota)
+    return "busy" if status.queued or short else "running"
 
 
 def notice(before: Status, after: Status) -> Notice | None:
@@ -213,6 +215,8 @@ def _work(status: Status) -> list[str]:
         parts.append(f"{status.running} running")
     if status.queued:
         parts.append(f"{status.queued} queued")
+    if status.limited:
+        parts.append("rate limit reached")
     return [" · ".join(parts)] if parts else []
 
 
@@ -263,16 +267,21 @@ def _limits(status: Status) -> tuple[Item, ...]:
         Item(
             "Minimum interval" + _until(status, "RATE_LIMIT"),
             enabled=running,
-            children=tuple(
-                Item(
-                    interval_label(seconds),
-                    Action("change", "RATE_LIMIT", seconds),
-                    checked=seconds == chosen,
-                    radio=True,
-                )
-                for seconds in intervals
+            children=(
+                *_radio("RATE_LIMIT", chosen, [(s, interval_label(s)) for s in intervals]),
+                Item("Other…", Action("open", "/settings#RATE_LIMIT")),
             ),
         ),
+    )
+
+
+def _radio(
+    setting: str, chosen: object, choices: Sequence[tuple[str | float, str]]
+) -> tuple[Item, ...]:
+    """One item for each (value, text)."""
+    return tuple(
+        Item(text, Action("change", setting, value), checked=value == chosen, radio=True)
+        for value, text in choices
     )
 
 
@@ -280,31 +289,47 @@ def _until(status: Status, name: str) -> str:
     return " (returns at the next start)" if name in status.pinned else ""
 
 
-def _account(status: Status) -> Item:
+def _link(status: Status) -> tuple[Item, ...]:
+    """Google's own page about what is wrong."""
+    problem = status.problem
+    if status.phase != "running" or problem is None or problem.link is None:
+        return ()
+    return (Item(f"{problem.link_text or 'Read more'}…", Action("browse", problem.link)),)
+
+
+def _help(status: Status) -> Item:
     running = status.phase == "running"
+    return Item(
+        "Help",
+        children=(
+            Item("Show log", Action("open", "/log"), enabled=running),
+            Item("Copy diagnostics", Action("copy", "diagnostics")),
+            FOLDER,
+            Item("About and updates", Action("open", "/about"), enabled=running),
+        ),
+    )
+
+
+def _upstream(status: Status) -> Item:
     choices = (("auto", "Automatic"), *status.upstreams)
+    return Item(
+        "Upstream" + _until(status, "UPSTREAM"),
+        enabled=status.phase == "running",
+        children=_radio("UPSTREAM", status.chosen, choices),
+    )
+
+
+def _account(status: Status) -> Item:
     sign = (
         Item("Sign out", Action("sign out"))
         if status.signed_in
         else Item("Sign in or add a key…", Action("open", "/setup"))
     )
+    again = "Checking…" if status.checking else "Check again"
     return Item(
-        "Account" + _until(status, "UPSTREAM"),
-        enabled=running,
-        children=(
-            sign,
-            Item("Check again", Action("check account")),
-            SEPARATOR,
-            *(
-                Item(
-                    title,
-                    Action("change", "UPSTREAM", name),
-                    checked=status.chosen == name,
-                    radio=True,
-                )
-                for name, title in choices
-            ),
-        ),
+        "Account",
+        enabled=status.phase == "running",
+        children=(sign, Item(again, Action("check account"), enabled=not status.checking)),
     )
 
 

@@ -52,6 +52,7 @@ def run(storage: Path, environ: Mapping[str, str] = os.environ) -> int:
         return _show(peer, url, storage)
     except Exception as error:  # noqa: BLE001  # every toolkit has its own way to be missing
         peer.send({"failed": str(error)})
+        peer.close()
         return NO_WINDOW
 
 

@@ -128,7 +128,8 @@ def test_a_stopped_server_is_mended_in_the_window(start: Starter, tmp_path: Path
         serving(tmp_path / "data", PORT=str(port)) as controller,
         window(start, tmp_path / "data", controller.admit) as opener,
     ):
-        trouble = until(lambda: controller.status.trouble)
+        until(lambda: controller.status.trouble)
+        trouble = controller.status.trouble
         assert trouble is not None
         stand_in = StandIn(
             lambda: controller.status, lambda action: controller.accept_port(int(action.value or 0))

@@ -1,5 +1,6 @@
 """The controller: intents in, snapshots out, whatever goes wrong."""
 
+import asyncio
 import json
 import socket
 import time
@@ -40,6 +41,18 @@ class Bench:
     def _make(self, settings: Settings) -> Server:
         self.servers.append(Server(settings, create_pages, make_gateway=self.make_gateway))
         return self.servers[-1]
+
+    def sign_in(self, google: FakeGoogle, transport: httpx.AsyncBaseTransport) -> None:
+        """From the next start on a Google account is signed in, and ``transport`` leads there."""
+        inside = "https://google.test"
+        client = self.folder / "client.json"
+        client.write_text(json.dumps(google.oauth.client_config(inside)))
+        token = json.dumps(google.oauth.credentials(inside))
+        (self.folder / "google_token.json").write_text(token)
+        self.more = {"UPSTREAM": "code-assist", "GOOGLE_OAUTH_CLIENT_FILE": str(client)}
+        self.make_gateway = lambda settings: Gateway(
+            settings, http=httpx.AsyncClient(transport=transport)
+        )
 
     def until(self, look: Callable[[Status], object]) -> Status:
         """The first snapshot of which ``look`` is true."""
@@ -230,16 +243,7 @@ def test_what_is_left_is_asked_for_after_a_request_never_before(
 ) -> None:
     monkeypatch.setattr("server.control.QUOTA_SETTLE_S", 0.01)
     google = FakeGoogle()
-    inside = "https://google.test"
-    (bench.folder / "google_token.json").write_text(json.dumps(google.oauth.credentials(inside)))
-    (bench.folder / "client.json").write_text(json.dumps(google.oauth.client_config(inside)))
-    bench.more = {
-        "UPSTREAM": "code-assist",
-        "GOOGLE_OAUTH_CLIENT_FILE": str(bench.folder / "client.json"),
-    }
-    bench.make_gateway = lambda settings: Gateway(
-        settings, http=httpx.AsyncClient(transport=InProcessTransport(google))
-    )
+    bench.sign_in(google, InProcessTransport(google))
     google.quota["gemini-2.5-pro"] = 0.5
     bench.control.start()
     assert bench.reached("running").quota == ()
@@ -253,3 +257,47 @@ def test_what_is_left_is_asked_for_after_a_request_never_before(
         assert httpx.post(url, json=body, trust_env=False, timeout=20).status_code == 200
     bench.until(lambda status: status.quota[0].percent == 25)
     assert len(google.calls("retrieveUserQuota")) == asked + 1
+
+
+def test_a_stop_does_not_wait_for_a_google_that_says_nothing(bench: Bench) -> None:
+    async def silence(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    bench.sign_in(FakeGoogle(), httpx.MockTransport(silence))
+    bench.control.start()
+    bench.reached("running")
+    bench.control.check_account()
+    bench.until(lambda status: status.checking)
+    began = time.monotonic()
+    bench.control.stop()
+    assert not bench.reached("stopped").checking
+    assert time.monotonic() - began < 5
+
+
+def test_changes_at_once_are_all_saved(bench: Bench) -> None:
+    bench.control.start()
+    bench.reached("running")
+    bench.control.change("RATE_LIMIT", 3)
+    bench.control.change("WAIT_MODE", value=True)
+    bench.control.change("QUEUE_LIMIT", 7)
+    bench.until(lambda status: status.wait_mode and status.rate_limit_s == 3)
+    gateway = bench.servers[0].gateway
+    bench.until(lambda _: gateway and gateway.settings.queue_limit == 7)
+    text = (bench.folder / "settings.toml").read_text()
+    assert [name in text for name in ("RATE_LIMIT", "WAIT_MODE", "QUEUE_LIMIT")] == [True] * 3
+
+
+def test_a_rate_limit_is_seen_until_a_request_gets_through(bench: Bench) -> None:
+    bench.more = {"RATE_LIMIT": "86400"}
+    bench.control.start()
+    bench.reached("running")
+    body = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "hi"}]}
+    url = f"http://127.0.0.1:{bench.port}/v1/chat/completions"
+    codes = [httpx.post(url, json=body, trust_env=False).status_code for _ in range(2)]
+    assert codes == [200, 429]
+    bench.until(lambda status: status.limited)
+    bench.control.change("RATE_LIMIT", 0)
+    bench.until(lambda status: status.rate_limit_s == 0)
+    assert httpx.post(url, json=body, trust_env=False).status_code == 200
+    bench.until(lambda status: not status.limited)

@@ -3,12 +3,11 @@
 import plistlib
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tray import autostart
-from tray.autostart import Autostart, desktop, is_passing, plist, windows_line
+from tests.tray.platforms import Registry, module_on
+from tray.autostart import Autostart, desktop, is_passing, plist
 
 ODD = ["/opt/my apps/50% $off/python", "main.py", "--hidden"]
 
@@ -61,15 +60,16 @@ def test_a_program_on_a_disk_image_cannot_start_at_login(
 def test_windows_has_a_value_of_the_run_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: list[Any] = [None]
-    monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(autostart, "registry_value", lambda: held[-1], raising=False)
-    monkeypatch.setattr(autostart, "set_registry_value", held.append, raising=False)
-    ours = Autostart([r"C:\Program Files\app.exe", "--hidden"], home=tmp_path)
+    registry = Registry()
+    module = module_on(monkeypatch, "win32", "tray.autostart", winreg=registry)
+    ours = module.Autostart([r"C:\Program Files\app.exe", "--hidden"], home=tmp_path)
+    place = (registry.HKEY_CURRENT_USER, r"Software\Microsoft\Windows\CurrentVersion\Run")
     assert ours.enabled() is False
-    ours.set(enabled=True)
-    assert held[-1] == r'"C:\Program Files\app.exe" "--hidden"'
-    assert ours.enabled() is True
     ours.set(enabled=False)
-    assert held[-1:] == [None]
-    assert windows_line(["a b"]) == '"a b"'
+    ours.set(enabled=True)
+    line = r'"C:\Program Files\app.exe" "--hidden"'
+    assert registry.held[place] == {"gemini-api-proxy": line}
+    assert ours.enabled() is True
+    del registry.held[place]["gemini-api-proxy"]  # the user, in Windows' own settings
+    assert ours.enabled() is False
+    assert list(tmp_path.iterdir()) == []

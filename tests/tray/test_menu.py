@@ -56,6 +56,9 @@ def item(status: Status, start: str) -> Item:
     [
         (UP, "Running on 127.0.0.1:8081", "running"),
         (replace(UP, queued=2), "Running on 127.0.0.1:8081", "busy"),
+        (replace(UP, limited=True), "Running on 127.0.0.1:8081", "busy"),
+        (replace(UP, quota=(FamilyQuota("Pro", 0, None),)), "Running on 127.0.0.1:8081", "busy"),
+        (replace(UP, host="[::1]"), "Running on [::1]:8081", "running"),
         (replace(UP, authenticated=False), "Needs sign-in", "attention"),
         (replace(UP, problem=REFUSED), "Needs attention", "attention"),
         (Status(), "Stopped", "stopped"),
@@ -107,7 +110,15 @@ def test_a_taken_port_offers_the_free_one() -> None:
 
 
 def test_what_only_a_running_server_can_do_is_disabled_without_one() -> None:
-    for start in ("Connect an app", "Restart", "Queue when", "Minimum interval", "Account"):
+    for start in (
+        "Connect an app",
+        "Settings",
+        "Restart",
+        "Queue when",
+        "Minimum interval",
+        "Upstream",
+        "Account",
+    ):
         assert item(UP, start).enabled
         assert not item(Status(), start).enabled
 
@@ -125,6 +136,24 @@ def test_switches_show_the_state_and_mean_its_opposite() -> None:
 
 def test_a_pinned_setting_says_that_it_returns() -> None:
     assert "next start" in item(replace(UP, pinned=frozenset({"WAIT_MODE"})), "Queue when").text
+
+
+def test_a_check_under_way_cannot_be_asked_for_again() -> None:
+    assert item(UP, "Check again").enabled
+    assert not item(replace(UP, checking=True), "Checking…").enabled
+
+
+def test_googles_own_page_about_a_problem_is_one_click_away() -> None:
+    link = "https://accounts.google.com/verify"
+    wanted = replace(REFUSED, link=link, link_text="Verify the account")
+    assert item(replace(UP, problem=wanted), "Verify the account…").action == Action("browse", link)
+    assert len(menu(replace(UP, problem=REFUSED), autostart=None)) + 1 == len(
+        menu(replace(UP, problem=wanted), autostart=None)
+    )
+
+
+def test_an_interval_that_is_not_listed_is_set_on_the_page() -> None:
+    assert item(UP, "Other…").action == Action("open", "/settings#RATE_LIMIT")
 
 
 def test_signing_in_or_out_follows_the_account() -> None:

@@ -1,0 +1,184 @@
+"""The icon on systems that are not here: what is asked of them, through stand-ins."""
+
+import ctypes
+import io
+import signal
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.tray.platforms import Registry, module_on
+from tray.icon import Icon
+from tray.menu import Action, Item, Notice
+
+THEMES = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
+PROBLEM = Notice("T" * 80, "M" * 400)
+
+
+class Stub:
+    """``pystray.Icon``: notes what it is given."""
+
+    HAS_MENU = True
+
+    def __init__(self, name: str, icon: Any, title: str) -> None:
+        self.name, self.icon, self.title, self.menu = name, icon, title, None
+        self.notes: list[tuple[str, str]] = []
+
+    def notify(self, message: str, title: str) -> None:
+        self.notes.append((message, title))
+
+
+class StubMenu(tuple[Any, ...]):
+    """``pystray.Menu``."""
+
+    SEPARATOR = "-"
+
+    def __new__(cls, *items: Any) -> "StubMenu":
+        return super().__new__(cls, items)
+
+
+def stub_of_pystray() -> Any:
+    def item(text: str, action: Any, **more: Any) -> Any:
+        return SimpleNamespace(text=text, action=action, **more)
+
+    return SimpleNamespace(Icon=Stub, Menu=StubMenu, MenuItem=item)
+
+
+@pytest.mark.parametrize(("value", "theme"), [(1, "light"), (0, "dark"), (None, "any")])
+def test_windows_tells_the_colour_of_its_task_bar(
+    monkeypatch: pytest.MonkeyPatch, value: int | None, theme: str
+) -> None:
+    registry = Registry()
+    if value is not None:
+        registry.held[registry.HKEY_CURRENT_USER, THEMES] = {"SystemUsesLightTheme": value}
+    icon = module_on(monkeypatch, "win32", "tray.icon", winreg=registry)
+    assert icon.theme() == theme
+
+
+def test_windows_redraws_the_icon_at_every_change_for_the_theme_may_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = Registry()
+    values = registry.held[registry.HKEY_CURRENT_USER, THEMES] = {"SystemUsesLightTheme": 1}
+    module = module_on(monkeypatch, "win32", "tray.icon", winreg=registry)
+    shown = module.Icon(stub_of_pystray(), lambda _: None)
+    shown.show("running", "tip", ())
+    light = shown._icon.icon.tobytes()
+    values["SystemUsesLightTheme"] = 0
+    shown.show("running", "tip", ())
+    assert shown._icon.icon.tobytes() != light
+
+
+def test_windows_names_itself_and_sees_every_pixel_before_the_tray_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    user = SimpleNamespace(
+        SetProcessDpiAwarenessContext=lambda context: calls.append(f"dpi {context.value}")
+    )
+    monkeypatch.setattr(
+        ctypes, "windll", SimpleNamespace(shell32=SimpleNamespace(), user32=user), raising=False
+    )
+    module = module_on(monkeypatch, "win32", "tray.icon", pystray=stub_of_pystray())
+    assert module.load() is sys.modules["pystray"]
+    assert calls == [f"dpi {ctypes.c_void_p(-4).value}"]  # although the shell lacked its function
+
+
+def test_texts_are_cut_to_what_windows_takes_and_always_have_a_title() -> None:
+    shown = Icon(stub_of_pystray(), lambda _: None)
+    shown.notify(PROBLEM)
+    ((message, title),) = shown._icon.notes
+    assert (len(message), len(title)) == (255, 63)
+
+
+def test_a_desktop_that_cannot_notify_does_no_harm() -> None:
+    shown = Icon(stub_of_pystray(), lambda _: None)
+    shown._icon.notify = lambda *_: 1 / 0
+    shown.notify(PROBLEM)
+
+
+def test_a_chosen_item_is_its_action() -> None:
+    chosen: list[Action] = []
+    shown = Icon(stub_of_pystray(), chosen.append)
+    inner = Item("Inner", Action("quit"), checked=True, radio=True)
+    shown.show("stopped", "tip", (Item("Outer", children=(inner,)), None, Item("Told")))
+    outer, separator, told = shown._icon.menu
+    assert separator == "-"
+    outer.action[0].action(None, None)
+    told.action(None, None)
+    assert chosen == [Action("quit")]
+    assert outer.action[0].checked(None) is True
+
+
+class Picture:
+    """``NSImage``."""
+
+    def __init__(self) -> None:
+        self.template = False
+        self.size: tuple[float, float] = (0, 0)
+
+    @classmethod
+    def alloc(cls) -> "Picture":
+        return cls()
+
+    def initWithData_(self, data: bytes) -> "Picture":  # noqa: N802  # AppKit's name
+        self.pixels = Image.open(io.BytesIO(data)).size
+        return self
+
+    def setSize_(self, size: tuple[float, float]) -> None:  # noqa: N802
+        self.size = size
+
+    def setTemplate_(self, template: bool) -> None:  # noqa: N802
+        self.template = template
+
+
+def test_macos_gets_a_template_picture_of_full_resolution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Picture] = []
+    module = module_on(
+        monkeypatch,
+        "darwin",
+        "tray.icon",
+        AppKit=SimpleNamespace(NSImage=Picture),
+        Foundation=SimpleNamespace(NSData=lambda data: data),
+    )
+    made = module._icon_class(stub_of_pystray())("name", module.glyph("running", theme="light"), "")
+    made._icon = made.icon
+    made._status_bar = SimpleNamespace(thickness=lambda: 22.0)
+    made._status_item = SimpleNamespace(button=lambda: SimpleNamespace(setImage_=given.append))
+    made._assert_image()
+    (image,) = given
+    assert image.pixels == (64, 64)
+    assert image.size == (22.0, 22.0)
+    assert image.template
+    assert module.theme() == "light"
+
+
+def test_macos_is_only_touched_in_its_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    later: list[Callable[[], None]] = []
+    handlers: dict[int, Callable[..., None]] = {}
+    module = module_on(
+        monkeypatch,
+        "darwin",
+        "tray.icon",
+        PyObjCTools__AppHelper=SimpleNamespace(callAfter=later.append),
+        PyObjCTools__MachSignals=SimpleNamespace(signal=handlers.__setitem__),
+        AppKit=SimpleNamespace(),
+        Foundation=SimpleNamespace(),
+    )
+    shown = module.Icon(stub_of_pystray(), lambda _: None)
+    shown.show("running", "tip", ())
+    assert shown._icon.title != "tip"
+    later.pop()()
+    assert shown._icon.title == "tip"
+    numbers: list[int] = []
+    module._watch_signals(numbers.append)
+    assert handlers == {}
+    later.pop()()
+    handlers[signal.SIGTERM](signal.SIGTERM)
+    assert numbers == [signal.SIGTERM]
