@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
-
 from werkzeug.exceptions import HTTPException
 
 from server import __version__, metrics
@@ -187,9 +186,9 @@ class _Pages:
         )
         return page, status
 
-    async def broke(self, _error: Exception) -> Any:
+    async def broke(self, error: Exception) -> Any:
         """A page for our own fault; the traceback is in the log."""
-        log.exception("%s %s failed", request.method, request.path)
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
         page = await render_template(
             "message.html",
             heading="This page broke",
