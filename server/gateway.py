@@ -236,7 +236,7 @@ class Gateway:
     async def finish_sign_in(self, state: str, code_or_address: str) -> None:
         """Trade the code for a sign-in. Raises ``ProxyError`` with a sentence for the page."""
         await self.sign_in.finish(state or None, code_or_address)
-        self.doors.use(self.settings)
+        self.doors.forget("code-assist")
         await self.check_account()
         log.info("signed in to Google")
         self.usage.publish({"type": "account"})
@@ -245,7 +245,7 @@ class Gateway:
         """Forget the Google account and everything kept for it."""
         await self.tokens.sign_out()
         await self.wipe()
-        self.doors.use(self.settings)
+        self.doors.forget("code-assist")
         log.info("signed out of Google")
         self.usage.publish({"type": "account"})
         self._tell()
