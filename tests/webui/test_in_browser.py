@@ -128,6 +128,19 @@ async def test_a_waiting_page_goes_on_when_another_tab_signs_in(
         await browser("see", selector="main", text="Signed in as", on=0)
 
 
+async def test_what_is_being_typed_survives_a_change_of_the_account(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("fill", selector="input[name=key]", text="half a k")
+        await rig.gateway.change("UPSTREAM", "demo")
+        await browser("see", selector="#in-use", text="In use: The demo")
+        typed = "document.querySelector('[name=key]').value"
+        assert await browser("evaluate", script=typed) == "half a k"
+
+
 async def test_a_refused_account_sees_why_and_where_to_go(tmp_path: Path, browser: Browser) -> None:
     google = FakeGoogle(account=account.unsupported_client())
     async with before_sign_in(tmp_path, google) as (rig, _):
@@ -326,6 +339,19 @@ async def test_a_live_request_is_seen_in_the_inspector(tmp_path: Path, browser: 
         await browser("goto", url=rig.url)
         await browser("click", selector="tbody time")
         await browser("see", selector="#side-answer pre", text="chat.completion")
+
+
+async def test_the_link_can_be_copied_where_there_is_no_clipboard(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        link = await browser("attribute", selector="#google-sign-in", name="href")
+        await browser("evaluate", script="navigator.clipboard.writeText = () => Promise.reject()")
+        await browser("evaluate", script="document.getElementById('waiting').hidden = false")
+        await browser("evaluate", script="document.querySelector('#waiting button').click()")
+        assert await browser("read", selector="#waiting code") == link
 
 
 @pytest.mark.parametrize("scripts", [True, False])
