@@ -158,6 +158,7 @@ class Edge:
     async def _api(self, request: Request, dialect: Dialect) -> None:
         """Find the route, run it while the client listens, and word its errors in its dialect."""
         try:
+            self._pipeline.inspector.attend()
             dialect, route, placeholders = self._route(request, dialect)
             work = asyncio.ensure_future(
                 self._operate(request, dialect, route.operation, placeholders)

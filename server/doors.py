@@ -22,7 +22,7 @@ class Choice:
 
 
 class Doors:
-    """Builds upstreams on demand and keeps them; a change of settings builds them anew."""
+    """Builds upstreams on demand and keeps them until a setting they read changes."""
 
     def __init__(self, parts: Parts, registry: Mapping[str, Door]) -> None:
         self._parts = parts
@@ -45,8 +45,14 @@ class Doors:
 
     def use(self, settings: Settings) -> None:
         """Take new settings. Requests under way keep the upstream they have."""
-        self._parts = replace(self._parts, settings=settings)
-        self._built.clear()
+        before, self._parts = self.settings, replace(self._parts, settings=settings)
+        for name in list(self._built):
+            if any(getattr(before, f) != getattr(settings, f) for f in self._registry[name].reads):
+                del self._built[name]
+
+    def forget(self, name: str) -> None:
+        """Build this upstream anew: whoever is behind it has changed."""
+        self._built.pop(name, None)
 
     def configured(self) -> list[Door]:
         """The upstreams whose credential is there, in the order ``auto`` prefers them.

@@ -206,18 +206,49 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "Create or check the key, then set GEMINI_API_KEY.",
     ),
 }
+_KEY_LINK = (API_KEY_PAGE, "Get an API key")
+_PROJECT_LINK = ("https://support.google.com/googleapi/answer/7014113", "Find the project ID")
+_REGIONS_LINK = (
+    "https://ai.google.dev/gemini-api/docs/available-regions",
+    "Available regions",
+)
+_CONSOLE = "https://console.cloud.google.com"
+_ADC_LINK = (
+    "https://cloud.google.com/docs/authentication/provide-credentials-adc",
+    "Set up the credentials",
+)
 _LINKS: Mapping[str, tuple[str, str]] = {
-    "UNSUPPORTED_CLIENT": (API_KEY_PAGE, "Get an API key"),
-    "INELIGIBLE_ACCOUNT": (API_KEY_PAGE, "Get an API key"),
-    "UNSUPPORTED_LOCATION": (
-        "https://ai.google.dev/gemini-api/docs/available-regions",
-        "Available regions",
+    "UNSUPPORTED_CLIENT": _KEY_LINK,
+    "INELIGIBLE_ACCOUNT": _KEY_LINK,
+    "NON_USER_ACCOUNT": _KEY_LINK,
+    "UNKNOWN": _KEY_LINK,
+    "RESTRICTED_AGE": (
+        "https://support.google.com/accounts/answer/1333913",
+        "Prove your age to Google",
     ),
-    "API_KEY_INVALID": (API_KEY_PAGE, "API keys"),
+    "UNSUPPORTED_LOCATION": _REGIONS_LINK,
+    "UNKNOWN_LOCATION": _REGIONS_LINK,
+    "RESTRICTED_NETWORK": _REGIONS_LINK,
+    "NO_LICENSE": ("https://docs.cloud.google.com/gemini/docs/manage-licenses", "Assign licences"),
+    "DASHER_USER": _PROJECT_LINK,
+    "PROJECT_REQUIRED": _PROJECT_LINK,
+    "PROJECT_NUMBER": _PROJECT_LINK,
+    "CONSUMER_INVALID": _PROJECT_LINK,
+    "SERVICE_DISABLED": (
+        f"{_CONSOLE}/apis/library/cloudaicompanion.googleapis.com",
+        "Enable the Gemini for Google Cloud API",
+    ),
     "SERVICE_DISABLED:aiplatform": (
-        f"https://console.cloud.google.com/apis/library/{VERTEX_SERVICE}",
+        f"{_CONSOLE}/apis/library/{VERTEX_SERVICE}",
         "Enable the Vertex AI API",
     ),
+    "BILLING_DISABLED": (f"{_CONSOLE}/billing", "Billing"),
+    "IAM_PERMISSION_DENIED": (f"{_CONSOLE}/iam-admin/iam", "Permissions"),
+    "PERMISSION_DENIED:aiplatform": (f"{_CONSOLE}/iam-admin/iam", "Permissions"),
+    "ADC_MISSING": _ADC_LINK,
+    "ADC_UNREADABLE": _ADC_LINK,
+    "ADC_REFUSED": _ADC_LINK,
+    "API_KEY_INVALID": (API_KEY_PAGE, "API keys"),
 }
 _NOT_FOR_USERS = frozenset({"SERVICE_DISABLED:cloudcode-pa"})
 """Google's link leads nowhere: no user can enable this."""

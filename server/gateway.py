@@ -18,7 +18,7 @@ from server import settings as settings_file
 from server.access import Access
 from server.adc import Adc
 from server.doors import Doors
-from server.eligibility import Problem, problem_of
+from server.eligibility import Problem, problem_for, problem_of
 from server.errors import AuthenticationError, BadRequestError, ProxyError
 from server.fetch import Fetcher
 from server.metrics import Metrics
@@ -179,13 +179,7 @@ class Gateway:
         try:
             upstream = self.doors.named(name)
         except AuthenticationError as error:
-            missing = {door.name: door.missing for door in self.doors.listed()}.get(name)
-            problem = Problem(
-                code=error.code or error.kind,
-                message="It is not set up.",
-                remedy=f"{missing[:1].upper()}{missing[1:]}." if missing else error.message,
-            )
-            return DoorCheck(name=name, problem=problem)
+            return DoorCheck(name=name, problem=self._not_ready(name, error))
         account = upstream.account() if just_asked else await upstream.check()
         if account.problem is not None:
             return DoorCheck(name=name, account=account, problem=account.problem)
@@ -194,6 +188,16 @@ class Gateway:
         except ProxyError as error:
             return DoorCheck(name=name, account=upstream.account(), problem=problem_of(error))
         return DoorCheck(name=name, account=upstream.account(), models=len(models))
+
+    def _not_ready(self, name: str, error: AuthenticationError) -> Problem:
+        if name == "vertex" and self.settings.google_cloud_project:
+            return problem_for("ADC_MISSING")
+        missing = {door.name: door.missing for door in self.doors.listed()}.get(name)
+        return Problem(
+            code=error.code or error.kind,
+            message="It is not set up.",
+            remedy=f"{missing[:1].upper()}{missing[1:]}." if missing else error.message,
+        )
 
     async def change(self, name: str, value: object) -> None:
         """Change one setting, save it, and let it take effect.
@@ -263,7 +267,7 @@ class Gateway:
     async def finish_sign_in(self, state: str, code_or_address: str) -> None:
         """Trade the code for a sign-in. Raises ``ProxyError`` with a sentence for the page."""
         await self.sign_in.finish(state or None, code_or_address)
-        self.doors.use(self.settings)
+        self.doors.forget("code-assist")
         await self.check_account()
         log.info("signed in to Google")
         self.usage.publish({"type": "account"})
@@ -272,7 +276,7 @@ class Gateway:
         """Forget the Google account and everything kept for it."""
         await self.tokens.sign_out()
         await self.wipe()
-        self.doors.use(self.settings)
+        self.doors.forget("code-assist")
         log.info("signed out of Google")
         self.usage.publish({"type": "account"})
         self._tell()

@@ -93,13 +93,13 @@ def _read(data: bytes) -> object:
     return text
 
 
-_watching: ContextVar[Trace | None] = ContextVar("watching", default=None)
+_watching: ContextVar[list[Trace] | None] = ContextVar("watching", default=None)
+"""The trace of the request, once there is one: the list is shared by all tasks that work for it."""
 
 
 def note(side: Side, value: object, head: str = "") -> None:
     """Keep ``value`` for the request this task works for, if it is being watched."""
-    trace = _watching.get()
-    if trace is not None:
+    for trace in _watching.get() or ():
         trace.note(side, value, head)
 
 
@@ -111,13 +111,18 @@ class Inspector:
         self._clean = clean
         self._traces: deque[Trace] = deque(maxlen=KEPT)
 
+    def attend(self) -> None:
+        """A request begins: the task that answers it, and those it starts, see the same trace."""
+        _watching.set([] if self.on else None)
+
     def watch(self, request_id: str, what: str, client: str, started: float, body: object) -> None:
-        """From here on, this task's request is watched; nothing happens while switched off."""
-        if not self.on:
+        """From here on the request is watched; nothing happens while switched off."""
+        watched = _watching.get()
+        if watched is None:
             return
         trace = Trace(request_id, what, client, started, self._clean)
         trace.note("client", body)
-        _watching.set(trace)
+        watched.append(trace)
         self._traces.append(trace)
         while len(self._traces) > 1 and sum(kept.size for kept in self._traces) > LARGEST:
             self._traces.popleft()

@@ -13,6 +13,8 @@ from server.gateway import DoorCheck
 from server.settings import SettingsError
 from webui.forms import Forms
 
+SIGNED_IN = "Signed in."
+
 
 class SetupPage:
     """``/setup``, ``/auth`` and ``/oauth2callback``."""
@@ -112,8 +114,8 @@ class SetupPage:
         if check.problem and worked and gateway.status().upstream != before.upstream:
             # ``auto`` prefers a signed-in account; one that is refused must not end what works.
             await gateway.change("UPSTREAM", before.upstream)
-            return f"Signed in. Requests still go to {before.upstream}, which works.", check
-        return "Signed in.", check
+            return f"{SIGNED_IN} Requests still go to {before.upstream}, which works.", check
+        return SIGNED_IN, check
 
     async def _take(self, name: str, *, just_asked: bool = False) -> DoorCheck:
         """Check a road that was just set up; it takes over from the demo and from what fails."""
@@ -140,5 +142,5 @@ class SetupPage:
             "signed_in.html",
             check=check,
             status=self._gateway.status(),
-            note=said if check.problem else "",
+            note=said if said != SIGNED_IN else "",
         )

@@ -1,7 +1,7 @@
 """The Code Assist door: ``/{version}:{method}`` with an OAuth token and an envelope."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from server.google_fake import failures, messages, rules, turns
@@ -102,6 +102,13 @@ def _onboard(google: "FakeGoogle", body: Json) -> Json:
     return google.account.onboard(body)
 
 
+def _next_reset(now: float) -> str:
+    """Quotas begin anew at midnight in California (without its summer time)."""
+    moment = datetime.fromtimestamp(now, UTC)
+    reset = moment.replace(hour=8, minute=0, second=0, microsecond=0)
+    return f"{reset + timedelta(days=moment >= reset):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _quota(google: "FakeGoogle", body: Json) -> Json:
     """One bucket a model; ``remainingAmount`` only when something has been used."""
     google.account.check(body.get("project"))
@@ -109,7 +116,7 @@ def _quota(google: "FakeGoogle", body: Json) -> Json:
     for model in google.models("code-assist"):
         left = google.quota.get(model.id, 1.0)
         bucket: Json = {
-            "resetTime": "2026-11-23T07:00:00Z",
+            "resetTime": _next_reset(google.now()),
             "tokenType": "REQUESTS",
             "modelId": model.id,
             "remainingFraction": left,

@@ -115,3 +115,5 @@ class Door:
     missing: str
     """What to do when it is not."""
     build: Callable[[Parts], Upstream]
+    reads: tuple[str, ...] = ()
+    """Fields of ``Settings`` it is built from; a change of any builds it anew."""

@@ -172,11 +172,22 @@ class CodeAssist:
                 self._quota = () if another else self._quota
                 with contextlib.suppress(ProxyError):
                     setup = await self._ready()
-                    body = {"project": setup.project}
-                    answer = await self._ask(":retrieveUserQuota", body, within_s=QUOTA_WITHIN_S)
-                    self._quota = read_quota(answer)
+                    self._quota = await self._ask_quota(setup.project)
                 self._quota_asked = (self._tokens.identity, self._now())
         return self._quota
+
+    async def _ask_quota(self, project: str | None) -> tuple[Quota, ...]:
+        """A refusal with a reason (no licence, suspended, API disabled) is the first word of it:
+        loading the account says nothing of these. A bare one only means that no quota is told."""
+        try:
+            answer = await self._ask(
+                ":retrieveUserQuota", {"project": project}, within_s=QUOTA_WITHIN_S
+            )
+        except EligibilityError as error:
+            if error.code != "PERMISSION_DENIED":
+                self._problem = error.problem
+            raise
+        return read_quota(answer)
 
     # ── the account ──
 
@@ -336,4 +347,5 @@ DOOR = Door(
     configured=lambda parts: parts.tokens.signed_in,
     missing="nobody is signed in to Google",
     build=_build,
+    reads=("google_cloud_project", "code_assist_endpoint"),
 )

@@ -213,4 +213,5 @@ DOOR = Door(
     configured=lambda parts: parts.settings.gemini_api_key is not None,
     missing="it needs GEMINI_API_KEY",
     build=_build,
+    reads=("gemini_api_key", "google_gemini_base_url"),
 )

@@ -296,4 +296,5 @@ DOOR = Door(
     configured=_configured,
     missing="it needs Application Default Credentials and GOOGLE_CLOUD_PROJECT",
     build=_build,
+    reads=("google_cloud_project", "google_cloud_location", "google_vertex_base_url"),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -17,18 +18,19 @@ from server.exchange import Exchange
 from server.gemini.types import Usage
 from server.google_fake import account
 from server.google_fake.google import FakeGoogle
+from server.logs import configure_logging
 from server.throttle import Ticket
 from server.upstreams.code_assist import CodeAssist
 from tests.browser.chromium import Browser, chromium
-from tests.rig import Rig, running
+from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 
 TO = Path("build/screenshots")
 LOOKS = {
     "wide-light": (1280, 800, "light"),
     "wide-dark": (1280, 800, "dark"),
-    "narrow-light": (390, 800, "light"),
-    "narrow-dark": (390, 800, "dark"),
+    "narrow-light": (360, 780, "light"),
+    "narrow-dark": (360, 780, "dark"),
 }
 REFUSED = {
     "unsupported-client": account.unsupported_client(),
@@ -157,21 +159,66 @@ async def signed_in(
 
 async def empty_pages(browser: Browser, folder: Path) -> None:
     async with running(folder, gemini_api_key=None) as rig:
-        for path in ("", "setup", "settings", "connect", "help", "nowhere"):
+        for path in ("", "setup", "settings", "connect", "inspect", "log", "help", "nowhere"):
             await shoot(browser, f"empty-{path or 'dashboard'}", f"{rig.url}/{path}")
-        await browser("goto", url=f"{rig.url}/setup")
-        await browser("click", selector="text=Check the demo")
-        await here(browser, "setup-demo-works")
-        await browser("goto", url=f"{rig.url}/setup")
-        await browser("fill", selector="input[name=key]", text="not-a-key")
-        await browser("click", selector="text=Save key and check it")
-        await here(browser, "setup-key-refused")
-        await browser("goto", url=f"{rig.url}/settings")
-        await browser("fill", selector="#PORT", text="often")
-        await browser("click", selector="text=Save Listening")
-        await here(browser, "settings-wrong")
+        rig.gateway.pipeline.inspector.switch(on=True)
+        await shoot(browser, "inspect-waiting", f"{rig.url}/inspect")
+        await roads(browser, rig)
+        await settings_states(browser, rig)
+        await shoot(browser, "code-refused", f"{rig.url}/auth?code=x&state=y")
+        await browser("goto", url=f"{rig.url}/")
+        await browser("offline", off=True)
+        await browser("evaluate", script="document.dispatchEvent(new Event('visibilitychange'))")
+        await browser("see", selector="#stale:not([hidden])", text="does not answer")
+        await here(browser, "no-server")
+        await browser("offline", off=False)
     async with running(folder, api_keys=("right",)) as rig:
         await shoot(browser, "login", f"{rig.url}/")
+        await browser("fill", selector="input[name=key]", text="wrong")
+        await browser("click", selector="text=Log in >> nth=-1")
+        await here(browser, "login-wrong")
+        await browser("fill", selector="input[name=key]", text="right")
+        await browser("press", key="Enter")
+        await browser("see", selector="header", text="Log out")
+        await here(browser, "logged-in")
+
+
+async def roads(browser: Browser, rig: Rig) -> None:
+    """What each road says to a first try."""
+    await browser("goto", url=f"{rig.url}/setup")
+    await browser("click", selector="text=Check the demo")
+    await browser("see", selector="#check", text="works")
+    await here(browser, "setup-demo-works")
+    await browser("click", selector="#check >> text=Use it now")
+    await browser("see", selector=".tag", text="in use")
+    await here(browser, "setup-demo-in-use")
+    await shoot(browser, "demo-dashboard", rig.url)
+    await browser("goto", url=f"{rig.url}/setup")
+    await browser("fill", selector="input[name=key]", text="not-a-key")
+    await browser("click", selector="text=Save key and check it")
+    await browser("see", selector="#check", text="does not")
+    await here(browser, "setup-key-refused")
+    await browser("fill", selector="input[name=key]", text=GEMINI_KEY)
+    await browser("click", selector="text=Save key and check it")
+    await browser("see", selector="#check", text="works")
+    await here(browser, "setup-key-works")
+    await browser("fill", selector="input[name=GOOGLE_CLOUD_PROJECT]", text="my-project")
+    await browser("click", selector="text=Save and check")
+    await browser("see", selector="#check", text="does not")
+    await here(browser, "setup-vertex-missing")
+
+
+async def settings_states(browser: Browser, rig: Rig) -> None:
+    """A wrong field, a saved one, one that waits for a restart."""
+    await browser("goto", url=f"{rig.url}/settings")
+    await browser("fill", selector="#PORT", text="often")
+    await browser("click", selector="text=Save Listening")
+    await browser("see", selector="[role=alert]", text="Nothing was saved")
+    await here(browser, "settings-wrong")
+    await browser("fill", selector="#PORT", text="9123")
+    await browser("click", selector="text=Save Listening")
+    await browser("see", text="Restart needed")
+    await here(browser, "settings-restart")
 
 
 async def picture(browser: Browser, name: str, url: str, *look: Any) -> None:
@@ -189,6 +236,22 @@ async def here(browser: Browser, name: str) -> None:
         await browser("shot", path=str(TO / f"{name}-{look}.png"))
 
 
+WAIT = """
+    document.getElementById("google-sign-in").removeAttribute("href");
+    document.getElementById("google-sign-in").click();
+"""
+
+
+def log_something(rig: Rig) -> None:
+    """What a day may bring."""
+    configure_logging(rig.gateway.settings)
+    logging.getLogger("server.gateway").info("WAIT_MODE was changed")
+    logging.getLogger("server.reply").info("req_1 anthropic 429: The queue is full.")
+    logging.getLogger("server.doors").warning("code-assist did not list its models: HTTP 503.")
+    fault = ValueError("for the picture")
+    logging.getLogger("server.app").error("req_2 failed", exc_info=fault)
+
+
 async def busy_pages(browser: Browser, folder: Path) -> None:
     async with signed_in(FakeGoogle(), browser, folder, wait_mode=True) as rig:
         await here(browser, "signed-in")
@@ -203,8 +266,18 @@ async def busy_pages(browser: Browser, folder: Path) -> None:
         chat = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
         rig.gateway.throttle._waiting.clear()
         await rig.http.post("/v1/chat/completions", json=chat)
+        await rig.http.post("/v1/messages/count_tokens", json=chat)
+        vectors = {"model": "text-embedding-3-small", "input": "Hello", "dimensions": 8}
+        await rig.http.post("/v1/embeddings", json=vectors)
+        await rig.http.post("/v1/chat/completions", json={**chat, "stream": True})
         await shoot(browser, "inspect-on", f"{rig.url}/inspect")
+        await browser("look", width=1720, height=1000, scheme="dark")
+        await browser("shot", path=str(TO / "inspect-on-widest-dark.png"))
+        log_something(rig)
+        await shoot(browser, "log", f"{rig.url}/log")
         await shoot(browser, "busy-setup", f"{rig.url}/setup")
+        await browser("evaluate", script=WAIT)
+        await here(browser, "setup-waiting")
         rig.gateway.pipeline.live.clear()
 
 
@@ -214,8 +287,15 @@ async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> 
             continue
         place = folder / name
         place.mkdir()
-        async with signed_in(FakeGoogle(account=who), browser, place) as rig:
+        google = FakeGoogle(account=who)
+        async with signed_in(google, browser, place) as rig:
+            await here(browser, f"refused-{name}-signed-in")
             await shoot(browser, f"refused-{name}", f"{rig.url}/setup")
+            if name == "verification":
+                google.oauth.revoke_all()
+                await rig.gateway.check_account()
+                await shoot(browser, "refused-sign-in-ended", f"{rig.url}/setup")
+                await shoot(browser, "refused-sign-in-ended-dashboard", rig.url)
             if name == "unsupported-client":
                 await shoot(browser, "refused-dashboard", f"{rig.url}/")
                 await picture(browser, "setup", f"{rig.url}/setup", 900, 760, "dark")

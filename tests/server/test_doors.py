@@ -96,5 +96,19 @@ def test_an_upstream_is_built_once_and_anew_after_a_change(tmp_path: Path) -> No
     assert chosen.chosen() is not first
 
 
+def test_an_upstream_stays_when_what_changed_is_none_of_its_business(tmp_path: Path) -> None:
+    chosen = doors(tmp_path, gemini_api_key="k")
+    first = chosen.chosen()
+    chosen.use(replace(chosen.settings, rate_limit_s=2.0, google_cloud_location="us"))
+    assert chosen.chosen() is first
+    chosen.forget(first.name)
+    assert chosen.chosen() is not first
+
+
+def test_every_door_names_settings_that_exist() -> None:
+    for door in UPSTREAMS.values():
+        assert set(door.reads) <= set(Settings.__dataclass_fields__)
+
+
 async def test_without_an_upstream_lists_still_answer(tmp_path: Path) -> None:
     assert await doors(tmp_path).available() == CATALOGUE

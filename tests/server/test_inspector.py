@@ -14,6 +14,7 @@ def switched_on() -> Inspector:
 
 
 def watch(inspector: Inspector, number: int, body: object) -> None:
+    inspector.attend()
     inspector.watch(str(number), "POST /v1/messages", "tool", 0.0, body)
 
 
@@ -65,6 +66,18 @@ async def test_what_looks_like_a_credential_is_blanked_out() -> None:
     note("answer", b"data: AIzaFakeFakeFakeFakeFake\n\n")
     (trace,) = inspector.traces()
     assert "FakeFake" not in str(trace.sides)
+
+
+async def test_what_a_task_finds_is_seen_by_the_one_that_started_it() -> None:
+    inspector = switched_on()
+    inspector.attend()
+
+    async def work() -> None:
+        inspector.watch("1", "POST /v1/messages", "tool", 0.0, {})
+
+    await asyncio.create_task(work())
+    note("answer", "a refusal")
+    assert inspector.traces()[0].sides["answer"][0].text == "a refusal"
 
 
 async def test_each_task_notes_for_its_own_request() -> None:

@@ -11,7 +11,7 @@ from server.google_fake.failures import quota_exhausted
 from server.throttle import Throttle
 from server.upstreams.code_assist import Quota
 from tests.rig import running
-from webui.dashboard import live_rows, live_state, period_of, quota_bars
+from webui.dashboard import last_refusal, live_rows, live_state, period_of, quota_bars
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -89,3 +89,27 @@ async def test_errors_carry_googles_words(tmp_path: Path) -> None:
         html = unescape((await rig.http.get("/")).text)
     assert answer.json()["error"]["message"] in html
     assert '<h2 id="errors">' in html
+
+
+def test_the_last_refusal_is_googles_not_ours() -> None:
+    ours = {"outcome": "rate_limit", "attempts": 0}
+    googles = {"outcome": "rate_limit", "attempts": 1}
+    assert last_refusal([ours, googles]) is googles
+    assert last_refusal([ours, {"outcome": "ok", "attempts": 1}]) is None
+
+
+async def test_a_refusal_of_google_is_shown_whatever_the_upstream(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        assert '<h2 id="quota">' not in (await rig.http.get("/")).text
+        rig.google.fail(quota_exhausted())
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        html = unescape((await rig.http.get("/")).text)
+    assert "Last refusal for a limit of Google" in html
+    assert "Individual quota reached" in html
+
+
+async def test_demo_and_mock_rows_say_so(tmp_path: Path) -> None:
+    async with running(tmp_path, upstream="demo") as rig:
+        await rig.http.post("/v1/embeddings", json={"model": "m", "input": "x"})
+        html = (await rig.http.get("/")).text
+    assert "demo · mock vectors" in html

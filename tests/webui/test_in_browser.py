@@ -11,13 +11,32 @@ import pytest
 
 from server.google_fake import account
 from server.google_fake.account import PROJECT
-from server.google_fake.failures import stalled
+from server.google_fake.failures import quota_exhausted, slow_first_byte, stalled
 from server.google_fake.google import FakeGoogle
 from tests.browser.chromium import Browser
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 
 PAGES = ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help")
+COUNT_FETCHES = """
+    window.fetches = 0;
+    const asked = window.fetch;
+    window.fetch = (...all) => { window.fetches += 1; return asked(...all); };
+"""
+SET_HIDDEN = """
+    Object.defineProperty(document, "hidden", { get: () => %s, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+"""
+PRESS_AND_LOOK = """
+    (async () => {
+      const button = document.querySelector("form [value=check]").form.querySelector("button");
+      button.click();
+      button.click();
+      await new Promise((done) => setTimeout(done, 50));
+      const said = document.getElementById("said");
+      return [button.textContent, button.getAttribute("aria-busy"), said.textContent];
+    })()
+"""
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -107,6 +126,19 @@ async def test_a_waiting_page_goes_on_when_another_tab_signs_in(
         await browser("goto", url=link, on=1)
         await browser("see", selector="h1", text="Signed in", on=1)
         await browser("see", selector="main", text="Signed in as", on=0)
+
+
+async def test_what_is_being_typed_survives_a_change_of_the_account(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("fill", selector="input[name=key]", text="half a k")
+        await rig.gateway.change("UPSTREAM", "demo")
+        await browser("see", selector="#in-use", text="In use: The demo")
+        typed = "document.querySelector('[name=key]').value"
+        assert await browser("evaluate", script=typed) == "half a k"
 
 
 async def test_a_refused_account_sees_why_and_where_to_go(tmp_path: Path, browser: Browser) -> None:
@@ -219,6 +251,129 @@ async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
         assert said
 
 
+async def test_a_hidden_page_asks_for_nothing_and_catches_up(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("see", selector='[data-live="recent"]', text="No requests yet")
+        await browser("evaluate", script=f"{COUNT_FETCHES}; {SET_HIDDEN % 'true'}")
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("evaluate", script="new Promise((done) => setTimeout(done, 1500))")
+        assert await browser("evaluate", script="window.fetches") == 0
+        assert not rig.gateway.usage._feeds  # it does not even listen
+        await browser("evaluate", script=SET_HIDDEN % "false")
+        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+
+
+async def test_a_change_keeps_scroll_and_selection(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        for _ in range(20):
+            await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("open", width=800, height=600)
+        await browser("goto", url=rig.url)
+        await browser(
+            "evaluate",
+            script="scrollTo(0, 900); getSelection().selectAllChildren(usage)",
+        )
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("see", selector='[data-live="usage"] p', text="21 requests")
+        assert await browser("evaluate", script="scrollY") == 900
+        assert await browser("evaluate", script="String(getSelection())") == "Usage"
+
+
+async def test_a_page_says_when_the_server_is_gone_and_goes_on_when_it_is_back(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("offline", off=True)
+        await browser("evaluate", script=SET_HIDDEN % "false")
+        await browser("see", selector="#stale:not([hidden])", text="does not answer")
+        assert await serious(browser) == []
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("offline", off=False)
+        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+        gone = "document.getElementById('stale').hidden"
+        assert await browser("evaluate", script=gone) is True
+
+
+async def test_a_form_of_a_server_that_was_started_anew_still_works(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser(
+            "evaluate",
+            script="document.querySelectorAll('[name=token]').forEach((f) => f.value = 'old')",
+        )
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+        await browser("fill", selector="input[name=RATE_LIMIT]", text="2")
+        await browser("click", selector="text=Save limits")
+        await browser("see", selector='[data-live="state"]', text="one every 2 s")
+
+
+async def test_a_slow_check_shows_that_it_is_under_way(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        rig.google.fail(slow_first_byte(2), methods={"models"}, times=None)
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        said = await browser("evaluate", script=PRESS_AND_LOOK)
+        assert said == ["Asking Google…", "true", "Asking Google…"]
+        await browser("see", selector="#check", text="Gemini API key works")
+        assert len(rig.google.calls("models")) == 1  # a second press sends nothing
+
+
+async def test_a_live_request_is_seen_in_the_inspector(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/inspect")
+        await browser("click", selector="text=Switch on")
+        await browser("see", selector="main", text="it appears here by itself")
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("see", selector="#side-upstream pre", text='"Hello"')
+        await browser("goto", url=rig.url)
+        await browser("click", selector="tbody time")
+        await browser("see", selector="#side-answer pre", text="chat.completion")
+
+
+async def test_the_link_can_be_copied_where_there_is_no_clipboard(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as (rig, _):
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        link = await browser("attribute", selector="#google-sign-in", name="href")
+        await browser("evaluate", script="navigator.clipboard.writeText = () => Promise.reject()")
+        await browser("evaluate", script="document.getElementById('waiting').hidden = false")
+        await browser("evaluate", script="document.querySelector('#waiting button').click()")
+        assert await browser("read", selector="#waiting code") == link
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_the_key_opens_every_page_and_logging_out_closes_them(
+    tmp_path: Path, browser: Browser, scripts: bool
+) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        await browser("open", scripts=scripts)
+        await browser("goto", url=f"{rig.url}/settings")
+        await browser("fill", selector="input[name=key]", text="wrong")
+        await browser("press", key="Enter")
+        await browser("see", selector="[role=alert]", text="not the key")
+        await browser("fill", selector="input[name=key]", text="right")
+        await browser("press", key="Enter")
+        await browser("see", selector="h1", text="Settings")
+        for path in PAGES:
+            await browser("goto", url=rig.url + path)
+            await browser("see", selector="header", text="Log out")
+        await browser("click", selector="text=Log out")
+        await browser("see", selector="h1", text="Log in")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_serious_on_any_page(
     tmp_path: Path, browser: Browser, scheme: str
@@ -229,7 +384,8 @@ async def test_axe_finds_nothing_serious_on_any_page(
         await sign_in(browser, rig)
         assert await serious(browser) == []
         await rig.http.post("/v1/chat/completions", json=CHAT)
-        await rig.http.post("/v1/chat/completions", json={**CHAT, "model": "nobody"})
+        google.fail(quota_exhausted())
+        await rig.http.post("/v1/chat/completions", json=CHAT)
         rig.gateway.pipeline.inspector.switch(on=True)
         await rig.http.post("/v1/chat/completions", json=CHAT)
         for path in (*PAGES, "/inspect?id=gone", "/auth", "/nowhere"):
@@ -240,8 +396,40 @@ async def test_axe_finds_nothing_serious_on_any_page(
         await browser("click", selector="text=Save Listening")
         await browser("see", selector="[role=alert]", text="Nothing was saved")
         assert await serious(browser) == []
+        google.oauth.revoke_all()
+        await rig.gateway.check_account()
+        for path in ("/", "/setup"):
+            await browser("goto", url=rig.url + path)
+            assert await serious(browser) == [], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_before_the_first_run_and_at_the_door(
+    tmp_path: Path, browser: Browser, scheme: str
+) -> None:
+    google = FakeGoogle(account=account.validation_required(loads=99))
+    async with before_sign_in(tmp_path, google) as (rig, _):
+        await browser("open", scheme=scheme)
+        for path in PAGES:
+            await browser("goto", url=rig.url + path)
+            assert await serious(browser) == [], path
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="#google-sign-in")
+        await browser("see", selector="#waiting", text="Waiting")
+        assert await serious(browser) == []
+        await browser("see", selector="h1", text="Signed in", on=1)
+        assert await serious(browser, on=1) == []
+        await browser("see", selector="#in-use", text="verified")
+        assert await serious(browser) == []
+        await browser("click", selector="text=Use the demo")
+        await browser("see", selector="#check", text="works")
+        assert await serious(browser) == []
     async with running(tmp_path, api_keys=("right",)) as rig:
         await browser("goto", url=rig.url)
+        assert await serious(browser) == []
+        await browser("fill", selector="input[name=key]", text="wrong")
+        await browser("press", key="Enter")
+        await browser("see", selector="[role=alert]", text="not the key")
         assert await serious(browser) == []
 
 
@@ -252,9 +440,9 @@ async def sign_in(browser: Browser, rig: Rig) -> None:
     await browser("see", selector="h1", text="Signed in")
 
 
-async def serious(browser: Browser) -> list[Any]:
+async def serious(browser: Browser, on: int = 0) -> list[Any]:
     """What axe-core calls serious or critical on the page that is open."""
-    found = await browser("axe")
+    found = await browser("axe", on=on)
     return [problem for problem in found if problem["impact"] in ("serious", "critical")]
 
 

@@ -1,5 +1,7 @@
 """Numbers and moments as a person reads them."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from webui import labels
@@ -39,3 +41,17 @@ def test_counts_and_plurals() -> None:
     assert labels.count(1_234_567) == "1,234,567"
     assert labels.plural(1, "request") == "1 request"
     assert labels.plural(1200, "request") == "1,200 requests"
+
+
+def test_a_moment_says_its_day_only_when_that_is_not_today() -> None:
+    now = datetime.fromisoformat("2026-11-24T12:00:00+00:00").astimezone()
+    today = now.replace(hour=9, minute=5, second=7)
+    assert labels.moment(today.isoformat(), now) == "09:05:07"
+    earlier = today - timedelta(days=2)
+    assert labels.moment(earlier.isoformat(), now) == f"{earlier.day} Nov 09:05:07"
+
+
+def test_every_way_to_end_has_words() -> None:
+    assert labels.outcome("rate_limit") == "limited"
+    assert labels.outcome("broken_answer") == "broken answer"
+    assert labels.outcome("") == ""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from server.google_fake import account, failures
-from server.google_fake.google import FakeGoogle
+from server.google_fake.google import API_KEY, FakeGoogle
 from server.settings import load
 from tests.rig import Rig, running
 from tests.support import serve
@@ -147,13 +147,15 @@ async def test_a_code_without_our_state_is_refused(tmp_path: Path, path: str, qu
         (account.ineligible("RESTRICTED_AGE"), "age"),
         (account.ineligible("UNSUPPORTED_LOCATION"), "country"),
         (account.ineligible("INELIGIBLE_ACCOUNT"), "eligible"),
+        (account.own_project("theirs"), "project"),
     ],
 )
 async def test_every_refusal_has_its_sentence_on_the_page_and_in_the_error(
     tmp_path: Path, who: account.Account, words: str
 ) -> None:
     async with before_sign_in(tmp_path, FakeGoogle(account=who)) as rig:
-        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        back = await rig.http.get(await agree(sign_in_link(await page(rig))))
+        assert words.lower() in back.text.lower()
         answer = await rig.http.post("/v1/chat/completions", json=CHAT)
         assert answer.status_code == 403
         assert words.lower() in answer.json()["error"]["message"].lower()
@@ -237,7 +239,7 @@ async def test_a_change_without_the_page_token_is_refused(tmp_path: Path) -> Non
 
 async def test_pages_are_hardened(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
-        for path in ("/", "/setup"):
+        for path in ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help", "/no"):
             headers = (await rig.http.get(path)).headers
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
@@ -249,6 +251,107 @@ async def test_pages_are_hardened(tmp_path: Path) -> None:
             assert " style=" not in html
         assert (await rig.http.get("/nowhere")).status_code == 404
         assert (await rig.http.get("/static/style.css")).status_code == 200
+
+
+async def test_logging_out_forgets_the_browser(tmp_path: Path) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        assert 'value="/settings"' in (await rig.http.get("/settings")).text
+        entered = await rig.http.post("/login", data={"key": "right", "then": "/settings"})
+        assert entered.headers["location"] == "/settings"
+        html = (await rig.http.get("/settings")).text
+        assert "Log out" in html
+        assert (await rig.http.post("/logout", data={"token": "guess"})).status_code == 403
+        await rig.http.post("/logout", data={"token": field(html, "token")})
+        assert (await rig.http.get("/")).status_code == 401
+
+
+async def test_who_needs_no_login_is_offered_no_logout(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        assert "Log out" not in await page(rig, "/")
+
+
+@pytest.mark.parametrize("then", ["https://example.com/", "//example.com", "/a?b", "", "x"])
+async def test_a_login_leads_only_to_our_own_pages(tmp_path: Path, then: str) -> None:
+    async with running(tmp_path, api_keys=("right",)) as rig:
+        answer = await rig.http.post("/login", data={"key": "right", "then": then})
+        assert answer.headers["location"] == "/"
+
+
+async def test_a_page_that_breaks_says_so_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as rig:
+
+        async def broken() -> dict[str, Any]:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(rig.gateway.usage, "summary", broken)
+        answer = await rig.http.get("/")
+        assert answer.status_code == 500
+        assert "fault of this program" in answer.text
+        assert "ZeroDivisionError" not in answer.text
+        assert 'href="/log"' in answer.text
+
+
+async def test_other_failures_are_pages_too(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for method, path, status in (("GET", "/nowhere", 404), ("DELETE", "/settings", 405)):
+            answer = await rig.http.request(method, path)
+            assert answer.status_code == status
+            assert "Open the dashboard" in answer.text
+        big = {"file": b"x" * 2_000_000}
+        assert (await rig.http.post("/setup", files=big)).status_code == 413
+
+
+async def test_a_key_takes_over_from_an_account_that_google_refuses(tmp_path: Path) -> None:
+    google = FakeGoogle(account=account.unsupported_client())
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 403
+        await rig.gateway.change(
+            "GOOGLE_GEMINI_BASE_URL", rig.gateway.settings.code_assist_endpoint
+        )
+        data = {"token": field(await page(rig), "token"), "action": "key", "key": API_KEY}
+        answer = await rig.http.post("/setup", data=data)
+        assert "Gemini API key works" in answer.text
+        assert "Connect an app" in answer.text
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+async def test_a_refused_account_does_not_end_what_works(tmp_path: Path) -> None:
+    google = FakeGoogle(account=account.unsupported_client())
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.gateway.change(
+            "GOOGLE_GEMINI_BASE_URL", rig.gateway.settings.code_assist_endpoint
+        )
+        await rig.gateway.change("GEMINI_API_KEY", API_KEY)
+        back = await rig.http.get(await agree(sign_in_link(await page(rig))))
+        assert "Requests still go to gemini-api" in back.text
+        assert "no longer serves" in back.text
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+async def test_the_project_of_a_licence_is_given_where_it_is_missed(tmp_path: Path) -> None:
+    google = FakeGoogle(account=account.own_project("licensed"))
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        html = await page(rig)
+        assert 'data-code="PROJECT_REQUIRED"' in html
+        data = {"token": field(html, "token"), "action": "project"}
+        answer = await rig.http.post("/setup", data={**data, "GOOGLE_CLOUD_PROJECT": "licensed"})
+        assert "Google sign-in works" in answer.text
+
+
+async def test_a_sign_in_that_google_ended_is_said_on_every_page(tmp_path: Path) -> None:
+    google = FakeGoogle()
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        google.oauth.revoke_all()
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        for path in ("/", "/setup"):
+            html = await page(rig, path)
+            assert 'data-code="invalid_grant"' in html
+            assert "Sign in again" in html
 
 
 async def test_strangers_get_a_login_form_and_the_key_opens_it(tmp_path: Path) -> None:

@@ -145,3 +145,33 @@ async def test_a_restart_is_offered_where_it_can_be_done_and_asks_first(tmp_path
         assert bad.status_code == 403
         await asyncio.sleep(RESTART_AFTER_S + 0.1)
         assert asked == []
+
+
+async def test_unknown_keys_and_comments_in_the_file_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("# mine\nFROM_THE_FUTURE = 1\n", "utf-8")
+    async with running(tmp_path) as rig:
+        await rig.http.post("/settings", data=await form(rig, QUEUE_LIMIT="7"))
+    text = (tmp_path / "settings.toml").read_text("utf-8")
+    assert "# mine" in text
+    assert saved(tmp_path) == {"FROM_THE_FUTURE": 1, "QUEUE_LIMIT": 7}
+
+
+async def test_a_file_that_somebody_broke_costs_the_saving_and_is_said(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("a = = 1", "utf-8")
+    async with running(tmp_path) as rig:
+        await rig.http.post("/settings", data=await form(rig, QUEUE_LIMIT="7"))
+        assert rig.gateway.settings.queue_limit == 7
+        html = (await rig.http.get("/settings?saved=QUEUE_LIMIT")).text
+        assert "Not saved:" in html
+        assert "<strong>Saved:" not in html
+        (tmp_path / "settings.toml").write_text("", "utf-8")
+        await rig.http.post("/settings", data=await form(rig, QUEUE_LIMIT="8"))
+        assert "Not saved:" not in (await rig.http.get("/settings")).text
+    assert saved(tmp_path) == {"QUEUE_LIMIT": 8}
+
+
+async def test_saving_nothing_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        answer = await rig.http.post("/settings", data=await form(rig, QUEUE_LIMIT="100"))
+        html = (await rig.http.get(answer.headers["location"])).text
+    assert "Nothing was changed" in html

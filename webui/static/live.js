@@ -55,7 +55,9 @@ function morph(old, next) {
 
 function show(next) {
   // What the page is about has changed as a whole: an account has come or gone.
-  if (next.getElementById("main").dataset.key !== document.getElementById("main").dataset.key) {
+  const another = next.getElementById("main").dataset.key !== document.getElementById("main").dataset.key;
+  const fields = [...document.querySelectorAll("main input:not([type=hidden])")];
+  if (another && fields.every((field) => field.value === field.defaultValue)) {
     location.replace(location.pathname);
     return;
   }
