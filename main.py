@@ -255,9 +255,11 @@ def create_pages(gateway: Gateway) -> Application:
     return pages.create_pages(gateway)
 
 
-def make_server(settings: Settings, *, log_to_file: bool = False) -> Server:
+def make_server(
+    settings: Settings, *, log_to_file: bool = False, on_end: Callable[[], None] = lambda: None
+) -> Server:
     configure_logging(settings, to_file=log_to_file)
-    return Server(settings, create_pages, announce=announce)
+    return Server(settings, create_pages, announce=announce, on_end=on_end)
 
 
 def diagnostics(load: Callable[[], Loaded]) -> str:
@@ -346,20 +348,16 @@ def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool)
             if about not in (None, server):
                 continue
             server.stop()
+            if server.failure is not None:
+                print(server.failure, file=sys.stderr)
             if code is not None:
                 return code
             server = relaunched(server, load, news)
 
 
 def launched(settings: Settings, news: "SimpleQueue[News]") -> Server:
-    server = make_server(settings)
+    server = make_server(settings, on_end=lambda: news.put((server, FAILED)))
     server.start().on_restart = lambda: news.put((server, None))
-
-    def tell() -> None:
-        server.join()
-        news.put((server, FAILED))
-
-    threading.Thread(target=tell, daemon=True).start()
     return server
 
 

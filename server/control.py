@@ -23,7 +23,7 @@ from server.errors import ProxyError
 from server.gateway import Gateway
 from server.ports import conflict
 from server.quota import FamilyQuota, by_family
-from server.runtime import PortInUseError, Server
+from server.runtime import PortInUseError, PortLostError, Server
 from server.settings import Loaded, Settings, SettingsError
 from server.upstreams.code_assist import CodeAssist, Quota
 
@@ -315,7 +315,9 @@ class Controller:
         """A server that nobody stopped has ended."""
         if self._server is server:
             self._server = None
-            self._fail(Trouble("The server ended unexpectedly; the log says why."))
+            known = isinstance(server.failure, PortLostError)
+            message = "The server ended unexpectedly; the log says why."
+            self._fail(Trouble(str(server.failure) if known else message))
 
     def _fail(self, trouble: Trouble) -> None:
         self._show(replace(self._status, phase="stopped", running=0, queued=0, trouble=trouble))
