@@ -71,6 +71,7 @@ class Transport(httpx.AsyncBaseTransport):
         with _mapped(request):
             async with asyncio.timeout(_longest(limits)):
                 answer = await _ask(self._session, request, limits, tls)
+        request.stream = _SENT
         return httpx.Response(
             answer.status,
             headers=answer.raw_headers,
@@ -97,6 +98,10 @@ class Transport(httpx.AsyncBaseTransport):
         if self._tls is None:
             self._tls = asyncio.ensure_future(asyncio.to_thread(httpx.create_ssl_context))
         return await asyncio.shield(self._tls)
+
+
+_SENT = httpx.ByteStream(b"")
+"""In place of a body that has been sent: a stream may last an hour, and needs it no more."""
 
 
 class _Body(httpx.AsyncByteStream):
@@ -149,21 +154,25 @@ async def _ask(
     tls: ssl.SSLContext | bool,
 ) -> "aiohttp.ClientResponse":
     """Send ``request``; returns with the head of the answer."""
-    import aiohttp  # noqa: PLC0415  # as above
-
+    data = b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
     return await session.request(
         request.method,
         _url(str(request.url)),
-        headers=request.headers.multi_items(),
-        data=await request.aread() or None,
+        headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
+        data=(await request.aread() if data is None else data) or None,
         allow_redirects=False,
         ssl=tls,
-        timeout=aiohttp.ClientTimeout(
-            connect=limits.get("pool"),
-            sock_connect=limits.get("connect"),
-            sock_read=limits.get("read"),
-        ),
+        timeout=_limits(limits.get("pool"), limits.get("connect"), limits.get("read")),
     )
+
+
+@lru_cache(64)
+def _limits(
+    pool: float | None, connect: float | None, read: float | None
+) -> "aiohttp.ClientTimeout":
+    import aiohttp  # noqa: PLC0415  # as above
+
+    return aiohttp.ClientTimeout(connect=pool, sock_connect=connect, sock_read=read)
 
 
 def _longest(limits: dict[str, float | None]) -> float | None:
