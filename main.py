@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import tempfile
-import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -12,7 +12,8 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from functools import lru_cache
+from typing import assert_never, cast
 from urllib.parse import unquote
 
 from server import openapi
@@ -97,8 +98,9 @@ class Edge:
         self._behind = behind
         self._responses = responses
         self._keep_alive_s = keep_alive_s
-        self._running: set[asyncio.Future[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._route = lru_cache(256)(self._find)
 
     def stop(self) -> None:
         """End every request under way with a 503, or the in-stream error that stands for it."""
@@ -186,39 +188,42 @@ class Edge:
 
     async def _api(self, request: Request, dialect: Dialect) -> None:
         """Find the route, run it while the client listens, and word its errors in its dialect."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._running.add(task)
         try:
             self._pipeline.inspector.attend()
-            dialect, route, placeholders = self._route(request, dialect)
-            work = asyncio.ensure_future(
-                self._operate(request, dialect, route.operation, placeholders)
-            )
-            self._running.add(work)
-            work.add_done_callback(self._running.discard)
+            dialect, route, placeholders = self._route(request.method, request.path, dialect.name)
+            work = self._operate(request, dialect, route.operation, placeholders)
             await while_connected(request, work)
         except ProxyError as error:
             await send_error(request, dialect, error)
         except Exception:
             log.exception("%s failed", request.id)
             await send_error(request, dialect, _our_fault(request))
+        finally:
+            self._running.discard(task)
 
-    def _route(self, request: Request, fallback: Dialect) -> tuple[Dialect, Route, dict[str, str]]:
-        path = canonical(request.path)
+    def _find(
+        self, method: str, asked: str, fallback: str
+    ) -> tuple[Dialect, Route, Mapping[str, str]]:
+        """The route of an address; the dialect named ``fallback`` is asked first."""
+        path = canonical(asked)
         found = []
         other_method = False
-        for dialect in (fallback, *self._dialects):
+        for dialect in sorted(self._dialects, key=lambda dialect: dialect.name != fallback):
             for route in dialect.routes:
                 placeholders = match(route.path, path)
                 if placeholders is None:
                     continue
-                if route.method == request.method:
+                if route.method == method:
                     found.append((dialect, route, placeholders))
                 # Only an address without placeholders is known to exist.
                 other_method = other_method or not placeholders
         if found:
             return found[0]
         if other_method:
-            raise MethodNotAllowedError(f"{request.method} is not supported at {request.path}.")
-        raise NotFoundError(f"There is nothing at {request.method} {request.path}.")
+            raise MethodNotAllowedError(f"{method} is not supported at {asked}.")
+        raise NotFoundError(f"There is nothing at {method} {asked}.")
 
     async def _operate(
         self,
@@ -321,7 +326,7 @@ class Edge:
         in-stream error, never a cut connection."""
         encoder = operation.encoder(call)
         out = _Stream(request, dialect, encoder, exchange, self._limits())
-        quiet = asyncio.create_task(out.keep_alive(self._keep_alive_s))
+        out.keep_alive(self._keep_alive_s)
         try:
             with self._until_stopped():
                 async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
@@ -343,7 +348,7 @@ class Edge:
             exchange.fail(fault)
             await out.write(encoder.fail(fault))
         finally:
-            quiet.cancel()
+            out.be_quiet()
         await out.end()
 
     @contextlib.contextmanager
@@ -384,6 +389,8 @@ class _Stream:
     headers: dict[str, str]
     started: bool = False
     _spoke_at: float = 0.0
+    _looking: asyncio.TimerHandle | None = None
+    _speaking: asyncio.Task[None] | None = None
 
     async def write(self, data: bytes) -> None:
         if not data:
@@ -402,14 +409,26 @@ class _Stream:
         note("answer", data)
         await self.request.send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def keep_alive(self, silence_s: float) -> None:
-        """Speak whenever nothing was said for ``silence_s``."""
+    def keep_alive(self, silence_s: float, wait_s: float | None = None) -> None:
+        """Speak whenever nothing was said for ``silence_s``: a look after that long, no task."""
         loop = asyncio.get_running_loop()
-        self._spoke_at = loop.time()
-        while True:
-            await asyncio.sleep(max(0.05, self._spoke_at + silence_s - loop.time()))
-            if loop.time() - self._spoke_at >= silence_s:
-                await self.write(self.encoder.keep_alive())
+
+        def look() -> None:
+            silent_s = loop.time() - self._spoke_at
+            if silent_s < silence_s:
+                self.keep_alive(silence_s, silence_s - silent_s)
+            else:
+                self._speaking = asyncio.create_task(self.write(self.encoder.keep_alive()))
+                self.keep_alive(silence_s)
+
+        self._spoke_at = self._spoke_at or loop.time()
+        self._looking = loop.call_later(wait_s or silence_s, look)
+
+    def be_quiet(self) -> None:
+        """No more of it."""
+        for pending in (self._looking, self._speaking):
+            if pending is not None:
+                pending.cancel()
 
     async def end(self) -> None:
         await self.request.send({"type": "http.response.body", "body": b"", "more_body": False})

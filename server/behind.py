@@ -103,7 +103,7 @@ class Behind:
         head = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
         await send_head(request, 200, _HARDENED | head, None)
         if request.method == "GET":
-            await while_connected(request, asyncio.ensure_future(self._feed(request)))
+            await while_connected(request, self._feed(request))
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _feed(self, request: Request) -> None:

@@ -77,10 +77,13 @@ def dumps(value: object, *, errors: str = "replace") -> bytes:
 
 def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return not isinstance(value, float) or math.isfinite(value)
+    return all(type(item) in _FINITE or _is_finite(item) for item in value)
+
+
+_FINITE = frozenset((str, int, bool, type(None)))
 
 
 def _no_constant(word: str) -> None:

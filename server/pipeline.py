@@ -7,7 +7,6 @@ the life of a request; everything it calls does one thing.
 import asyncio
 import contextlib
 import hashlib
-import json
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from server.gemini.events import Event
 from server.gemini.fit import fit
 from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
+from server.json_codec import dumps
 from server.logs import redact
 from server.models import Model, bare_name
 from server.retry import Retries
@@ -222,10 +222,10 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
     session with the model, and keeps the prompt id through the tool rounds of one prompt.
     """
     contents = request.get("contents") or []
-    seed = call.session or json.dumps(contents[:1], sort_keys=True)
+    seed = call.session or dumps(contents[:1]).decode()
     session = uuid.uuid5(_NAMESPACE, f"{model.id}\n{seed}")
     prompts = [content for content in contents if _is_prompt(content)]
-    last = json.dumps(prompts[-1:], sort_keys=True)
+    last = dumps(prompts[-1:]).decode()
     return Outgoing(
         model=model.id,
         request=request,
@@ -242,8 +242,7 @@ def _is_prompt(content: Content) -> bool:
 
 
 def _digest(upstream: str, out: Outgoing) -> bytes:
-    body = json.dumps([upstream, out.model, out.request], sort_keys=True)
-    return hashlib.sha256(body.encode()).digest()
+    return hashlib.sha256(dumps([upstream, out.model, out.request])).digest()
 
 
 async def merged(

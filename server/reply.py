@@ -1,13 +1,12 @@
 """HTTP requests as the edge sees them, and the responses it sends."""
 
 import asyncio
-import contextlib
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from server.access import Caller
@@ -147,7 +146,9 @@ def cors(request: Request) -> dict[str, str]:
 
 def _header_value(value: str) -> bytes:
     """Some values repeat what a client sent (model and field names): plain, short and one line."""
-    return re.sub(r"[^\x20-\x7e]", "?", value)[:1000].strip().encode("ascii")
+    if not (value.isascii() and value.isprintable()):
+        value = re.sub(r"[^\x20-\x7e]", "?", value)
+    return value[:1000].strip().encode("ascii")
 
 
 async def send_preflight(request: Request) -> None:
@@ -165,42 +166,41 @@ async def send_preflight(request: Request) -> None:
     await send_body(request, 204, b"", headers)
 
 
-async def while_connected(request: Request, task: "asyncio.Future[None]") -> None:
-    """Wait for ``task``; cancel it as soon as the client hangs up.
+async def while_connected(request: Request, work: Coroutine[None, None, None]) -> None:
+    """Do ``work``; it is cancelled as soon as the client hangs up.
 
-    The body is read by the task itself, so the watch starts when nothing is left to receive.
+    It reads the body itself, so the watch starts when nothing is left to receive.
     """
-    received = asyncio.Event()
+    task = cast("asyncio.Task[None]", asyncio.current_task())
     receive = request.receive
+    watching: list[asyncio.Task[None]] = []
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
 
     async def receive_body() -> dict[str, Any]:
         message = await receive()
         if not message.get("more_body", False):
-            received.set()
+            watching.append(asyncio.create_task(watch()))
         return message
-
-    async def watch() -> None:
-        await received.wait()
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
     request.receive = receive_body
     if request.method == "GET":
-        received.set()
-    watcher = asyncio.create_task(watch())
+        watching.append(asyncio.create_task(watch()))
     try:
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            return
-        task.result()
+        await work
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
     finally:
-        watcher.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        for watcher in watching:
+            watcher.cancel()
 
 
 def denying(send: Send) -> Send:

@@ -9,10 +9,10 @@ live in memory.
 import contextlib
 import logging
 import os
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,30 @@ _IMPOSSIBLE = (
 Statement = tuple[str, Sequence[Any]]
 
 
+class _Queue:
+    """From the loop to the writer, which is woken once for all that comes within a moment: waking
+    a thread costs a request more than recording it. A flush or a stop ends the moment."""
+
+    def __init__(self) -> None:
+        self._items: deque[object] = deque()
+        self._something, self._urgent = threading.Event(), threading.Event()
+
+    def put(self, item: object) -> None:
+        self._items.append(item)
+        if not isinstance(item, tuple):
+            self._urgent.set()
+        if not self._something.is_set():
+            self._something.set()
+
+    def get(self) -> list[object]:
+        """All that came, once something came; there is no timer before that."""
+        self._something.wait()
+        self._urgent.wait(COMMIT_WITHIN_S)
+        self._something.clear()
+        self._urgent.clear()
+        return [self._items.popleft() for _ in range(len(self._items))]
+
+
 class Store:
     """One database. ``write`` never blocks; ``read`` sees everything flushed before it."""
 
@@ -40,7 +64,7 @@ class Store:
         self._opening = threading.Lock()
         self._target, self._keeper = _open(path, schema)
         self._inode = _inode(path)
-        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._queue = _Queue()
         self._unsaved: list[Statement] = []
         self._thread = threading.Thread(target=self._run, name=f"{path.stem}-writer", daemon=True)
         self._thread.start()
@@ -129,10 +153,8 @@ class Store:
 
     def _turn(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         """One batch; False to stop."""
-        batch = [self._queue.get()]
-        running = batch[0] is not _STOP
-        if running and not isinstance(batch[0], threading.Event):
-            running = self._collect(batch)
+        batch = self._queue.get()
+        running = _STOP not in batch
         for item in batch:
             if isinstance(item, tuple):
                 self._unsaved.extend(item)
@@ -143,18 +165,6 @@ class Store:
             if isinstance(item, threading.Event):
                 item.set()
         return running
-
-    def _collect(self, batch: list[object]) -> bool:
-        """Add what arrives within a moment; a flush or a stop ends the wait. False to stop."""
-        deadline = time.monotonic() + COMMIT_WITHIN_S
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                batch.append(self._queue.get(timeout=left))
-            except queue.Empty:
-                break
-            if batch[-1] is _STOP or isinstance(batch[-1], threading.Event):
-                break
-        return batch[-1] is not _STOP
 
     def _save(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         """Commit what is unsaved. What cannot be now is kept; False: try in the new file."""

@@ -265,7 +265,6 @@ class CodeAssist:
 
     def _request(self, path: str, body: Json | None, token: str, within_s: float) -> httpx.Request:
         return build_request(
-            self._http,
             "GET" if body is None else "POST",
             self._base + path,
             headers={"authorization": f"Bearer {token}"},

@@ -149,7 +149,6 @@ class GeminiApi:
         self, path: str, body: Mapping[str, object] | None, within_s: float
     ) -> httpx.Request:
         return build_request(
-            self._http,
             "GET" if body is None else "POST",
             self._base + path,
             headers=self._headers,

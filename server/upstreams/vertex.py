@@ -224,7 +224,6 @@ class Vertex:
 
     def _request(self, url: str, body: Json, within_s: float, token: str) -> httpx.Request:
         return build_request(
-            self._http,
             "POST",
             url,
             headers={"authorization": f"Bearer {token}"},
