@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents bench soak screenshots package docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents bench fuzz soak screenshots package docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -59,6 +59,13 @@ test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) 
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)
 
+.venv/.fuzz: requirements-fuzz.txt .venv/.test
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
+fuzz: .venv/.fuzz ## coverage-guided fuzzing, bounded (FUZZ="--seconds N TARGET..."; Linux)
+	$(PY) -m tests.fuzz $(FUZZ)
+
 bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
 	$(PY) -m tests.perf
 
@@ -75,6 +82,10 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --group audit -o requirements-audit.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --group fuzz -o requirements-fuzz.txt
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

@@ -141,7 +141,10 @@ class Access:
         origin = headers.get("origin")
         if origin is None:
             return None
-        parts = urlsplit(origin.lower())
+        try:
+            parts = urlsplit(origin.lower())
+        except ValueError:  # a bracket that does not close
+            parts = urlsplit("")
         host = parts.hostname or ""
         same = parts.scheme in ("http", "https") and parts.netloc == headers.get("host", "").lower()
         local = parts.scheme in ("http", "https") and (

@@ -50,8 +50,6 @@ def parse_json(raw: bytes) -> Json:
         value = strict_loads(raw)
         if b"\\ud" in raw or b"\\uD" in raw:
             value = _mend_surrogates(value)
-    except RecursionError as error:
-        raise BadRequestError("The request body is nested too deeply.") from error
     except ValueError as error:
         raise BadRequestError(f"The request body is not valid JSON: {error}") from error
     if not isinstance(value, dict):

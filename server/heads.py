@@ -23,12 +23,16 @@ _ONCE = frozenset(
 
 def origin_form(scope: Scope) -> Scope:
     """``scope`` with the target's own address, where it has one, in the place of Host (RFC 9112,
-    section 3.2.2): programs that take this server for their HTTP proxy send such targets."""
+    section 3.2.2): programs that take this server for their HTTP proxy send such targets. One that
+    cannot be read leaves no Host at all."""
     raw = scope.get("raw_path", b"")
     if raw.startswith((b"/", b"*")) or b"://" not in raw:
         return scope
-    address = urlsplit(raw.decode("ascii", "replace"))
     headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    try:
+        address = urlsplit(raw.decode("ascii", "replace"))
+    except ValueError:
+        return {**scope, "headers": headers}
     path = address.path or "/"
     return {
         **scope,
@@ -45,6 +49,11 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 def check_head(scope: Scope) -> None:
     """Raise ``BadRequestError`` for a head that could be read in two ways."""
+    raw = scope.get("raw_path", b"")
+    if b"://" in raw and not raw.startswith((b"/", b"*")):
+        raise BadRequestError("The address cannot be read.")
+    if not scope["query_string"].isascii():
+        raise BadRequestError("The address holds bytes that must be percent-encoded.")
     names = [name.decode("latin-1").lower() for name, _ in scope["headers"]]
     twice = sorted({name for name in names if name in _ONCE and names.count(name) > 1})
     if twice:

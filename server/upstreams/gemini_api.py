@@ -90,7 +90,7 @@ class GeminiApi:
             await self._ask(f"/models/{quote(model, safe='')}:batchEmbedContents", body)
             for body in embed_bodies(call, model, texts)
         ]
-        values = [e.get("values") or () for a in answers for e in dicts(a.get("embeddings"))]
+        values = [e.get("values") for a in answers for e in dicts(a.get("embeddings"))]
         return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
 
     async def models(self) -> tuple[Model, ...]:
@@ -134,7 +134,7 @@ class GeminiApi:
             entries += dicts(page.get("models"))
             if not page.get("nextPageToken"):
                 break
-            query["pageToken"] = str(page["nextPageToken"])
+            query["pageToken"] = str(page["nextPageToken"]).encode("utf-8", "replace").decode()
         return entries
 
     async def _ask(self, path: str, body: Json | None, within_s: float = UNARY_S) -> Json:

@@ -5,7 +5,6 @@ commas, HTML of a front end. Facts: code-assist dossier sections 4.1 and 8; Gemi
 ``googleErrors``.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,6 +30,8 @@ _STATUS_CODES: Mapping[str, int] = {
 }
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _RETRY_IN = re.compile(r"please retry in ([\d.]+m?s)", re.I)
+_LONGEST_S = 366 * 86_400.0
+"""No quota is reset later than this, whatever an answer says."""
 _RESETS_IN = re.compile(r"\b(?:after|in)\s+((?=\d)(?:\d+h)?(?:\d+m)?(?:[\d.]+s)?)", re.I)
 
 
@@ -74,7 +75,7 @@ def loads(data: bytes) -> object:
     except ValueError:
         text = data.decode("utf-8", "replace")
         mended = re.sub(r",(\s*,)+", ",", text)
-        return json.loads(re.sub(r",(\s*[}\]])", r"\1", mended))
+        return json_codec.loads(re.sub(r",(\s*[}\]])", r"\1", mended).encode())
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
@@ -157,6 +158,11 @@ def duration_s(text: object) -> float | None:
 
 def delay_s(refusal: Refusal, now: float) -> float | None:
     """How long Google asks to wait, from the first of six places that says so."""
+    delay = _delay_s(refusal, now)
+    return None if delay is None else min(delay, _LONGEST_S)
+
+
+def _delay_s(refusal: Refusal, now: float) -> float | None:
     metadata, message = refusal.metadata, refusal.message
     for text in (refusal.detail("RetryInfo").get("retryDelay"), metadata.get("quotaResetDelay")):
         if (delay := duration_s(text)) is not None:
@@ -164,11 +170,11 @@ def delay_s(refusal: Refusal, now: float) -> float | None:
     try:
         reset = datetime.fromisoformat(metadata.get("quotaResetTimeStamp", ""))
         return max(0.0, reset.timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     for pattern in (_RETRY_IN, _RESETS_IN):
         found = pattern.search(message)
         if found and (delay := duration_s(found[1])) is not None:
             return delay
     header = refusal.headers.get("retry-after", "")
-    return float(header) if header.isdigit() else None
+    return float(header) if header.isascii() and header.isdigit() else None

@@ -120,14 +120,14 @@ class Vertex:
         model = embedding_model(model, MODELS)
         if model.startswith("gemini-") and model != "gemini-embedding-001":
             answers = await self._ask_all(model, "embedContent", content_bodies(call, texts))
-            values = [(a.get("embedding") or {}).get("values") or () for a in answers]
+            values = [_object(a, "embedding").get("values") for a in answers]
             return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
         most = 1 if model == "gemini-embedding-001" else MOST_PER_BATCH
         answers = await self._ask_all(model, "predict", instance_bodies(call, texts, most))
-        found = [p.get("embeddings") or {} for a in answers for p in dicts(a.get("predictions"))]
-        counts = [(entry.get("statistics") or {}).get("token_count") for entry in found]
+        found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
+        counts = [_object(entry, "statistics").get("token_count") for entry in found]
         counted = sum(count for count in counts if isinstance(count, int))
-        return embedding_of(texts, [entry.get("values") or () for entry in found], counted)
+        return embedding_of(texts, [entry.get("values") for entry in found], counted)
 
     async def models(self) -> tuple[Model, ...]:
         """The catalogue, and the embedding models."""
@@ -257,6 +257,11 @@ def instance_bodies(call: EmbedCall, texts: Sequence[str], most: int) -> list[Js
             bodies.append({"instances": [], **({"parameters": shared} if shared else {})})
         bodies[-1]["instances"].append({"content": text, **options})
     return bodies
+
+
+def _object(holder: Json, name: str) -> Json:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _given(**options: object) -> Json:
