@@ -8,7 +8,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents test-servers bench soak screenshots package deb icons docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers bench fuzz soak screenshots package deb icons docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -69,6 +69,13 @@ test-servers: .venv/.test ## opt-in, root on Debian: the image in podman, setup.
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)
 
+.venv/.fuzz: requirements-fuzz.txt .venv/.test
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-fuzz.txt
+	@touch $@
+
+fuzz: .venv/.fuzz ## coverage-guided fuzzing, bounded (FUZZ="--seconds N TARGET..."; Linux)
+	$(PY) -m tests.fuzz $(FUZZ)
+
 bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
 	$(PY) -m tests.perf
 
@@ -97,6 +104,10 @@ lock: ## pin the requirements anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" --group package \
 	  -c requirements-build.txt -c requirements-test.txt -o requirements-package.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --group audit -o requirements-audit.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" --group fuzz -o requirements-fuzz.txt
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist

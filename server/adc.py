@@ -7,7 +7,6 @@ project in them is ignored, so nothing sends ``x-goog-user-project``. Source: AI
 """
 
 import asyncio
-import json
 import logging
 import time
 import warnings
@@ -19,8 +18,10 @@ from typing import Any
 from server.eligibility import Problem, problem_for
 from server.errors import AuthenticationError, BadRequestError, UpstreamError
 from server.gemini.types import Json
+from server.json_codec import loads
 from server.oauth_client import GOOGLE_TOKEN_URI, make_client
 from server.oauth_grants import (
+    UNREADABLE,
     GoogleGrants,
     GrantRefusedError,
     google_transport,
@@ -191,7 +192,7 @@ def _project_in(file: Path) -> str | None:
 
 def _read(file: Path) -> Json:
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = loads(file.read_bytes())
     except (OSError, ValueError) as error:
         log.warning("%s cannot be read (%s)", file, type(error).__name__)
         raise AdcError("ADC_UNREADABLE") from error
@@ -247,7 +248,7 @@ def _from_any_other(info: Json, file: Path) -> Minted:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             held, _ = google.auth.load_credentials_from_dict(info, scopes=[SCOPE], request=send)  # type: ignore[no-untyped-call]
-        except (GoogleAuthError, ValueError, TypeError, KeyError) as error:
+        except (GoogleAuthError, *UNREADABLE) as error:
             log.warning("%s: %s", file, type(error).__name__)
             raise AdcError("ADC_UNREADABLE") from error
     return _renewed(held, str(info.get("token_uri") or GOOGLE_TOKEN_URI))

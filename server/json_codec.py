@@ -6,14 +6,14 @@ nesting and more; whatever it refuses is left to ``json``, so both ways mean the
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-DEEPEST = 200
-"""Levels of nesting in what comes from outside: more than anybody needs (Google's own limit is half
-of it), and few enough to be copied, compared and written again."""
+MOST_DEEP = 250
+"""Levels of nesting. Python can walk about a thousand, our own included."""
+_TOO_DEEP = f"it is nested more than {MOST_DEEP} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
@@ -22,43 +22,51 @@ _TOO_LARGE = b":" + b"0" * 19
 
 
 def loads(data: bytes) -> Any:
-    """The value of strict or lax JSON. Raises ``ValueError``, or ``RecursionError``."""
-    if _TOO_LARGE not in data.translate(_SHAPE, _NO_SHAPE):
-        try:
-            return orjson.loads(data)
-        except ValueError:
-            pass  # the standard library may be able to, and words its errors for people
-    return json.loads(data)
+    """The value of JSON; a number that no float can hold, and NaN, are None. Raises ``ValueError``,
+    also for what is nested more than ``MOST_DEEP``."""
+    return _read(data, _nothing)
 
 
 def strict_loads(data: bytes) -> Any:
-    """As ``loads``, but NaN and infinities are errors."""
+    """As ``loads``, but such numbers are errors."""
+    return _read(data, _no_number)
+
+
+def _read(data: bytes, endless: Callable[[str], float | None]) -> Any:
     if _TOO_LARGE not in data.translate(_SHAPE, _NO_SHAPE):
         try:
-            return orjson.loads(data)
-        except ValueError:
-            pass
-    return json.loads(data, parse_constant=_no_constant)
+            return _shallow(orjson.loads(data), data)
+        except orjson.JSONDecodeError:
+            pass  # the standard library may be able to, and words its errors for people
+
+    def number(text: str) -> float | None:
+        value = float(text)
+        return value if math.isfinite(value) else endless(text)
+
+    try:
+        return _shallow(json.loads(data, parse_constant=endless, parse_float=number), data)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
 
 
-def is_too_deep(value: object, data: bytes) -> bool:
-    """Whether ``value``, read from ``data``, has more than ``DEEPEST`` levels."""
-    if data.count(b"{") + data.count(b"[") <= DEEPEST:
-        return False
+_NESTING = frozenset((dict, list))
+
+
+def _shallow(value: Any, data: bytes) -> Any:
+    """``value``, which ``data`` held. Whatever walks through it later may count on its depth."""
+    if data.count(b"[") + data.count(b"{") <= MOST_DEEP:
+        return value
     level = [value]
-    for _ in range(DEEPEST):
-        level = [child for item in level for child in _inside(item)]
-    return bool(level)
-
-
-def _inside(value: object) -> list[object]:
-    """The objects and lists directly in ``value``."""
-    children: Iterable[object] = ()
-    if isinstance(value, dict):
-        children = value.values()
-    elif isinstance(value, list):
-        children = value
-    return [child for child in children if isinstance(child, dict | list)]
+    for _ in range(MOST_DEEP):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _NESTING
+        ]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
 
 
 def dumps(value: object, *, errors: str = "replace") -> bytes:
@@ -86,5 +94,9 @@ def _is_finite(value: object) -> bool:
 _FINITE = frozenset((str, int, bool, type(None)))
 
 
-def _no_constant(word: str) -> None:
+def _nothing(word: str) -> float | None:
+    return None
+
+
+def _no_number(word: str) -> float | None:
     raise ValueError(f"{word} is not JSON")

@@ -4,7 +4,6 @@ This repository holds no client id and no secret. They come from the user (a cli
 or, after the user has said yes to it, from the Gemini CLI installed on this computer.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from server.errors import BadRequestError
 from server.files import write_private
 from server.gemini.types import Json
+from server.json_codec import loads
 from server.redaction import learn
 
 CLIENT_FILE = "client_secret.json"
@@ -133,7 +133,7 @@ def parse_client(text: str, name: str = "the client file") -> OAuthClient:
     Raises ``BadRequestError`` that says what is wrong and which file Google means instead.
     """
     try:
-        content = json.loads(text)
+        content = loads(text.encode("utf-8", "replace"))
     except ValueError as error:
         raise BadRequestError(f"{name} is not JSON: {error}", param="client") from error
     if not isinstance(content, dict):

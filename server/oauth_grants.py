@@ -6,7 +6,6 @@ and runs in a worker thread.
 """
 
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from server.errors import UpstreamError
+from server.json_codec import loads
 from server.oauth_client import OAuthClient
 from server.redaction import learn
 
@@ -55,6 +55,18 @@ class Grant:
 
     def __post_init__(self) -> None:
         learn(self.access_token, self.refresh_token)
+
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    RecursionError,
+)
+"""What google-auth raises for a file or an answer whose fields are of the wrong kind."""
 
 
 class GrantRefusedError(Exception):
@@ -96,15 +108,15 @@ class GoogleGrants:
         with contextlib.closing(flow.oauth2session):
             try:
                 answer = flow.fetch_token(code=code, include_client_id=True, timeout=TIMEOUT_S)
+                expiry = flow.credentials.expiry
             except OAuth2Error as error:
                 raise GrantRefusedError(str(error.error), str(error.description or "")) from error
-            except (requests.RequestException, ValueError) as error:
+            except (requests.RequestException, *UNREADABLE) as error:
                 raise _unreachable(client.token_uri, error) from error
-            expiry = flow.credentials.expiry
         scope = answer.get("scope", ())
         return Grant(
-            access_token=answer["access_token"],
-            refresh_token=answer.get("refresh_token"),
+            access_token=_text(answer["access_token"]) or _no_token(client),
+            refresh_token=_text(answer.get("refresh_token")),
             lifetime_s=lifetime_s(expiry),
             scopes=tuple(scope.split() if isinstance(scope, str) else scope),
         )
@@ -123,8 +135,8 @@ class GoogleGrants:
         )  # type: ignore[no-untyped-call]
         renew(held, client.token_uri)
         return Grant(
-            access_token=str(held.token),
-            refresh_token=held.refresh_token,
+            access_token=_text(held.token) or _no_token(client),
+            refresh_token=_text(held.refresh_token),
             lifetime_s=lifetime_s(held.expiry),
             email=_email_in(held.id_token),
         )
@@ -147,7 +159,7 @@ class GoogleGrants:
             headers={"authorization": f"Bearer {access_token}"},
         )
         try:
-            email = json.loads(answer).get("email")
+            email = loads(answer).get("email")
         except (ValueError, AttributeError):
             return None
         return email if isinstance(email, str) and email else None
@@ -163,6 +175,14 @@ class GoogleGrants:
         if response.status != 200:
             raise UpstreamError(f"{urlsplit(url).hostname} answered {response.status}.")
         return bytes(response.data)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _no_token(client: OAuthClient) -> str:
+    raise UpstreamError(f"{urlsplit(client.token_uri).hostname} answered without an access token.")
 
 
 def _flow(client: OAuthClient, redirect_uri: str, verifier: str) -> Any:
@@ -197,7 +217,7 @@ def renew(held: Any, token_uri: str) -> None:
             held.refresh(send)
         except RefreshError as error:
             raise _refused(error, token_uri) from error
-        except TransportError as error:
+        except (TransportError, *UNREADABLE) as error:
             raise _unreachable(token_uri, error) from error
 
 

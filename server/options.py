@@ -34,6 +34,8 @@ class Option:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004  # one exception means "not allowed" for every parser
+    if "\0" in value:
+        raise ValueError  # no path, address or key has it
     return value.strip()
 
 

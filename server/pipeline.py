@@ -236,8 +236,11 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
 
 
 def _is_prompt(content: Content) -> bool:
+    """Gemini's own dialect is not read before this: its parts may be anything."""
+    parts: object = content.get("parts")
     return content.get("role") == "user" and not any(
-        "functionResponse" in part for part in content.get("parts") or []
+        isinstance(part, dict) and "functionResponse" in part
+        for part in (parts if isinstance(parts, list) else [])
     )
 
 

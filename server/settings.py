@@ -104,6 +104,8 @@ class Settings:
         None or an empty text takes it back to its default.
         """
         option = ALL_OPTIONS[name]
+        if any("\ud800" <= letter <= "\udfff" for letter in str(value)):
+            raise SettingsError(name, ascii(value), f"{option.allowed}, in UTF-8", "settings.toml")
         if value is None or value == "":
             others = {key: source for key, source in self.sources.items() if key != name}
             return replace(self, **{option.field: self.default(name)}, sources=others)
@@ -191,12 +193,20 @@ def load(
 def _data_dir(given: tuple[object, Source] | None) -> Path:
     if given is None:
         return Path(platformdirs.user_data_dir(APP, appauthor=False))
-    return Path(str(given[0])).expanduser().absolute()
+    return _expanded(str(given[0])).absolute()
+
+
+def _expanded(path: str) -> Path:
+    """``~`` as the shell has it: a user nobody knows stays as written."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
     value = environ.get(name, "").strip()
-    return Path(value).expanduser().absolute() if value else None
+    return _expanded(value).absolute() if value else None
 
 
 def _gcloud_credentials(environ: Mapping[str, str]) -> Path | None:
@@ -218,7 +228,7 @@ def _add_file(given: dict[str, tuple[object, Source]], data_dir: Path) -> tuple[
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(path.name, str(error), "readable TOML", "settings.toml") from error
     unknown = []
     for key, value in content.items():
@@ -237,9 +247,9 @@ def _parse(option: Option, value: object, source: Source, data_dir: Path) -> Any
         shown = "(hidden)" if option.secret else value
         raise SettingsError(option.name, shown, option.allowed, source) from error
     if option.name == "TOKEN_FILE":
-        return data_dir / Path(str(parsed)).expanduser()
+        return data_dir / _expanded(str(parsed))
     if option.name == "GOOGLE_OAUTH_CLIENT_FILE" and parsed:
-        return Path(str(parsed)).expanduser().absolute()
+        return _expanded(str(parsed)).absolute()
     return parsed
 
 

@@ -13,8 +13,11 @@ from typing import Literal
 
 from server.errors import BadRequestError
 from server.gemini.types import Json
+from server.json_codec import loads
 from server.oauth_client import OAuthClient, make_client
 from server.redaction import learn
+
+_YEAR_3000 = 32_503_680_000
 
 Format = Literal["authorized_user", "gemini-cli", "original"]
 
@@ -49,7 +52,7 @@ class Credential:
 
 def parse_token_file(text: str) -> Credential:
     """Read a token file of any format, told apart by its keys. Raises ``ValueError``."""
-    content = json.loads(text)
+    content = loads(text.encode("utf-8", "replace"))
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  # any bad content is a ValueError
     if "token" in content or "client_id" in content:
@@ -89,15 +92,17 @@ def _raw_answer(content: Json) -> Credential:
     return Credential(
         access_token=_text(content, "access_token"),
         refresh_token=_text(content, "refresh_token"),
-        expires_at=expires / 1000 if isinstance(expires, int | float) else 0.0,
+        expires_at=_moment(expires, 1000) if isinstance(expires, int | float) else 0.0,
         scopes=tuple((_text(content, "scope") or "").split()),
         format=kind,
     )
 
 
 def _text(content: Json, name: str) -> str | None:
+    """None also for what no header can carry: line ends, halves of surrogate pairs."""
     value = content.get(name)
-    return value if isinstance(value, str) and value else None
+    text = value if isinstance(value, str) else ""
+    return text if text and text.isprintable() else None
 
 
 def _instant(text: object) -> float:
@@ -106,7 +111,12 @@ def _instant(text: object) -> float:
         instant = datetime.fromisoformat(text if isinstance(text, str) else "")
     except ValueError:
         return 0.0
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+    return _moment((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp())
+
+
+def _moment(number: float, units: int = 1) -> float:
+    """Unix seconds; 0 for what no calendar has. ``units``: how many of them make a second."""
+    return number / units if 0 <= number < _YEAR_3000 * units else 0.0
 
 
 def render_token_file(held: Credential) -> str:

@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
 }
 WHOLE_PROGRAM = {
     "tests/test_main.py",
+    "tests/test_fuzz.py",
     "tests/test_tree.py",
     "tests/test_reliability.py",
     "tests/test_lasting.py",

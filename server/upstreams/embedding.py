@@ -9,6 +9,8 @@ from server.gemini.types import EmbedCall, Embedding
 from server.models import Model, version_of
 
 DEFAULT_EMBEDDING = "gemini-embedding-001"
+_LARGEST = 1e30
+"""More than any vector holds, and little enough for its length to be a number."""
 _OPENAI_EMBEDDING = re.compile(r"text-embedding-(3-|ada-)")
 
 
@@ -34,18 +36,24 @@ def texts_of(call: EmbedCall) -> list[str]:
     return texts
 
 
-def embedding_of(
-    texts: Sequence[str], values: Iterable[Sequence[float]], counted_tokens: int
-) -> Embedding:
+def embedding_of(texts: Sequence[str], values: Iterable[object], counted_tokens: int) -> Embedding:
     """The vectors of ``texts``, brought to length 1. ``counted_tokens``: 0 when Google is silent.
 
-    Raises ``UpstreamError`` when they are not one a text.
+    Raises ``UpstreamError`` when they are not one a text, or not numbers.
     """
-    vectors = tuple(unit(vector) for vector in values)
+    vectors = tuple(unit(_numbers(vector)) for vector in values)
     if len(vectors) != len(texts):
         raise UpstreamError(f"Google made {len(vectors)} vectors of {len(texts)} texts.")
     estimate = sum(-(-len(text) // 4) for text in texts)
     return Embedding(vectors, counted_tokens or estimate, estimated=not counted_tokens)
+
+
+def _numbers(vector: object) -> list[float]:
+    if isinstance(vector, list) and all(
+        isinstance(number, int | float) and abs(number) < _LARGEST for number in vector
+    ):
+        return vector
+    raise UpstreamError("Google's answer holds a vector that is not made of numbers.")
 
 
 def unit(values: Sequence[float]) -> tuple[float, ...]:

@@ -92,7 +92,7 @@ class GeminiApi:
             if answers:
                 await again()
             answers.append(await self._ask(path, body, short=False))
-        values = [e.get("values") or () for a in answers for e in dicts(a.get("embeddings"))]
+        values = [e.get("values") for a in answers for e in dicts(a.get("embeddings"))]
         return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
 
     async def models(self) -> tuple[Model, ...]:
@@ -136,7 +136,7 @@ class GeminiApi:
             entries += dicts(page.get("models"))
             if not page.get("nextPageToken"):
                 break
-            query["pageToken"] = str(page["nextPageToken"])
+            query["pageToken"] = str(page["nextPageToken"]).encode("utf-8", "replace").decode()
         return entries
 
     async def _ask(

@@ -5,7 +5,6 @@ commas, HTML of a front end. Facts: code-assist dossier sections 4.1 and 8; Gemi
 ``googleErrors``.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -71,21 +70,11 @@ class Refusal:
 def loads(data: bytes) -> object:
     """JSON, forgiving the stray commas of Google's front end. Raises ``ValueError``."""
     try:
-        value = _lenient(data)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if json_codec.is_too_deep(value, data):
-        raise ValueError("nested too deeply")
-    return value
-
-
-def _lenient(data: bytes) -> object:
-    try:
         return json_codec.loads(data)
     except ValueError:
         text = data.decode("utf-8", "replace")
         mended = re.sub(r",(\s*,)+", ",", text)
-        return json.loads(re.sub(r",(\s*[}\]])", r"\1", mended))
+        return json_codec.loads(re.sub(r",(\s*[}\]])", r"\1", mended).encode())
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:

@@ -121,15 +121,15 @@ class Vertex:
         if model.startswith("gemini-") and model != "gemini-embedding-001":
             bodies = content_bodies(call, texts)
             answers = await self._ask_all(model, "embedContent", bodies, again)
-            values = [(a.get("embedding") or {}).get("values") or () for a in answers]
+            values = [_object(a, "embedding").get("values") for a in answers]
             return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
         most = 1 if model == "gemini-embedding-001" else MOST_PER_BATCH
         bodies = instance_bodies(call, texts, most)
         answers = await self._ask_all(model, "predict", bodies, again)
-        found = [p.get("embeddings") or {} for a in answers for p in dicts(a.get("predictions"))]
-        counts = [(entry.get("statistics") or {}).get("token_count") for entry in found]
+        found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
+        counts = [_object(entry, "statistics").get("token_count") for entry in found]
         counted = sum(count for count in counts if isinstance(count, int))
-        return embedding_of(texts, [entry.get("values") or () for entry in found], counted)
+        return embedding_of(texts, [entry.get("values") for entry in found], counted)
 
     async def models(self) -> tuple[Model, ...]:
         """The catalogue, and the embedding models."""
@@ -264,6 +264,11 @@ def instance_bodies(call: EmbedCall, texts: Sequence[str], most: int) -> list[Js
             bodies.append({"instances": [], **({"parameters": shared} if shared else {})})
         bodies[-1]["instances"].append({"content": text, **options})
     return bodies
+
+
+def _object(holder: Json, name: str) -> Json:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _given(**options: object) -> Json:

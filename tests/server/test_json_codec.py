@@ -1,16 +1,21 @@
 """The fast codec says what the standard library says."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.json_codec import dumps, loads, strict_loads
+from server.json_codec import MOST_DEEP, dumps, loads, strict_loads
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
@@ -40,11 +45,22 @@ def test_half_a_surrogate_pair_becomes_what_the_caller_wants() -> None:
     assert dumps(["\ud83d"], errors="backslashreplace") == b'["\\ud83d"]'
 
 
-@pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[-Infinity]"])
-def test_only_the_strict_one_refuses_what_is_no_json(text: bytes) -> None:
-    loads(text)
+@pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[-Infinity]", b"[-1e999]"])
+def test_what_is_no_number_is_nothing_or_an_error(text: bytes) -> None:
+    assert loads(text) == [None]
     with pytest.raises(ValueError, match="is not JSON"):
         strict_loads(text)
+
+
+@pytest.mark.parametrize("inner", [b"", b'"\\ud83d"'], ids=["orjson", "standard"])
+@pytest.mark.parametrize("read", [loads, strict_loads])
+def test_depth_has_a_limit(read: Callable[[bytes], Any], inner: bytes) -> None:
+    """The same for both readers, and far above what any schema needs."""
+    read(b'{"a":' * MOST_DEEP + (inner or b"1") + b"}" * MOST_DEEP)
+    for depth in (MOST_DEEP + 1, 100_000):
+        with pytest.raises(ValueError, match="levels deep"):
+            read(b"[" * depth + (inner or b"1") + b"]" * depth)
+    assert len(loads(b"[" + b"[]," * 5000 + b"[]]")) == 5001
 
 
 def test_errors_are_the_standard_librarys() -> None:
