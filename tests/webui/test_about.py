@@ -33,8 +33,9 @@ async def check(rig: Rig) -> httpx.Response:
 
 
 def test_the_direct_requirements_are_those_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    named = {re.split(r"[\[<>=]", line)[0] for line in project["dependencies"]}
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    lines = [*table["project"]["dependencies"], *table["dependency-groups"].get("desktop", [])]
+    named = {re.split(r"[\[<>=]", line)[0] for line in lines}
     assert named == set(DIRECT)
 
 
