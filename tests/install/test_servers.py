@@ -8,6 +8,8 @@ booted has a network of its own.
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import pytest
 
 from tests.install.dockerfile import stages
 from tests.install.sandbox import CHECKOUT
+from tests.test_docs import commands
 
 FOLDER = CHECKOUT / "build" / "servers"
 APP, DATA = "/opt/gemini-api-proxy", "/var/lib/gemini-api-proxy"
@@ -177,6 +180,16 @@ def test_the_container_ends_cleanly_and_keeps_its_data(compose: tuple[str, ...])
     assert inside("cat /data/api_key") == key
 
 
+def test_the_container_obeys_the_lines_of_the_document(compose: tuple[str, ...]) -> None:
+    """docs/server.md, with podman-compose where it says docker compose."""
+    for line in commands("docs/server.md"):
+        _, found, words = line.partition("docker compose ")
+        if found and not words.startswith("up "):  # that is how the fixture starts it
+            words = words.replace("exec ", "exec -T ")
+            assert run(*compose, *shlex.split(words), UPSTREAM="demo").strip()
+    assert "--build" in run(*compose, "up", "--help")
+
+
 # The service
 
 CHAT = """
@@ -281,6 +294,23 @@ def test_port_and_host_are_overridden_as_the_readme_shows(booted: Machine) -> No
     assert "Listening on 127.0.0.1, port 9000" in log
     said = booted.run("cd /root && ./setup.sh")
     assert "The service runs. Set it up: http://127.0.0.1:9000/setup" in said
+
+
+def test_the_service_obeys_the_lines_of_the_document(booted: Machine) -> None:
+    for line in commands("docs/server.md"):
+        bare = line.removeprefix("sudo ")
+        if bare.startswith(("systemctl status", "systemctl restart", "journalctl", "cat ")):
+            assert booted.run(bare).strip() or "restart" in bare
+
+
+def test_a_port_below_1024_takes_what_the_document_says(booted: Machine) -> None:
+    text = (CHECKOUT / "docs/server.md").read_text("utf-8")
+    lines = re.findall(r"`((?:Ambient|CapabilityB|PrivateU)\w+=\w+)`", text)
+    assert len(lines) == 3
+    editing(booted, 'Environment="PORT=80"', *lines)
+    assert booted.answers(80)
+    editing(booted, 'Environment="PORT=9000"')
+    assert booted.answers(9000)
 
 
 def test_an_update_restarts_and_a_second_run_does_not(booted: Machine) -> None:
