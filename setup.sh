@@ -164,17 +164,14 @@ import_token() { # the original program kept its sign-in beside its code
     fi
 }
 
-write() { # write FILE from standard input, if that changes it
-    written=$(mktemp)
-    cat >"$written"
-    if ! cmp -s "$written" "$1"; then
+write() { # write FILE TEXT, if that changes it
+    if [ "$(cat "$1" 2>/dev/null)" != "$2" ]; then
         mkdir -p "$(dirname "$1")"
-        cp "$written" "$1"
+        printf '%s\n' "$2" >"$1"
         chmod 644 "$1"
         say "Wrote $1."
         changed=yes
     fi
-    rm -f "$written"
 }
 
 check_choice() { # before anything is installed
@@ -190,14 +187,12 @@ check_choice() { # before anything is installed
 }
 
 install_service() {
-    write "$unit" <"$here/$name.service"
+    write "$unit" "$(cat "$here/$name.service")"
     if [ -n "${PORT:-}${HOST:-}" ]; then
-        {
-            echo "# Written by setup.sh from its environment; 'systemctl edit $name' wins over it."
-            echo "[Service]"
-            if [ -n "${PORT:-}" ]; then echo "Environment=PORT=$PORT"; fi
-            if [ -n "${HOST:-}" ]; then echo "Environment=HOST=$HOST"; fi
-        } | write "$chosen"
+        write "$chosen" "# Written by setup.sh from its environment; systemctl edit $name wins over it.
+[Service]${PORT:+
+Environment=PORT=$PORT}${HOST:+
+Environment=HOST=$HOST}"
     fi
     if has systemctl; then
         systemctl is-enabled --quiet "$name" 2>/dev/null || systemctl enable --quiet "$name"
@@ -218,7 +213,7 @@ start_service() {
         waited=$((waited + 1))
         if answers; then
             say "The service runs. Set it up: $(address)/setup"
-            say "From another computer it wants the key: journalctl -u $name | grep 'API key'"
+            say "From another computer it wants the key in $data/api_key."
             return
         fi
         systemctl is-active --quiet "$name" || break

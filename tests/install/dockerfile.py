@@ -55,9 +55,16 @@ def stages() -> list[Stage]:
     return found
 
 
+_BASE = """
+python3 -c 'import ensurepip' || { apt-get update -q; apt-get install -yq python3-venv; }
+ln -sf "$(command -v python3)" /usr/local/bin/python
+"""
+"""What the base image brings and this machine may not."""
+
+
 def build(machine: Sandbox) -> None:
     """Perform ``RUN`` and ``COPY`` of every stage. All stages share the one file system."""
-    machine.run("ln -sf $(command -v python3) /usr/local/bin/python")
+    machine.run(_BASE)
     for stage in stages():
         for word, text in stage.steps:
             if word == "RUN":

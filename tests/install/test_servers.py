@@ -5,9 +5,13 @@ made by debootstrap stands in for it, under its name. Port 8080 must be free; th
 booted has a network of its own.
 """
 
+import asyncio
+import contextlib
 import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,11 +19,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.install.dockerfile import stages
 from tests.install.sandbox import CHECKOUT
+from tests.test_docs import commands
+from tests.test_main import free_port
+from tests.webui.test_pages import field, sign_in_link
 
+IMAGE = "gemini-api-proxy"
 FOLDER = CHECKOUT / "build" / "servers"
 APP, DATA = "/opt/gemini-api-proxy", "/var/lib/gemini-api-proxy"
 APT = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq"
@@ -177,6 +186,61 @@ def test_the_container_ends_cleanly_and_keeps_its_data(compose: tuple[str, ...])
     assert inside("cat /data/api_key") == key
 
 
+def test_the_container_obeys_the_lines_of_the_document(compose: tuple[str, ...]) -> None:
+    """docs/server.md, with podman-compose where it says docker compose."""
+    for line in commands("docs/server.md"):
+        _, found, words = line.partition("docker compose ")
+        if found and not words.startswith("up "):  # that is how the fixture starts it
+            words = words.replace("exec ", "exec -T ")
+            assert run(*compose, *shlex.split(words), UPSTREAM="demo").strip()
+    assert "--build" in run(*compose, "up", "--help")
+
+
+async def test_somebody_signs_in_by_pasting_the_address(compose: tuple[str, ...]) -> None:
+    """In a browser elsewhere: Google's last page does not load there, its address is pasted."""
+    port, name = free_port(), "gp-sign-in"
+    google = "http://127.0.0.1:9999"  # the fake one, beside the proxy in the container
+    given = {
+        "CODE_ASSIST_ENDPOINT": google,
+        "GOOGLE_OAUTH_CLIENT_FILE": "/data/client.json",
+        "TRUSTED_NETWORKS": "gateway",
+        "UPSTREAM": "code-assist",
+    }
+    environment = [word for pair in given.items() for word in ("-e", "=".join(pair))]
+    confined = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108
+    published = ("-p", f"127.0.0.1:{port}:8080")
+    run("podman", "run", "-d", "--name", name, *confined, *published, *environment, IMAGE)
+    try:
+        fake = ("python", "-m", "server.google_fake", "--port", "9999")
+        run(
+            "podman", "exec", "-d", "-w", "/app", name, *fake, "--write-client", "/data/client.json"
+        )
+        async with httpx.AsyncClient(base_url=f"http://localhost:{port}", timeout=20) as browser:
+            html = ""
+            for _ in range(50):
+                with contextlib.suppress(httpx.TransportError):
+                    html = (await browser.get("/setup")).text
+                if 'id="google-sign-in"' in html:
+                    break
+                await asyncio.sleep(0.2)
+            follow = (
+                "import http.client as h, sys, urllib.parse as u; p = u.urlsplit(sys.argv[1]); "
+                "c = h.HTTPConnection(p.netloc); c.request('GET', p.path + '?' + p.query); "
+                "print(c.getresponse().headers['location'])"
+            )
+            back = run("podman", "exec", name, "python", "-c", follow, sign_in_link(html))
+            form = {"token": field(html, "token"), "action": "code", "state": field(html, "state")}
+            origin = {"origin": f"http://localhost:{port}"}
+            form["code"] = back.splitlines()[0]
+            answer = await browser.post("/setup", data=form, headers=origin)
+            assert "Signed in" in answer.text
+            assert (await browser.get("/health")).json()["authenticated"] is True
+        stat = run("podman", "exec", name, "stat", "-c", "%U %a", "/data/google_token.json")
+        assert "gemini 600" in stat
+    finally:
+        run("podman", "rm", "-f", "-t", "3", "-v", name)
+
+
 # The service
 
 CHAT = """
@@ -201,10 +265,11 @@ class Machine:
         return run(*self.enter, "env", "-i", path, "sh", "-ec", script, code=code)
 
     def answers(self, port: int) -> bool:
-        ask_it = f"urllib.request.urlopen('http://127.0.0.1:{port}/health', timeout=2).status"
-        script = f'python3 -c "import urllib.request; print({ask_it})" 2>&1 || true'
+        """Whether the service does, within ten seconds."""
+        url = f"http://127.0.0.1:{port}/health"
+        asked = f"import urllib.request as u; print(u.urlopen('{url}', timeout=2).status)"
         for _ in range(50):
-            if "200" in self.run(script):
+            if self.run(f'python3 -c "{asked}" 2>&1 || true').strip() == "200":
                 return True
             time.sleep(0.2)
         return False
@@ -280,6 +345,23 @@ def test_port_and_host_are_overridden_as_the_readme_shows(booted: Machine) -> No
     assert "Listening on 127.0.0.1, port 9000" in log
     said = booted.run("cd /root && ./setup.sh")
     assert "The service runs. Set it up: http://127.0.0.1:9000/setup" in said
+
+
+def test_the_service_obeys_the_lines_of_the_document(booted: Machine) -> None:
+    for line in commands("docs/server.md"):
+        bare = line.removeprefix("sudo ")
+        if bare.startswith(("systemctl status", "systemctl restart", "journalctl", "cat ")):
+            assert booted.run(bare).strip() or "restart" in bare
+
+
+def test_a_port_below_1024_takes_what_the_document_says(booted: Machine) -> None:
+    text = (CHECKOUT / "docs/server.md").read_text("utf-8")
+    lines = re.findall(r"`((?:Ambient|CapabilityB|PrivateU)\w+=\w+)`", text)
+    assert len(lines) == 3
+    editing(booted, 'Environment="PORT=80"', *lines)
+    assert booted.answers(80)
+    editing(booted, 'Environment="PORT=9000"')
+    assert booted.answers(9000)
 
 
 def test_an_update_restarts_and_a_second_run_does_not(booted: Machine) -> None:

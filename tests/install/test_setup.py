@@ -113,7 +113,8 @@ def test_from_the_first_run_to_the_last_file(machine: Sandbox) -> None:
     )
     assert f"{DATA} gemini-api-proxy 700" in installed
     assert "multi-user.target.wants/gemini-api-proxy.service" in installed
-    assert "PORT=9000" in machine.run("cat /etc/systemd/system/gemini-api-proxy.service.d/*")
+    chosen = machine.run("cat /etc/systemd/system/gemini-api-proxy.service.d/*").splitlines()
+    assert chosen[1:] == ["[Service]", "Environment=PORT=9000", "Environment=HOST=127.0.0.1"]
 
     said = machine.run("cd / && /checkout/setup.sh")
     assert "up to date" in said
