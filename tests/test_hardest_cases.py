@@ -511,7 +511,7 @@ async def test_anthropic_13_a_stop_sequence_over_two_chunks(rig: Rig) -> None:
 
 
 async def test_anthropic_14_an_upstream_that_dies_is_an_error_never_an_end(rig: Rig) -> None:
-    rig.google.fail(failures.connection_cut(after=3), times=5)
+    rig.google.fail(failures.connection_cut(after=2), times=5)
     body = {"model": PRO, "max_tokens": 100, "messages": [user("a long enough text to cut")]}
     events = await stream(rig, "/v1/messages", body)
     assert events[-1]["type"] == "error"
