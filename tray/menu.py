@@ -165,8 +165,8 @@ def notice(before: Status, after: Status) -> Notice | None:
         return Notice("The server is not running", after.trouble.message + hint)
     if after.problem is not None and after.problem != before.problem:
         return Notice(after.problem.message, after.problem.remedy)
-    if after.email and not before.email and before.phase == "running":
-        return Notice("Signed in", f"{after.email} is used from now on.")
+    if after.signed_in and not before.signed_in and before.phase == after.phase == "running":
+        return Notice("Signed in", f"{after.email or 'Your account'} is used from now on.")
     return None
 
 

@@ -166,11 +166,16 @@ class Starter:
             "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",  # containers forbid its namespaces
         }
 
+    @property
+    def data(self) -> Path:
+        """The data folder of what is started."""
+        return self._folder / "data"
+
     @contextmanager
     def __call__(
         self, *arguments: str, port: int | None = None, **environ: str
     ) -> Iterator[Program]:
-        folder = self._folder / "data"
+        folder = self.data
         (self._folder / "home").mkdir(exist_ok=True)
         port = port or free_port()
         command = [sys.executable, str(MAIN), "--data-dir", str(folder), *arguments]
