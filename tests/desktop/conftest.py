@@ -53,8 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
-@pytest.fixture(scope="session")
-def screen() -> Iterator[str]:
+@contextmanager
+def private_screen() -> Iterator[str]:
     """A private X server; its DISPLAY."""
     reader, writer = os.pipe()
     process = subprocess.Popen(
@@ -71,8 +71,8 @@ def screen() -> Iterator[str]:
     process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def bus() -> Iterator[str]:
+@contextmanager
+def private_bus() -> Iterator[str]:
     """A private session bus; its address."""
     process = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--print-address=1"],
@@ -86,6 +86,18 @@ def bus() -> Iterator[str]:
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[str]:
+    with private_screen() as display:
+        yield display
+
+
+@pytest.fixture(scope="session")
+def bus() -> Iterator[str]:
+    with private_bus() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
