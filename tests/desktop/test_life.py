@@ -1,11 +1,13 @@
 """Ends of every kind: killed, quit in mid-stream, restarted by a page, in the way of a port."""
 
+import os
 import re
+import signal
 import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.desktop.conftest import Program, Starter, chat, free_port
 from tests.desktop.test_tray import JSON, RUNNING, ready, shown, wait
@@ -119,7 +121,11 @@ def test_a_window_is_let_in_where_a_key_is_asked_for(panel: "Panel", start: Star
     browser.chmod(0o700)
     (folder / "webview").mkdir()
     (folder / "webview" / "__init__.py").write_text("raise ImportError('no web view here')\n")
-    more = {"BROWSER": str(browser), "PYTHONPATH": str(folder), "API_KEY": "a-key-of-the-user"}
+    more: dict[str, Any] = {
+        "BROWSER": str(browser),
+        "PYTHONPATH": str(folder),
+        "API_KEY": "a-key-of-the-user",
+    }
     with start("--hidden", **more) as program:
         wait(lambda: panel.items and panel.says(RUNNING))
         assert program.http.get(program.url + "/settings").status_code == 401
@@ -129,3 +135,35 @@ def test_a_window_is_let_in_where_a_key_is_asked_for(panel: "Panel", start: Star
         assert program.http.get(opened.read_text().strip()).headers["location"] == "/settings"
         assert program.http.get(program.url + "/settings").status_code == 200
         assert "ticket" not in program.log()
+
+
+IDLE_S = 5.0
+
+
+def wake_ups(process: int) -> int:
+    """How often any thread of it has gone to sleep so far."""
+    threads = Path(f"/proc/{process}/task").glob("*/status")
+    found = (re.search(r"\nvoluntary_ctxt_switches:\s*(\d+)", t.read_text()) for t in threads)
+    return sum(int(one[1]) for one in found if one)
+
+
+def test_an_idle_app_sleeps_and_is_small(panel: "Panel", start: Starter) -> None:
+    """After a request and a window, both of them over."""
+    with start() as program:
+        ready(panel, program)
+        wait(lambda: shown(program, 1))
+        (window,) = program.windows()
+        os.kill(window, signal.SIGTERM)
+        wait(lambda: program.windows() == [])
+        ask = program.url + "/v1/chat/completions"
+        assert program.http.post(ask, content=chat("hi"), headers=JSON).status_code == 200
+        program.http.close()
+        wait(lambda: panel.labels()[-1] == "Quit")
+        time.sleep(IDLE_S)
+        before = wake_ups(program.process.pid)
+        time.sleep(IDLE_S)
+        assert wake_ups(program.process.pid) - before <= IDLE_S
+        sizes = Path(f"/proc/{program.process.pid}/smaps_rollup").read_text()
+        pss = re.search(r"\nPss:\s*(\d+) kB", sizes)
+        assert pss
+        assert int(pss[1]) < 100_000
