@@ -52,8 +52,10 @@ test: test-system lint .venv/.package ## everything: system packages, lint, type
 	@$(PY) tests/desktop/prepare.py install
 	$(PY) -m pytest
 
-screenshots: test-system ## every page state as PNG, in build/screenshots
+screenshots: test-system ## every page state and the tray menu as PNG, in build/screenshots
+	@$(PY) tests/desktop/prepare.py install pictures
 	$(PY) -m tests.browser.screenshots
+	$(PY) -m tests.desktop.screenshots
 
 tests/agents/node_modules: tests/agents/package-lock.json
 	@cd tests/agents && npm ci --no-audit --no-fund --loglevel=error

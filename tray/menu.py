@@ -6,6 +6,7 @@ Labels carry no underscore: dbusmenu reads one as a mnemonic.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import wrap
 from typing import Literal, assert_never
 
 from server.control import Status
@@ -60,6 +61,9 @@ class Item:
     children: tuple["Item | None", ...] = ()
     enabled: bool = True
 
+
+LINE_LIMIT = 80
+"""Characters: a longer sentence would make a menu as wide as the screen."""
 
 SEPARATOR = None
 FOLDER = Item("Open data folder", Action("open folder"))
@@ -166,8 +170,8 @@ def notice(before: Status, after: Status) -> Notice | None:
         return Notice("The server is not running", after.trouble.message + hint)
     if after.problem is not None and after.problem != before.problem:
         return Notice(after.problem.message, after.problem.remedy)
-    if after.email and not before.email and before.phase == "running":
-        return Notice("Signed in", f"{after.email} is used from now on.")
+    if after.signed_in and not before.signed_in and before.phase == after.phase == "running":
+        return Notice("Signed in", f"{after.email or 'Your account'} is used from now on.")
     return None
 
 
@@ -196,7 +200,7 @@ def _told(text: str) -> Item:
 def _lines(status: Status) -> list[str]:
     lines = [headline(status)]
     if status.trouble is not None:
-        lines.append(status.trouble.message)
+        lines += wrap(status.trouble.message, LINE_LIMIT)
     if status.phase != "running":
         return lines
     if status.problem is not None:
@@ -206,7 +210,7 @@ def _lines(status: Status) -> list[str]:
         lines.append(" · ".join(word for word in known if word))
     lines.extend(quota_line(family) for family in status.quota)
     lines.extend(_work(status))
-    return [line.replace("_", " ") for line in lines]
+    return [part.replace("_", " ") for line in lines for part in wrap(line, LINE_LIMIT)]
 
 
 def _work(status: Status) -> list[str]:

@@ -53,8 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(mark)
 
 
-@pytest.fixture(scope="session")
-def screen() -> Iterator[str]:
+@contextmanager
+def private_screen() -> Iterator[str]:
     """A private X server; its DISPLAY."""
     reader, writer = os.pipe()
     process = subprocess.Popen(
@@ -71,8 +71,8 @@ def screen() -> Iterator[str]:
     process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def bus() -> Iterator[str]:
+@contextmanager
+def private_bus() -> Iterator[str]:
     """A private session bus; its address."""
     process = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--print-address=1"],
@@ -86,6 +86,18 @@ def bus() -> Iterator[str]:
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[str]:
+    with private_screen() as display:
+        yield display
+
+
+@pytest.fixture(scope="session")
+def bus() -> Iterator[str]:
+    with private_bus() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -166,11 +178,16 @@ class Starter:
             "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",  # containers forbid its namespaces
         }
 
+    @property
+    def data(self) -> Path:
+        """The data folder of what is started."""
+        return self._folder / "data"
+
     @contextmanager
     def __call__(
         self, *arguments: str, port: int | None = None, **environ: str
     ) -> Iterator[Program]:
-        folder = self._folder / "data"
+        folder = self.data
         (self._folder / "home").mkdir(exist_ok=True)
         port = port or free_port()
         # tests/package runs these tests on the built program.

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from server.google_fake.google import FakeGoogle
 from server.google_fake.serving import serving
@@ -41,14 +42,14 @@ def client_file(google: FakeGoogle, base_url: str, folder: Path) -> Path:
     return file
 
 
-def signed_in(google: FakeGoogle, base_url: str, folder: Path) -> dict[str, str]:
+def signed_in(google: FakeGoogle, base_url: str, folder: Path) -> dict[str, Any]:
     """The environment of a program that starts with a Google account signed in."""
     file = client_file(google, base_url, folder)
     (folder / "google_token.json").write_text(json.dumps(google.oauth.credentials(base_url)))
     return environment(base_url, file)
 
 
-def environment(base_url: str, file: Path) -> dict[str, str]:
+def environment(base_url: str, file: Path) -> dict[str, Any]:
     return {
         "UPSTREAM": "code-assist",
         "CODE_ASSIST_ENDPOINT": base_url,

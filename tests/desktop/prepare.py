@@ -1,8 +1,9 @@
 """What the desktop tests need from the system, and how ``make setup`` sees the system's ``gi``.
 
 ``link``: make PyGObject of the system visible to this virtual environment, where it fits this
-Python. ``install``: install what is missing for the tests (as root, or with ``sudo -n``), each
-command printed first. ``NO_SYSTEM=1`` forbids that: what is missing is named, and the run fails.
+Python. ``install``: install what is missing for the tests (``install pictures``: for the pictures
+of the tray as well), as root or with ``sudo -n``, each command printed first. ``NO_SYSTEM=1``
+forbids that: what is missing is named, and the run fails.
 Plain Python without packages, so that it runs before any is there.
 """
 
@@ -14,6 +15,13 @@ import sysconfig
 from pathlib import Path
 
 PROGRAMS = {"Xvfb": "xvfb", "dbus-daemon": "dbus"}
+PICTURES = {
+    "trayer": "trayer",
+    "openbox": "openbox",
+    "xdotool": "xdotool",
+    "import": "imagemagick",
+}
+"""A panel, a window manager, a mouse and a camera: for ``make screenshots``."""
 TYPELIBS = {
     "Gtk-3.0": "gir1.2-gtk-3.0",
     "WebKit2-4.1": "gir1.2-webkit2-4.1",
@@ -51,9 +59,9 @@ def link() -> None:
             target.unlink()
 
 
-def missing() -> list[str]:
+def missing(programs: dict[str, str]) -> list[str]:
     """System packages (Debian's names) that the desktop tests lack."""
-    found = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    found = [package for program, package in programs.items() if shutil.which(program) is None]
     folders = [*Path("/usr/lib").glob("*/girepository-1.0"), Path("/usr/lib/girepository-1.0")]
     for name, package in TYPELIBS.items():
         if not any((folder / f"{name}.typelib").exists() for folder in folders):
@@ -61,13 +69,13 @@ def missing() -> list[str]:
     return found
 
 
-def install() -> int:
+def install(programs: dict[str, str]) -> int:
     """Make the desktop tests possible. Returns an exit code."""
     if sys.platform != "linux":
         print("The desktop tests under Xvfb are not applicable on this system.")
         return 0
     link()
-    packages = missing()
+    packages = missing(programs)
     if not sees_gi():
         packages.append("python3-gi")
         if not _fits_system():
@@ -128,6 +136,8 @@ if __name__ == "__main__":
         case ["link"]:
             link()
         case ["install"]:
-            sys.exit(install())
+            sys.exit(install(PROGRAMS))
+        case ["install", "pictures"]:
+            sys.exit(install(PROGRAMS | PICTURES))
         case _:
-            sys.exit("link or install")
+            sys.exit("link, install, or install pictures")

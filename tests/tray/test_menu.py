@@ -138,6 +138,15 @@ def test_a_pinned_setting_says_that_it_returns() -> None:
     assert "next start" in item(replace(UP, pinned=frozenset({"WAIT_MODE"})), "Queue when").text
 
 
+def test_a_long_sentence_takes_more_lines_not_a_wider_menu() -> None:
+    long = replace(REFUSED, message="This is a sentence. " * 12)
+    for status in (replace(UP, problem=long), Status(trouble=Trouble("In the way: " * 12))):
+        texts = [i.text for i in every(menu(status, autostart=None))]
+        assert max(map(len, texts)) <= 80
+        said = " ".join(texts)
+        assert 12 in (said.count("sentence."), said.count("way:"))
+
+
 def test_a_check_under_way_cannot_be_asked_for_again() -> None:
     assert item(UP, "Check again").enabled
     assert not item(replace(UP, checking=True), "Checking…").enabled
@@ -192,7 +201,9 @@ def test_intervals() -> None:
         (TAKEN, replace(TAKEN, queued=1), None),
         (UP, replace(UP, problem=REFUSED), "Google refuses this account."),
         (replace(UP, problem=REFUSED), replace(UP, problem=REFUSED, running=1), None),
-        (replace(UP, email=None), UP, "Signed in"),
+        (replace(UP, signed_in=False, email=None), UP, "Signed in"),
+        (replace(UP, email=None), UP, None),
+        (Status(signed_in=False), UP, None),
         (Status(), UP, None),
         (UP, Status(), None),
         (UP, replace(UP, running=3), None),
