@@ -41,8 +41,8 @@ const acts = {
   async click({ selector, on }) {
     await (await tab(on)).click(selector);
   },
-  async press({ key, on }) {
-    await (await tab(on)).keyboard.press(key);
+  async press({ key, times = 1, on }) {
+    for (let time = 0; time < times; time += 1) await (await tab(on)).keyboard.press(key);
   },
   async fill({ selector, text, on }) {
     await (await tab(on)).fill(selector, text);

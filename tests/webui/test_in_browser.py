@@ -37,6 +37,16 @@ PRESS_AND_LOOK = """
       return [button.textContent, button.getAttribute("aria-busy"), said.textContent];
     })()
 """
+REACHABLE = """
+    [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+      .filter((one) => one.checkVisibility() && one.type !== "hidden").length
+"""
+BEFORE_THE_END = """
+    window.reached ??= new Set();
+    var at = document.activeElement;
+    window.reached.size < 2 || !(at === document.body || at.className === "skip")
+      ? Boolean(window.reached.add(at)) : false;
+"""
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -239,6 +249,21 @@ async def test_every_page_can_be_reached_by_the_keyboard(tmp_path: Path, browser
                 await browser("evaluate", script="document.activeElement.getAttribute('href')")
             )
         assert reached == ["/", *PAGES]
+
+
+async def test_the_keyboard_is_caught_nowhere(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        rig.gateway.pipeline.inspector.switch(on=True)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("open")
+        for path in PAGES:
+            await browser("goto", url=rig.url + path)
+            reached = 0
+            while await browser("evaluate", script=BEFORE_THE_END):
+                await browser("press", key="Tab")
+                reached += 1
+                assert reached < 100, path
+            assert reached >= await browser("evaluate", script=REACHABLE), path
 
 
 async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
