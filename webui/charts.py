@@ -68,6 +68,8 @@ class Share:
     failed: int
     input_tokens: int
     output_tokens: int
+    estimated: int
+    """Requests whose tokens are an estimate."""
     percent: float
     """Of the largest line's requests."""
 
@@ -188,6 +190,7 @@ def shares(rows: Sequence[Row], column: str) -> tuple[Share, ...]:
         line["failed"] += row["requests"] if row["outcome"] not in ("ok", "cancelled") else 0
         line["input"] += row["input_tokens"] or 0
         line["output"] += row["output_tokens"] or 0
+        line["estimated"] += row["estimated_requests"] or 0
     most = max((line["requests"] for line in lines.values()), default=1)
     ranked = sorted(lines.items(), key=lambda item: (-item[1]["requests"], item[0]))
     return tuple(
@@ -197,6 +200,7 @@ def shares(rows: Sequence[Row], column: str) -> tuple[Share, ...]:
             failed=line["failed"],
             input_tokens=line["input"],
             output_tokens=line["output"],
+            estimated=line["estimated"],
             percent=round(100 * line["requests"] / most, 1),
         )
         for name, line in ranked

@@ -1,5 +1,6 @@
 // One headless Chromium, told what to do by lines of JSON on standard input; each is answered by one
 // line. The pages are judged from outside, as a person's browser shows them.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
@@ -15,6 +16,15 @@ let tabs = [];
 async function tab(number = 0) {
   while (!tabs[number]) await context.waitForEvent("page");
   return tabs[number];
+}
+
+// axe-core is injected as the debugger does it, so that the page's own policy stays as strict as it is.
+async function judged(page) {
+  if (!(await page.evaluate("'axe' in window"))) await page.evaluate(readFileSync(axePath, "utf8"));
+  const found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
+  return found.violations.map(({ id, impact, nodes }) => ({
+    id, impact, where: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
+  }));
 }
 
 const acts = {
@@ -35,14 +45,17 @@ const acts = {
     await (await tab()).setViewportSize({ width, height });
     await (await tab()).emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   },
+  async scheme({ scheme, on }) {
+    await (await tab(on)).emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+  },
   async goto({ url, on }) {
     await (await tab(on)).goto(url, { waitUntil: "domcontentloaded" });
   },
   async click({ selector, on }) {
     await (await tab(on)).click(selector);
   },
-  async press({ key, on }) {
-    await (await tab(on)).keyboard.press(key);
+  async press({ key, times = 1, on }) {
+    for (let time = 0; time < times; time += 1) await (await tab(on)).keyboard.press(key);
   },
   async fill({ selector, text, on }) {
     await (await tab(on)).fill(selector, text);
@@ -75,13 +88,14 @@ const acts = {
     await context.setOffline(off);
   },
   async axe({ on }) {
-    // Injected as the debugger does it, so that the page's own policy stays as strict as it is.
-    const { readFileSync } = await import("node:fs");
-    await (await tab(on)).evaluate(readFileSync(axePath, "utf8"));
-    const found = await (await tab(on)).evaluate("axe.run(document, { resultTypes: ['violations'] })");
-    return found.violations.map(({ id, impact, nodes }) => ({
-      id, impact, where: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
-    }));
+    const page = await tab(on);
+    try {
+      return await judged(page);
+    } catch (error) {
+      if (!String(error).includes("context was destroyed")) throw error;
+      await page.waitForLoadState(); // the page had just gone on by itself
+      return judged(page);
+    }
   },
 };
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.exchange import Exchange
 from server.gemini.types import Usage
-from server.google_fake.failures import quota_exhausted
+from server.google_fake.failures import no_usage, quota_exhausted
 from server.throttle import Throttle
 from server.upstreams.code_assist import Quota
 from tests.rig import running
@@ -113,3 +113,14 @@ async def test_demo_and_mock_rows_say_so(tmp_path: Path) -> None:
         await rig.http.post("/v1/embeddings", json={"model": "m", "input": "x"})
         html = (await rig.http.get("/")).text
     assert "demo · mock vectors" in html
+
+
+async def test_an_estimate_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        assert (await rig.http.get("/")).text.count("≈") == 1  # the explanation
+        rig.google.fail(no_usage())
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        html = (await rig.http.get("/")).text
+    # Card, totals and their count, chart, two breakdowns with two numbers each, the row's two.
+    assert html.count("≈") == 1 + 1 + 2 + 1 + 4 + 2

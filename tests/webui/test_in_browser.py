@@ -37,6 +37,21 @@ PRESS_AND_LOOK = """
       return [button.textContent, button.getAttribute("aria-busy"), said.textContent];
     })()
 """
+CLICK_AND_STAY = """
+    const link = document.getElementById("google-sign-in");
+    link.removeAttribute("href");
+    link.click();
+"""
+REACHABLE = """
+    [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+      .filter((one) => one.checkVisibility() && one.type !== "hidden").length
+"""
+BEFORE_THE_END = """
+    window.reached ??= new Set();
+    var at = document.activeElement;
+    window.reached.size < 2 || !(at === document.body || at.className === "skip")
+      ? Boolean(window.reached.add(at)) : false;
+"""
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -241,6 +256,21 @@ async def test_every_page_can_be_reached_by_the_keyboard(tmp_path: Path, browser
         assert reached == ["/", *PAGES]
 
 
+async def test_the_keyboard_is_caught_nowhere(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        rig.gateway.pipeline.inspector.switch(on=True)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("open")
+        for path in PAGES:
+            await browser("goto", url=rig.url + path)
+            reached = 0
+            while await browser("evaluate", script=BEFORE_THE_END):
+                await browser("press", key="Tab")
+                reached += 1
+                assert reached < 100, path
+            assert reached >= await browser("evaluate", script=REACHABLE), path
+
+
 async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
     async with running(tmp_path) as rig:
         await browser("open")
@@ -374,13 +404,10 @@ async def test_the_key_opens_every_page_and_logging_out_closes_them(
         await browser("see", selector="h1", text="Log in")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious_on_any_page(
-    tmp_path: Path, browser: Browser, scheme: str
-) -> None:
+async def test_axe_finds_nothing_serious_on_any_page(tmp_path: Path, browser: Browser) -> None:
     google = FakeGoogle(api_keys={GEMINI_KEY})
     async with before_sign_in(tmp_path, google, gemini_api_key=GEMINI_KEY) as (rig, _):
-        await browser("open", scheme=scheme)
+        await browser("open")
         await sign_in(browser, rig)
         assert await serious(browser) == []
         await rig.http.post("/v1/chat/completions", json=CHAT)
@@ -403,20 +430,22 @@ async def test_axe_finds_nothing_serious_on_any_page(
             assert await serious(browser) == [], path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_serious_before_the_first_run_and_at_the_door(
-    tmp_path: Path, browser: Browser, scheme: str
+    tmp_path: Path, browser: Browser
 ) -> None:
     google = FakeGoogle(account=account.validation_required(loads=99))
     async with before_sign_in(tmp_path, google) as (rig, _):
-        await browser("open", scheme=scheme)
+        await browser("open")
         for path in PAGES:
             await browser("goto", url=rig.url + path)
             assert await serious(browser) == [], path
         await browser("goto", url=f"{rig.url}/setup")
-        await browser("click", selector="#google-sign-in")
+        link = await browser("attribute", selector="#google-sign-in", name="href")
+        await browser("evaluate", script=CLICK_AND_STAY)
         await browser("see", selector="#waiting", text="Waiting")
         assert await serious(browser) == []
+        await browser("tab")
+        await browser("goto", url=link, on=1)
         await browser("see", selector="h1", text="Signed in", on=1)
         assert await serious(browser, on=1) == []
         await browser("see", selector="#in-use", text="verified")
@@ -441,8 +470,11 @@ async def sign_in(browser: Browser, rig: Rig) -> None:
 
 
 async def serious(browser: Browser, on: int = 0) -> list[Any]:
-    """What axe-core calls serious or critical on the page that is open."""
-    found = await browser("axe", on=on)
+    """What axe-core calls serious or critical on the page that is open, in light and in dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        await browser("scheme", scheme=scheme, on=on)
+        found += await browser("axe", on=on)
     return [problem for problem in found if problem["impact"] in ("serious", "critical")]
 
 

@@ -253,6 +253,15 @@ async def test_pages_are_hardened(tmp_path: Path) -> None:
         assert (await rig.http.get("/static/style.css")).status_code == 200
 
 
+async def test_what_leads_outside_leaves_the_window_where_it_is(tmp_path: Path) -> None:
+    """The window has no way back; such links open in the system's browser."""
+    async with before_sign_in(tmp_path, FakeGoogle(account=account.tos_violation())) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        for path in ("/", "/setup", "/settings", "/inspect", "/log", "/help"):
+            links = re.findall(r'<a [^>]*href="https?:[^>]*>', await page(rig, path))
+            assert all('target="_blank"' in link for link in links), path
+
+
 async def test_logging_out_forgets_the_browser(tmp_path: Path) -> None:
     async with running(tmp_path, api_keys=("right",)) as rig:
         assert 'value="/settings"' in (await rig.http.get("/settings")).text
