@@ -18,7 +18,8 @@ from urllib.parse import unquote
 from server import openapi
 from server.access import Access
 from server.behind import Behind
-from server.body import read_json
+from server.body import Incoming, read_json
+from server.connections import bounded
 from server.dialects.base import (
     CountTokens,
     Dialect,
@@ -39,6 +40,7 @@ from server.errors import (
     NotFoundError,
     OverloadedError,
     ProxyError,
+    UpgradeRefusedError,
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
@@ -50,13 +52,13 @@ from server.reply import (
     Request,
     Scope,
     Send,
+    denying,
     facts,
     send_body,
     send_error,
     send_head,
     send_json,
     send_preflight,
-    send_websocket_refusal,
     while_connected,
 )
 from server.response_store import ResponseStore
@@ -107,26 +109,53 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            slow = scope["http_version"] == "2"
+            await self._http(scope, receive, bounded(send) if slow else send)
         elif scope["type"] == "websocket":
-            await send_websocket_refusal(scope, receive, send, self._dialects[-1])
+            await self._websocket(scope, receive, send)
         else:
             await _live(receive, send)
+
+    def _admit(self, request: Request, *, is_api: bool) -> None:
+        """Let the request in, or raise the ``ProxyError`` that says why not."""
+        request.last = True
+        check_head(request.scope)
+        request.last = False
+        client = request.scope.get("client")
+        request.caller = self.access.check(
+            request.method,
+            request.path,
+            request.headers,
+            client[0] if client else None,
+            "api" if is_api else "page",
+        )
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse it: Codex then speaks plain HTTP at once, and after any other refusal than 426
+        tries again for seconds."""
+        scope = origin_form({**scope, "method": "GET"})
+        request = Request(scope, receive, denying(send), headers_of(scope))
+        try:
+            self._admit(request, is_api=True)
+            message = "There are no WebSockets here. Send the same request as POST, over HTTP."
+            raise UpgradeRefusedError(message)  # one way out for all
+        except ProxyError as error:
+            await send_error(request, self._dialects[-1], error)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = origin_form(scope)
         headers = headers_of(scope)
-        request = Request(scope, receive, send, headers)
+        if "content-length" in headers or "transfer-encoding" in headers:
+            incoming = Incoming(receive, send)
+            receive, send = incoming.receive, incoming.send
+        await self._answer(Request(scope, receive, send, headers))
+
+    async def _answer(self, request: Request) -> None:
+        headers = request.headers
         is_api = request.path.startswith(_API_ROOTS)
         dialect = self._dialect_of(headers, request.path)
         try:
-            request.last = True
-            check_head(scope)
-            request.last = False
-            peer = scope["client"][0] if scope.get("client") else None
-            request.caller = self.access.check(
-                request.method, request.path, headers, peer, "api" if is_api else "page"
-            )
+            self._admit(request, is_api=is_api)
         except ProxyError as error:
             if not is_api and error.status == 401:
                 await self._behind(request, locked=True)
@@ -200,6 +229,16 @@ class Edge:
         operation: Operation,
         placeholders: Mapping[str, str],
     ) -> None:
+        with self._until_stopped():
+            await self._run(request, dialect, operation, placeholders)
+
+    async def _run(
+        self,
+        request: Request,
+        dialect: Dialect,
+        operation: Operation,
+        placeholders: Mapping[str, str],
+    ) -> None:
         params = request.params(placeholders, self._responses.recall)
         match operation:
             case Generate():
@@ -241,7 +280,7 @@ class Edge:
         self, request: Request, dialect: Dialect, operation: Embed, params: Params
     ) -> None:
         exchange = self._exchange(request, dialect, "embed")
-        with self._pipeline.recorded(exchange):
+        with self._pipeline.recorded(exchange), self._until_stopped():
             call = operation.parse(await read_json(request.receive, request.headers), params)
             embedding = await self._pipeline.embed(call, exchange)
             flag = {"x-embedding-mock": "true"} if embedding.mock else {}

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hypercorn.asyncio.run
@@ -16,6 +17,8 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, RawData, Updated
 
 log = logging.getLogger(__name__)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SLOW_READER_S = 300.0
 """How long a client may take none (or next to none) of what is being sent to it."""
@@ -116,6 +119,21 @@ class BoundedConnection(TCPServer):
         self._flush()
         await super()._initiate_server_close()
         self.loop.call_later(CLOSING_S, self.writer.transport.abort)
+
+
+def bounded(send: Send) -> Send:
+    """``send`` for one stream of an HTTP/2 connection, whose client may hold a single stream back
+    while the connection itself moves. It is then treated as one that has left."""
+
+    async def bounded_send(message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SLOW_READER_S):
+                await send(message)
+        except TimeoutError:
+            log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
+            raise asyncio.CancelledError from None
+
+    return bounded_send
 
 
 def bound_connections() -> None:

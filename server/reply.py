@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from server.access import Caller
 from server.dialects.base import Dialect, Params
-from server.errors import ProxyError, RateLimitError, UpgradeRefusedError
+from server.errors import ProxyError, RateLimitError
 from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 from server.json_codec import dumps
@@ -201,17 +201,11 @@ async def while_connected(request: Request, work: Coroutine[None, None, None]) -
             watcher.cancel()
 
 
-async def send_websocket_refusal(
-    scope: Scope, receive: Receive, send: Send, dialect: Dialect
-) -> None:
-    """Answer a WebSocket handshake with 426 (ASGI extension *Websocket Denial Response*).
-
-    Codex then speaks plain HTTP at once; after any other refusal it tries again for seconds.
-    """
+def denying(send: Send) -> Send:
+    """Answers a WebSocket handshake as if it were plain HTTP (ASGI extension *Websocket Denial
+    Response*)."""
 
     async def deny(message: dict[str, Any]) -> None:
         await send({**message, "type": f"websocket.{message['type']}"})
 
-    request = Request({**scope, "method": "GET"}, receive, deny, {})
-    message = "There are no WebSockets here. Send the same request as POST, over HTTP."
-    await send_error(request, dialect, UpgradeRefusedError(message))
+    return deny

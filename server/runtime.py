@@ -182,6 +182,9 @@ def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
     config.keep_alive_max_requests = 1_000_000
     config.h11_max_incomplete_size = 64 * 1024
     config.backlog = 1024
+    # Without a bound: a full queue would hold up the news that its request has been answered, and
+    # with it the end of the connection, for ever. ``server.body`` bounds what is read.
+    config.max_app_queue_size = 0
     return config
 
 
