@@ -6,9 +6,14 @@ nesting and more; whatever it refuses is left to ``json``, so both ways mean the
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
+
+DEEPEST = 200
+"""Levels of nesting in what comes from outside: more than anybody needs (Google's own limit is half
+of it), and few enough to be copied, compared and written again."""
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
@@ -34,6 +39,26 @@ def strict_loads(data: bytes) -> Any:
         except ValueError:
             pass
     return json.loads(data, parse_constant=_no_constant)
+
+
+def is_too_deep(value: object, data: bytes) -> bool:
+    """Whether ``value``, read from ``data``, has more than ``DEEPEST`` levels."""
+    if data.count(b"{") + data.count(b"[") <= DEEPEST:
+        return False
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [child for item in level for child in _inside(item)]
+    return bool(level)
+
+
+def _inside(value: object) -> list[object]:
+    """The objects and lists directly in ``value``."""
+    children: Iterable[object] = ()
+    if isinstance(value, dict):
+        children = value.values()
+    elif isinstance(value, list):
+        children = value
+    return [child for child in children if isinstance(child, dict | list)]
 
 
 def dumps(value: object, *, errors: str = "replace") -> bytes:

@@ -68,17 +68,13 @@ class Refusal:
         return " ".join([*ids, self.metadata.get("quota_limit", "")])
 
 
-DEEPEST = 200
-"""Levels of nesting; more than anybody needs, and few enough to be copied and written again."""
-
-
 def loads(data: bytes) -> object:
     """JSON, forgiving the stray commas of Google's front end. Raises ``ValueError``."""
     try:
         value = _lenient(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if data.count(b"{") + data.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+    if json_codec.is_too_deep(value, data):
         raise ValueError("nested too deeply")
     return value
 
@@ -90,21 +86,6 @@ def _lenient(data: bytes) -> object:
         text = data.decode("utf-8", "replace")
         mended = re.sub(r",(\s*,)+", ",", text)
         return json.loads(re.sub(r",(\s*[}\]])", r"\1", mended))
-
-
-def _depth(value: object) -> int:
-    """Levels of nesting; stops counting soon after ``DEEPEST``."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST:
-        depth += 1
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
-    return depth
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:

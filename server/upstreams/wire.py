@@ -164,12 +164,14 @@ async def open_stream(
 async def _read_into(body: bytearray, response: httpx.Response, most: int) -> None:
     """Add the body of ``response``, decoded, until there is more than ``most`` of it."""
     response.request.extensions["timeout"]["read"] = IDLE_S
+    heard = _Heard()
     with mapped_errors(started=True):
         async with aclosing(response.aiter_bytes()) as reads:  # type: ignore[type-var]
             async for data in reads:
                 body += data
                 if len(body) > most:
                     return
+                heard.progress(new=not data.isspace())
 
 
 async def read_chunks(
@@ -185,10 +187,11 @@ async def read_chunks(
     try:
         async with aclosing(_reads(response, heard)) as reads:
             async for data in reads:
+                new = False
                 for chunks in _chunks(reader.feed(data), unwrap, credential):
-                    heard.note(chunks)
+                    new = heard.note(chunks)
                     yield chunks
-                heard.check()
+                heard.progress(new=new, pending=reader.pending)
                 if reader.pending > MOST_BYTES:
                     raise _too_large()
         for chunks in _chunks(reader.close(), unwrap, credential):
@@ -227,37 +230,42 @@ def _decoded(response: httpx.Response) -> AsyncGenerator[bytes, None]:
 
 @dataclass(slots=True)
 class _Heard:
-    """What a stream has told so far: whether it is getting anywhere, and whether it is over."""
+    """What an answer has told so far: whether it is over, and whether it is getting anywhere."""
 
     ended: bool = False
     """Every candidate has its finish reason, or the prompt was refused."""
-    _open: dict[object, bool] = field(default_factory=dict)
+    _open: dict[str, bool] = field(default_factory=dict)
     _usage: object = None
+    _longest: int = 0
     _moved_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
-    def note(self, chunks: list[Chunk]) -> None:
-        moved = False
+    def note(self, chunks: list[Chunk]) -> bool:
+        """Whether there is anything new in ``chunks``."""
+        new = False
         for chunk in chunks:
             if chunk.get("usageMetadata") != self._usage:
                 self._usage = chunk.get("usageMetadata")
-                moved = True
+                new = True
             for candidate in dicts(chunk.get("candidates")):
-                finished = bool(candidate.get("finishReason"))
+                content, finished = candidate.get("content"), bool(candidate.get("finishReason"))
                 self._open[str(candidate.get("index", 0))] = not finished
-                content = candidate.get("content")
-                moved = (
-                    moved or finished or bool(isinstance(content, dict) and content.get("parts"))
-                )
+                new = new or finished or (isinstance(content, dict) and bool(content.get("parts")))
             feedback = chunk.get("promptFeedback")
             if isinstance(feedback, dict) and feedback.get("blockReason"):
                 self._open = {"0": False}
         self.ended = bool(self._open) and not any(self._open.values())
-        if moved:
-            self._moved_at = asyncio.get_running_loop().time()
+        return new
 
-    def check(self) -> None:
-        """Raise ``UpstreamTimeoutError`` when there was nothing new for too long."""
-        if asyncio.get_running_loop().time() - self._moved_at > PROGRESS_S:
+    def progress(self, *, new: bool, pending: int = 0) -> None:
+        """After each read; ``pending``: bytes of an event that is still coming.
+
+        Raises ``UpstreamTimeoutError`` when there has been nothing new for too long.
+        """
+        now = asyncio.get_running_loop().time()
+        if new or pending > self._longest:
+            self._longest = 0 if new else pending
+            self._moved_at = now
+        elif now - self._moved_at > PROGRESS_S:
             raise UpstreamTimeoutError(
                 f"Google kept the answer open but sent nothing of it for {PROGRESS_S:g} s."
             )
