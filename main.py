@@ -288,7 +288,7 @@ def show_key(settings: Settings) -> int:
 
 
 def serve(settings: Settings, *, open_browser: bool) -> int:
-    """Serve until SIGTERM (0) or Ctrl-C (130)."""
+    """Serve until SIGTERM (0), Ctrl-C (130) or an end of its own (1)."""
     finished = threading.Event()
     code = OK
 
@@ -297,15 +297,18 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         code = INTERRUPTED if number == signal.SIGINT else OK
         finished.set()
 
-    server = Server(settings, create_pages, announce=announce)
+    server = Server(settings, create_pages, announce=announce, on_end=finished.set)
     for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
     server.start()
     if open_browser:
         webbrowser.open(f"http://127.0.0.1:{settings.port}/")
-    while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
+    while not finished.wait(0.5 if sys.platform == "win32" else None):
         pass
     server.stop()
+    if server.failure is not None:
+        print(server.failure, file=sys.stderr)
+        return FAILED
     return code
 
 
