@@ -409,9 +409,9 @@ async def test_kill_9_of_a_busy_server_again_and_again(tmp_path: Path) -> None:
                     assert file.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             parse_token_file((tmp_path / "google_token.json").read_text())
             assert "WAIT_MODE" in tomllib.loads((tmp_path / "settings.toml").read_text())
-        for name, table in (("signatures", "signatures"), ("responses", "responses")):
+        for name in ("signatures", "responses"):
             with contextlib.closing(sqlite3.connect(tmp_path / f"{name}.sqlite3")) as file:
-                assert file.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0
+                assert file.execute(f"SELECT count(*) FROM {name}").fetchone()[0] > 0  # noqa: S608
         usage = UsageLog(tmp_path, Metrics())
         assert usage._summary()["total_requests"] >= told > 0
         usage.close()
@@ -443,8 +443,8 @@ async def busy_until_killed(
             token = re.findall(r'name="token" value="([^"]+)"', page)[0]
             known = (await http.get("/usage")).json()["total_requests"]
             assert known >= told
-            busy = [asyncio.create_task(keep_asking(http, google)) for _ in range(4)]
-            busy.append(asyncio.create_task(keep_changing(http, token)))
+            busy = [asyncio.create_task(keep_asking(http)) for _ in range(4)]
+            busy.append(asyncio.create_task(keep_changing(http, token, google)))
             end = time.monotonic() + busy_s
             while time.monotonic() < end or known == told:
                 known = (await http.get("/usage")).json()["total_requests"]
@@ -456,15 +456,15 @@ async def busy_until_killed(
     return int(known)
 
 
-async def keep_asking(http: httpx.AsyncClient, google: FakeGoogle) -> None:
+async def keep_asking(http: httpx.AsyncClient) -> None:
     body = {"model": "gemini-3-pro-preview", "input": "Weather?", "tools": [WEATHER]}
     while True:
-        google.oauth.expire_access()
         await http.post("/v1/responses", json=body)
 
 
-async def keep_changing(http: httpx.AsyncClient, token: str) -> None:
+async def keep_changing(http: httpx.AsyncClient, token: str, google: FakeGoogle) -> None:
     for number in itertools.count():
+        google.oauth.expire_access()
         form = {"token": token, "WAIT_MODE": str(number % 2 == 0).lower(), "RATE_LIMIT": "0"}
         await http.post("/settings", data=form)
 

@@ -436,11 +436,12 @@ async def test_a_stop_tells_every_open_stream_and_records_it(tmp_path: Path) -> 
 def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
     table = (ROOT / "docs" / "reliability.md").read_text("utf-8")
     names = ("reliability", "limits", "lasting", "attacks", "bodies", "crowds")
-    files = [f"test_{name}.py" for name in names]
-    here: set[str] = set()
-    for name in files:
-        source = (ROOT / "tests" / name).read_text("utf-8")
-        here |= set(re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE))
+    files = {ROOT / "tests" / f"test_{name}.py" for name in names}
     named = set(re.findall(r"`(test_\w+)`", table))
-    assert here - named == set()
-    assert named - here == set()
+    assert set().union(*map(tests_in, files)) - named == set()
+    assert named - set().union(*map(tests_in, ROOT.glob("tests/**/test_*.py"))) == set()
+
+
+def tests_in(file: Path) -> set[str]:
+    source = file.read_text("utf-8")
+    return set(re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE))
