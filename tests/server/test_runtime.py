@@ -1,7 +1,9 @@
 """The server thread: immediate, typed errors at start; a stop that never hangs."""
 
 import json
+import os
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -12,8 +14,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypercorn.config import Config
 
-from server.runtime import PortInUseError, Server, bind, next_free_port
+from server.runtime import (
+    PortInUseError,
+    PortLostError,
+    Server,
+    bind,
+    hypercorn_config,
+    next_free_port,
+)
 from server.settings import Settings, SettingsError
 from webui.pages import create_pages
 
@@ -50,6 +60,35 @@ def test_it_answers_when_start_returns_and_starts_again_after_a_stop(
         server.stop()
         assert not server.running
     assert threading.active_count() == threads
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a socket is shut down in the POSIX way")
+def test_a_listener_taken_away_ends_the_server_with_a_reason(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners: list[socket.socket] = []
+
+    def remembering(sockets: list[socket.socket]) -> Config:
+        listeners.extend(socket.socket(fileno=os.dup(one.fileno())) for one in sockets)
+        return hypercorn_config(sockets)
+
+    monkeypatch.setattr("server.runtime.hypercorn_config", remembering)
+    ended = threading.Event()
+    server = Server(settings, create_pages, on_end=ended.set)
+    server.start()
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    assert ended.wait(10)
+    server.join()
+    assert isinstance(server.failure, PortLostError)
+    assert str(settings.port) in str(server.failure)
+    server.start()
+    assert health(settings)["status"] == "ok"
+    assert server.failure is None
+    server.stop()
+    for listener in listeners:
+        listener.close()
 
 
 def test_a_port_in_use_is_told_at_once(settings: Settings) -> None:
