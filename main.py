@@ -6,7 +6,6 @@ in use, 130 Ctrl-C (contract section 1).
 """
 
 import argparse
-import asyncio
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
 from server.control import Controller
-from server.doctor import examine, render
+from server.doctor import Check, render, report
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging
@@ -35,6 +35,7 @@ from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
 from tray.clipboard import copy
+from tray.doctor import checks
 from tray.instance import Desk, Lock, ask_first
 from tray.opener import Opener
 from tray.selftest import Report, SelfTest, Step
@@ -113,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
         return show_key(loaded.settings)
     configure_logging(loaded.settings)
     if options.doctor:
-        print(render(asyncio.run(examine(loaded.settings))))
+        print(render(report(loaded.settings, desktop_checks())), flush=True)
         return OK
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
@@ -219,14 +220,22 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
 
 
 def make_server(settings: Settings) -> Server:
-    return Server(settings, create_pages, announce=announce)
+    return Server(settings, partial(create_pages, checks=desktop_checks()), announce=announce)
 
 
 def diagnostics(load: Callable[[], Loaded]) -> str:
     try:
-        return render(asyncio.run(examine(load().settings)))
+        return render(report(load().settings, desktop_checks()))
     except SettingsError as error:
         return str(error)
+
+
+def desktop_checks() -> tuple[Check, ...]:
+    """What the doctor looks at besides the server."""
+    config = os.environ.get("XDG_CONFIG_HOME")
+    return checks(
+        Autostart(own_command(), home=Path.home(), config=Path(config) if config else None)
+    )
 
 
 def own_command(*more: str) -> list[str]:
@@ -290,7 +299,7 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         code = INTERRUPTED if number == signal.SIGINT else OK
         finished.set()
 
-    server = Server(settings, create_pages, announce=announce)
+    server = make_server(settings)
     for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
     server.start()

@@ -71,6 +71,12 @@ class Tokens:
         """Changes whenever another sign-in takes over; empty when there is none."""
         return self._store.held.fingerprint if self._store.held else ""
 
+    def lifetime(self) -> tuple[float, bool]:
+        """When the access token on disk ends (Unix seconds; 0: unknown or never there), and
+        whether it can be renewed."""
+        held = self._store.held
+        return (held.expires_at, held.refresh_token is not None) if held else (0.0, False)
+
     @property
     def problem(self) -> Problem | None:
         """Why the sign-in cannot be used, or ended; None while all is well."""

@@ -7,13 +7,14 @@ shown to this machine only.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
 
 from server import __version__, metrics
 from server.access import COOKIE
+from server.doctor import Check
 from server.gateway import Gateway
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
@@ -40,14 +41,15 @@ FEED_PING_S = 25.0
 _JSON_PATHS = ("/usage", "/metrics", "/events")
 
 
-def create_pages(gateway: Gateway) -> Quart:
-    """The application, bound to the running parts."""
+def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
+    """The application, bound to the running parts. ``checks``: what the doctor looks at besides."""
     app = Quart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.jinja_env.globals["version"] = __version__
     app.jinja_env.filters.update(FILTERS)
     pages, forms = _Pages(gateway), Forms(gateway)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
+    help_page = HelpPage(forms, checks)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
@@ -57,7 +59,8 @@ def create_pages(gateway: Gateway) -> Quart:
         ("GET", "/connect", ConnectPage(forms).show),
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
-        ("GET", "/help", HelpPage(forms).show),
+        ("GET", "/help", help_page.show),
+        ("POST", "/help", help_page.examine),
         ("GET", "/inspect", inspect.show),
         ("POST", "/inspect", inspect.change),
         ("GET", "/auth", setup.came_back),

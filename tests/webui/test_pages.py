@@ -306,3 +306,19 @@ async def test_an_upstream_error_shows_its_words_on_the_dashboard(tmp_path: Path
         rig.google.fail(failures.not_found())
         await rig.http.post("/v1/chat/completions", json=CHAT)
         assert "not_found" in await page(rig, "/")
+
+
+async def test_the_help_page_looks_when_it_is_asked_to(tmp_path: Path) -> None:
+    """Without scripts; what is found is told with what to do, and holds no secret."""
+    async with running(tmp_path, upstream="demo", gemini_api_key="correct-horse-key") as rig:
+        page = (await rig.http.get("/help")).text
+        assert 'id="diagnostics"' not in page
+        refused = await rig.http.post("/help", data={"token": "wrong"})
+        assert refused.status_code == 403
+        token = page.partition('name="token" value="')[2].partition('"')[0]
+        rig.gateway.settings = rig.gateway.settings.with_value("HOST", "127.0.0.1")
+        looked = await rig.http.post("/help", data={"token": token})
+        assert looked.status_code == 200
+        assert "served by this program" in looked.text
+        assert "Copy diagnostics" in looked.text
+        assert "correct-horse-key" not in looked.text
