@@ -15,6 +15,7 @@ from server.eligibility import SIGN_IN_REQUIRED, Problem, problem_for
 from server.errors import AuthenticationError, BadRequestError, ProxyError, UpstreamError
 from server.oauth_client import OAuthClient
 from server.oauth_grants import GoogleGrants, Grant, GrantRefusedError
+from server.redaction import learn
 from server.token_files import Credential
 from server.token_store import ORIGINAL_FILE, TokenStore
 
@@ -257,6 +258,7 @@ class SignIn:
         code = pasted.get("code")
         if not code:
             raise BadRequestError("No code was given.", param="code")
+        learn(code)
         client = pending.client
         grants = self._tokens.grants
         try:
