@@ -6,7 +6,6 @@ in use, 130 Ctrl-C (contract section 1).
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
 import signal
@@ -27,7 +26,7 @@ from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
 from server.behind import Application
 from server.control import Controller
-from server.doctor import examine, render
+from server.doctor import Check, render, report
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging, log_crashes
@@ -38,6 +37,7 @@ from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
 from tray.clipboard import copy
+from tray.doctor import checks
 from tray.instance import Desk, Lock, ask_first
 from tray.menu import APP_NAME
 from tray.opener import Opener
@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> int:
         return show_key(loaded.settings)
     configure_logging(loaded.settings)
     if options.doctor:
-        print(render(asyncio.run(examine(loaded.settings))))
+        print(render(report(loaded.settings, desktop_checks())), flush=True)
         return OK
     for warning in loaded.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
@@ -251,7 +251,7 @@ def create_pages(gateway: Gateway) -> Application:
     """Quart and the pages are imported when somebody looks at them (``server/behind.py``)."""
     from webui import pages  # noqa: PLC0415  # as said
 
-    return pages.create_pages(gateway)
+    return pages.create_pages(gateway, checks=desktop_checks())
 
 
 def make_server(
@@ -263,9 +263,17 @@ def make_server(
 
 def diagnostics(load: Callable[[], Loaded]) -> str:
     try:
-        return render(asyncio.run(examine(load().settings)))
+        return render(report(load().settings, desktop_checks()))
     except SettingsError as error:
         return str(error)
+
+
+def desktop_checks() -> tuple[Check, ...]:
+    """What the doctor looks at besides the server."""
+    config = os.environ.get("XDG_CONFIG_HOME")
+    return checks(
+        Autostart(own_command(), home=Path.home(), config=Path(config) if config else None)
+    )
 
 
 def own_command(*more: str) -> list[str]:

@@ -15,6 +15,7 @@ from server.eligibility import SIGN_IN_REQUIRED, Problem, problem_for
 from server.errors import AuthenticationError, BadRequestError, ProxyError, UpstreamError
 from server.oauth_client import OAuthClient
 from server.oauth_grants import GoogleGrants, Grant, GrantRefusedError
+from server.redaction import learn
 from server.token_files import Credential
 from server.token_store import ORIGINAL_FILE, TokenStore
 
@@ -70,6 +71,12 @@ class Tokens:
     def identity(self) -> str:
         """Changes whenever another sign-in takes over; empty when there is none."""
         return self._store.held.fingerprint if self._store.held else ""
+
+    def lifetime(self) -> tuple[float, bool]:
+        """When the access token on disk ends (Unix seconds; 0: unknown or never there), and
+        whether it can be renewed."""
+        held = self._store.held
+        return (held.expires_at, held.refresh_token is not None) if held else (0.0, False)
 
     @property
     def problem(self) -> Problem | None:
@@ -251,6 +258,7 @@ class SignIn:
         code = pasted.get("code")
         if not code:
             raise BadRequestError("No code was given.", param="code")
+        learn(code)
         client = pending.client
         grants = self._tokens.grants
         try:

@@ -15,6 +15,7 @@ TESTED_ELSEWHERE = {
     "server/connections.py": "tests/test_attacks.py",
     "server/store.py": "tests/server/test_usage.py",
     "server/metrics.py": "tests/server/test_usage.py",
+    "server/schemas.py": "tests/server/test_openapi.py",
     "server/errors.py": "tests/server/dialects/test_openai_errors.py",
     "server/lossiness.py": "tests/test_lossiness.py",
     "server/dialects/losses.py": "tests/test_lossiness.py",
@@ -31,6 +32,8 @@ TESTED_ELSEWHERE = {
 WHOLE_PROGRAM = {
     "tests/test_main.py",
     "tests/test_fuzz.py",
+    "tests/test_secrets.py",
+    "tests/test_schemathesis.py",
     "tests/test_tree.py",
     "tests/test_reliability.py",
     "tests/test_lasting.py",

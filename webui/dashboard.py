@@ -121,7 +121,7 @@ def last_refusal(recent: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def period_of(text: str) -> int:
     """The days that ``?days=`` asks for; a week where that is no period we have."""
-    return int(text) if text.isdigit() and int(text) in PERIODS else 7
+    return int(text) if text in map(str, PERIODS) else 7
 
 
 class Dashboard:

@@ -7,6 +7,7 @@ shown to this machine only.
 
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
@@ -14,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from server import __version__
 from server.access import COOKIE
+from server.doctor import Check
 from server.gateway import Gateway
 from webui.about import AboutPage
 from webui.connect import ConnectPage
@@ -43,8 +45,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 _OPEN = ("/static/style.css", "/static/icon.svg", "/static/forms.js")
 
 
-def create_pages(gateway: Gateway) -> Quart:
-    """The application, bound to the running parts."""
+def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
+    """The application, bound to the running parts. ``checks``: what the doctor looks at besides."""
     app = Quart(__name__)
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.jinja_env.globals["version"] = __version__
@@ -53,6 +55,7 @@ def create_pages(gateway: Gateway) -> Quart:
     pages = _Pages(forms)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
     about = AboutPage(forms)
+    help_page = HelpPage(forms, checks)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
@@ -62,7 +65,8 @@ def create_pages(gateway: Gateway) -> Quart:
         ("GET", "/connect", ConnectPage(forms).show),
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
-        ("GET", "/help", HelpPage(forms).show),
+        ("GET", "/help", help_page.show),
+        ("POST", "/help", help_page.examine),
         ("GET", "/log", LogPage(forms).show),
         ("GET", "/about", about.show),
         ("POST", "/about", about.check),

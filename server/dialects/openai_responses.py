@@ -238,7 +238,7 @@ def encode_kept(record: Json, params: Params) -> Json:
 def encode_input_items(record: Json, params: Params) -> Json:
     """One page of the items a kept response was made from; the newest first, unless asked."""
     limit = params.query.get("limit", "20")
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_LISTED:
+    if not limit.isdecimal() or not 1 <= int(limit[:9]) <= _MOST_LISTED:
         raise wrong("limit", f"Input should be a number from 1 to {_MOST_LISTED}")
     items: list[Json] = record["input"]
     if params.query.get("order", "desc") != "asc":
@@ -249,7 +249,7 @@ def encode_input_items(record: Json, params: Params) -> Json:
         if start is None:
             raise wrong("after", f"No item with the id '{after}'", code="invalid_value")
         items = items[start + 1 :]
-    page = items[: int(limit)]
+    page = items[: int(limit[:9])]
     first, last = (str(page[0]["id"]), str(page[-1]["id"])) if page else ("", "")
     more = len(items) > len(page)
     return {"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": more}

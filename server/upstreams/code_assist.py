@@ -307,7 +307,7 @@ def read_quota(answer: Json) -> tuple[Quota, ...]:
             Quota(
                 model=_SERVED_AS.get(model, model),
                 remaining_fraction=float(fraction) if isinstance(fraction, int | float) else None,
-                remaining=int(amount) if amount.isdecimal() else None,
+                remaining=int(amount) if amount.isdecimal() and len(amount) < 16 else None,
                 reset_at=_instant(bucket.get("resetTime")),
             )
         )

@@ -1,18 +1,22 @@
 """The doctor: finds what is wrong, changes nothing, tells no secret."""
 
 import asyncio
+import json
 import socket
-from collections.abc import Callable, Coroutine
-from email.utils import formatdate
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from server import doctor
-from server.doctor import Finding, render
+from server.doctor import Check, Finding, render
+from server.gateway import Gateway
 from server.google_fake import account, failures
+from server.reach import Reached
 from server.redaction import learn
+from server.settings import Settings
 from tests.faults import ask, signed_in
 from tests.rig import running
 
@@ -38,18 +42,21 @@ def test_what_localhost_means(monkeypatch: pytest.MonkeyPatch) -> None:
         return [(0, 0, 0, "", ("::1", 0)), (0, 0, 0, "", ("127.0.0.1", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", both)
-    assert doctor.local_names(("127.0.0.1", "::1")).level == "ok"
-    assert doctor.local_names(("0.0.0.0", "::")).level == "ok"  # noqa: S104
-    half = doctor.local_names(("127.0.0.1",))
-    assert (half.level, "::1" in half.told) == ("look", True)
+    assert doctor.local_names(("127.0.0.1", "::1"), 8081).level == "ok"
+    assert doctor.local_names(("0.0.0.0", "::"), 8081).level == "ok"  # noqa: S104
+    half = doctor.local_names(("127.0.0.1",), 8099)
+    assert (half.level, "::1" in half.told) == ("warn", True)
+    assert "http://127.0.0.1:8099" in half.remedy
 
 
 def test_the_data_folder_is_judged(tmp_path: Path) -> None:
-    assert doctor.data_folder(tmp_path / "none")[0].level == "look"
+    assert doctor.data_folder(tmp_path / "none")[0].level == "ok"
     (tmp_path / "open").touch(mode=0o644)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "deep").touch(mode=0o640)
     (tmp_path / "usage.sqlite3.corrupt-1").touch(mode=0o600)
     told = {finding.what: finding.told for finding in doctor.data_folder(tmp_path)}
-    assert "open" in told["file rights"]
+    assert "open, sub/deep" in told["file rights"]
     assert "corrupt" in told["damaged files"]
 
 
@@ -60,42 +67,17 @@ def test_proxies_are_named_without_their_passwords(monkeypatch: pytest.MonkeyPat
     assert "hidden-word" not in render(found)
 
 
-def answering(
-    headers: dict[str, str],
-) -> Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]:
-    async def answer(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers=headers)
-
-    return answer
-
-
-@pytest.mark.parametrize(
-    ("date", "level"), [(1.0, "bad"), (None, "look"), (0.0, "ok")], ids=["off", "silent", "right"]
-)
-async def test_the_clock_is_compared(
-    monkeypatch: pytest.MonkeyPatch, date: float | None, level: str
-) -> None:
-    monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
-    told = {} if date is None else {"date": formatdate(1_800_000_000 - date * 7200, usegmt=True)}
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answering(told))) as http:
-        assert (await doctor.clock(http, "https://google.example")).level == level
-
-
-async def test_a_google_that_cannot_be_reached_is_said() -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        found = await doctor.clock(http, "http://127.0.0.1:9")
-    assert found.level == "bad"
-    assert "Could not connect" in found.told
-
-
 async def test_account_project_and_last_refusal_are_told(tmp_path: Path) -> None:
     async with signed_in(tmp_path) as rig:
         rig.google.fail(failures.validation_required())
         await ask(rig, "openai")
-        found = await doctor.account(rig.gateway)
-        found.append(await doctor.last_refusal(rig.gateway))
+        rig.gateway.settings = replace(rig.gateway.settings, code_assist_endpoint=rig.url)
+        found = await doctor.examine(rig.gateway.settings, gateway=rig.gateway)
         told = {finding.what: finding for finding in found}
         assert told["upstream"].told.startswith("code-assist")
+        assert told["port"].told.endswith("served by this program")
+        assert told["token"].told == "there, and renewed by itself"
+        assert told["licence"].level == told["way to Google"].level == told["clock"].level == "ok"
         assert told["project"].told == account.PROJECT
         assert "permission_denied" in told["last refusal"].told
 
@@ -108,4 +90,88 @@ async def test_the_whole_report_holds_no_secret(tmp_path: Path) -> None:
     learn("a-secret-word")
     assert "demo" in text
     assert "correct-horse-battery" not in text
-    assert render([Finding("ok", "x", "has a-secret-word in it")]) == "ok   x  has … in it"
+    assert render([Finding("bad", "x", "has a-secret-word in it", "do b")]) == (
+        "bad  x  has … in it\n        -> do b"
+    )
+
+
+async def test_whatever_breaks_or_hangs_is_one_line_and_the_others_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that never answers, a check that raises, an account that is never told."""
+    never = threading.Event()
+    asked = ["localhost", "0.0.0.0"]  # noqa: S104
+
+    def resolve(host: str, *_given: object, **_more: object) -> list[tuple[object, ...]]:
+        if host not in asked:
+            never.wait(60)
+        return [(0, 0, 0, "", ("127.0.0.1", 0))]
+
+    def broken() -> list[Finding]:
+        raise OSError("no such thing")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(doctor, "REACH_S", 0.2)
+    monkeypatch.setattr(doctor, "CHECK_S", 0.5)
+    settings = Settings(data_dir=tmp_path, gemini_api_key="correct-horse-key")
+    more = [Check("broken", broken), Check("slow", lambda: (never.wait(60) and []) or [])]
+    began = time.monotonic()
+    try:
+        found = await doctor.examine(settings, more=more)
+        assert time.monotonic() - began < 20
+    finally:
+        never.set()
+    told = {finding.what: finding for finding in found}
+    assert "no such thing" in told["broken"].told
+    assert told["slow"].level == "warn"
+    assert told["way to Google"].level == "bad"
+    assert told["account"].told.startswith("not asked")
+    assert told["localhost"].level == "ok"
+    assert all(finding.remedy for finding in found if finding.level != "ok")
+
+
+def test_a_sign_in_that_cannot_be_renewed_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "google_token.json"
+    gateway = Gateway(Settings(data_dir=tmp_path, token_file=file, upstream="code-assist"))
+    levels = []
+    for content in (
+        None,
+        {"access_token": "a-token"},
+        {"token": "b-token", "expiry": "2990-01-01"},
+    ):
+        if content is not None:
+            file.write_text(json.dumps(content))
+        levels.append((doctor.token(gateway)[0].level, doctor.token(gateway)[0].told))
+    assert [level for level, _ in levels] == ["bad", "bad", "warn"]
+    assert "expired" in levels[1][1]
+    assert "2990-01-01" in levels[2][1]
+    asyncio.run(gateway.aclose())
+
+
+@pytest.mark.parametrize(
+    ("reached", "what", "level"),
+    [
+        (Reached(host="a.test", trouble="no"), "way to Google", "bad"),
+        (Reached(host="a.test", ahead_s=7200.0), "clock", "bad"),
+        (Reached(host="a.test", ahead_s=-7200.0), "clock", "bad"),
+        (Reached(host="a.test"), "clock", "warn"),
+        (Reached(host="a.test", ahead_s=1.0), "clock", "ok"),
+        (
+            Reached(host="x.googleapis.com", issuer="Corp Proxy", ahead_s=0),
+            "TLS inspection",
+            "warn",
+        ),
+        (Reached(host="x.googleapis.com", issuer="Google Trust Services"), "TLS inspection", "ok"),
+        (Reached(host="a.test", issuer="Corp Proxy", ahead_s=0), "TLS inspection", "ok"),
+    ],
+)
+def test_the_way_to_google_is_judged(reached: Reached, what: str, level: str) -> None:
+    told = {finding.what: finding for finding in doctor.way(reached)}
+    assert told[what].level == level
+
+
+def test_a_caller_without_an_event_loop_gets_the_same(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, upstream="demo")
+    what = [finding.what for finding in doctor.report(settings)]
+    assert what[:3] == ["version", "system", "port"]
+    assert "last refusal" in what

@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.dialects import DIALECTS
+from server.dialects.base import CountTokens, Embed, Generate
 from server.openapi import describe
+from server.schemas import ANSWERS, REQUESTS, for_path
 from tests.faults import raw, status_of
 from tests.rig import running
 from webui.pages import create_pages
@@ -46,6 +48,30 @@ async def test_what_is_described_is_answered(tmp_path: Path) -> None:
                 assert answer.status_code != 405, (method, path)
                 assert answer.status_code < 500
                 assert operation["summary"]
+
+
+def test_every_operation_has_its_own_schemas() -> None:
+    """And no schema is left over: the tables follow the routes."""
+    routes = [route for dialect in DIALECTS for route in dialect.routes]
+    reading = [r for r in routes if isinstance(r.operation, Generate | CountTokens | Embed)]
+    assert [route.path for route in reading if for_path(REQUESTS, route.path) is None] == []
+    assert [route.path for route in routes if for_path(ANSWERS, route.path) is None] == []
+    for table, known in ((REQUESTS, reading), (ANSWERS, routes)):
+        ends = {end for end in table if any(route.path.endswith(end) for route in known)}
+        assert ends == set(table)
+
+
+def test_every_error_is_described_in_the_shape_of_its_dialect() -> None:
+    paths = describe(DIALECTS, [])["paths"]
+    shared = paths["/v1/models"]["get"]["responses"]["401"]["content"]["application/json"]
+    assert [shape["$ref"].rpartition("/")[2] for shape in shared["schema"]["anyOf"]] == [
+        "gemini-error",
+        "anthropic-error",
+        "openai-error",
+    ]
+    assert {"400", "401", "403", "413", "415", "421", "429", "501", "502", "504", "529"} <= set(
+        paths["/v1/messages"]["post"]["responses"]
+    )
 
 
 def test_the_document_is_plain_json_with_a_place_for_every_placeholder() -> None:

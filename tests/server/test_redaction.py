@@ -1,5 +1,9 @@
 """Values that were learnt never come out again; ordinary words do."""
 
+import base64
+import json
+from urllib.parse import quote
+
 import pytest
 
 from server import redaction
@@ -28,6 +32,23 @@ def test_an_error_message_never_carries_what_is_known() -> None:
     learn("correct-horse-battery")
     assert BadRequestError("you sent correct-horse-battery").message == "you sent …"
     assert str(BadRequestError("you sent correct-horse-battery")) == "you sent …"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        quote("correct horse/battery", safe=""),
+        base64.b64encode(b"key: correct horse/battery").decode(),
+        base64.urlsafe_b64encode(b"a key: correct horse/battery.").decode(),
+        base64.b64encode(b"my key: correct horse/battery; more").decode(),
+        json.dumps({"key": "correct horse/battery"}),
+    ],
+)
+def test_other_spellings_are_found_as_well(told: str) -> None:
+    """As Google repeats an address, or as a header of ``Authorization: Basic`` has it."""
+    learn("correct horse/battery")
+    assert "…" in blank(f"you sent {told}")
+    assert told not in blank(f"you sent {told}")
 
 
 def test_the_oldest_values_are_forgotten() -> None:

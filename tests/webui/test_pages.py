@@ -450,3 +450,19 @@ async def test_a_ticket_leads_to_our_own_pages_only(tmp_path: Path, to: str) -> 
 async def test_who_is_in_needs_no_ticket(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         assert (await rig.http.get("/login")).headers["location"] == "/"
+
+
+async def test_the_help_page_looks_when_it_is_asked_to(tmp_path: Path) -> None:
+    """Without scripts; what is found is told with what to do, and holds no secret."""
+    async with running(tmp_path, upstream="demo", gemini_api_key="correct-horse-key") as rig:
+        page = (await rig.http.get("/help")).text
+        assert 'id="diagnostics"' not in page
+        refused = await rig.http.post("/help", data={"token": "wrong"})
+        assert refused.status_code == 403
+        token = page.partition('name="token" value="')[2].partition('"')[0]
+        rig.gateway.settings = rig.gateway.settings.with_value("HOST", "127.0.0.1")
+        looked = await rig.http.post("/help", data={"token": token})
+        assert looked.status_code == 200
+        assert "served by this program" in looked.text
+        assert "Copy diagnostics" in looked.text
+        assert "correct-horse-key" not in looked.text
