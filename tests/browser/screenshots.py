@@ -149,7 +149,7 @@ async def signed_in(
 
 async def empty_pages(browser: Browser, folder: Path) -> None:
     async with running(folder, gemini_api_key=None) as rig:
-        for path in ("", "setup", "settings", "connect", "help", "nowhere"):
+        for path in ("", "setup", "settings", "connect", "help", "about", "nowhere"):
             await shoot(browser, f"empty-{path or 'dashboard'}", f"{rig.url}/{path}")
         await browser("goto", url=f"{rig.url}/setup")
         await browser("click", selector="text=Check the demo")
