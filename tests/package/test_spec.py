@@ -76,6 +76,9 @@ def test_everything_it_names_is_there(spec: Recorder) -> None:
     assert [source for source, _ in analysis["datas"] if not Path(source).exists()] == []
     folders = {folder for _, folder in analysis["datas"]}
     assert {"webui/templates", "webui/static"} <= folders
+    bundled = {Path(source) for source, _ in analysis["datas"]}
+    pages = [path for path in (ROOT / "webui").rglob("*.*") if path.suffix in (".html", ".css")]
+    assert set(pages) <= bundled
     assert any(folder.startswith("pystray-") for folder in folders)
     for program in spec.calls["EXE"]:
         assert Path(program["icon"]).exists()
