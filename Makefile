@@ -80,10 +80,12 @@ fuzz: .venv/.fuzz ## coverage-guided fuzzing, bounded (FUZZ="--seconds N TARGET.
 
 bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
 	$(PY) -m tests.perf
+	@$(PY) -m tests.package.measure
 
 package: .venv/.package ## this platform's package in dist/, which then tests itself
 	@$(PY) tests/desktop/prepare.py install
 	@$(PY) -m package
+	@$(PY) -m tests.package.measure
 
 deb: ## a Debian package of what make package has built
 	@$(PY) -m package.deb

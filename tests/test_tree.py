@@ -48,6 +48,7 @@ WHOLE_PROGRAM = {
     "tests/webui/test_in_browser.py",
     "tests/perf/test_quick.py",
     "tests/package/test_built.py",
+    "tests/package/test_make_package.py",
     "tests/package/test_spec.py",
     "tests/package/test_wheels.py",
     "tests/package/test_workflows.py",

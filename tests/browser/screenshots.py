@@ -159,7 +159,17 @@ async def signed_in(
 
 async def empty_pages(browser: Browser, folder: Path) -> None:
     async with running(folder, gemini_api_key=None) as rig:
-        for path in ("", "setup", "settings", "connect", "inspect", "log", "help", "nowhere"):
+        for path in (
+            "",
+            "setup",
+            "settings",
+            "connect",
+            "inspect",
+            "log",
+            "help",
+            "about",
+            "nowhere",
+        ):
             await shoot(browser, f"empty-{path or 'dashboard'}", f"{rig.url}/{path}")
         rig.gateway.pipeline.inspector.switch(on=True)
         await shoot(browser, "inspect-waiting", f"{rig.url}/inspect")

@@ -1,6 +1,7 @@
 """The spec, run for every platform with recorders in place of PyInstaller's classes."""
 
 import plistlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ def test_everything_it_names_is_there(spec: Recorder) -> None:
     assert [source for source, _ in analysis["datas"] if not Path(source).exists()] == []
     folders = {folder for _, folder in analysis["datas"]}
     assert {"webui/templates", "webui/static"} <= folders
+    bundled = {Path(source) for source, _ in analysis["datas"]}
+    pages = [path for path in (ROOT / "webui").rglob("*.*") if path.suffix in (".html", ".css")]
+    assert set(pages) <= bundled
     assert any(folder.startswith("pystray-") for folder in folders)
     for program in spec.calls["EXE"]:
         assert Path(program["icon"]).exists()
@@ -92,6 +96,23 @@ def test_each_platform_gets_its_toolkit_and_no_other(spec: Recorder, platform: s
     assert wanted[platform] <= hidden
     for other in set(PLATFORMS) - {platform}:
         assert wanted[other].isdisjoint(hidden)
+
+
+def test_what_our_code_imports_by_name_is_hidden_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyInstaller follows import statements only."""
+    code = [path for top in ("server", "tray", "webui") for path in ROOT.glob(f"{top}/**/*.py")]
+    text = "\n".join(path.read_text("utf-8") for path in [ROOT / "main.py", *code])
+    named = set(re.findall(r"""import_module[(,]\s*["']([\w.]+)["']""", text))
+    assert "AppKit" in named
+    told = {
+        module
+        for platform in PLATFORMS
+        for module in run(platform, tmp_path, monkeypatch).calls["Analysis"][0]["hiddenimports"]
+    }
+    missing = {n for n in named if not any(f"{t}.".startswith(f"{n}.") for t in told)}
+    assert {name for name in missing if not name.startswith("gi")} == set()
 
 
 def test_neither_packed_nor_filled_with_what_is_not_used(spec: Recorder) -> None:

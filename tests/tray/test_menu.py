@@ -225,3 +225,11 @@ def test_texts_are_cut_to_what_windows_takes() -> None:
     assert clamp("é" * 200, 127) == "é" * 126 + "…"
     assert len(clamp("🙂" * 100, 63).encode("utf-16-le")) <= 126
     assert len(tooltip(replace(UP, phase="stopped", running=10**130))) <= 127
+
+
+def test_a_newer_release_is_a_line_that_leads_to_it() -> None:
+    newer = item(replace(UP, update="9.9.9"), "Version 9.9.9 is out")
+    assert newer.action == Action("open", "/about")
+    assert not [i for i in every(menu(UP, autostart=None)) if "is out" in i.text]
+    stopped = replace(TAKEN, update="9.9.9")  # its page could not be shown
+    assert not [i for i in every(menu(stopped, autostart=None)) if "is out" in i.text]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from server import __version__
+from tests.browser.chromium import Browser
 from tests.release_feed import LINK, Feed
 from tests.rig import Rig, running
 from webui import about
@@ -107,3 +108,20 @@ def test_a_package_lists_what_it_holds_besides(
     monkeypatch.setattr(about, "BESIDES", tmp_path)
     assert about.besides() == ("libssl3",)
     assert licence_text("libssl3") == "Apache"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_read_it_on_a_phone_too(
+    tmp_path: Path, browser: Browser, feed: Feed, scheme: str
+) -> None:
+    async with running(tmp_path, update_feed=feed.url) as rig:
+        await browser("open", width=360, height=740, scheme=scheme)
+        for path in ("/about", "/about?licence=pystray"):
+            await browser("goto", url=rig.url + path)
+            if path == "/about":
+                await browser("click", selector="text=Check now")
+                await browser("see", selector="[role=status]", text="9.9.9")
+            width = await browser("evaluate", script="document.documentElement.scrollWidth")
+            assert width <= 360, path
+            found = await browser("axe")
+            assert [p for p in found if p["impact"] in ("serious", "critical")] == [], path
