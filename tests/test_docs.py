@@ -200,7 +200,9 @@ def test_the_way_without_make(folder: Path) -> None:
             shutil.copy(ROOT / name, fresh / name)
     mine = [c for c in commands("README.md") if runner(c) == f"{HERE}::test_the_way_without_make"]
     assert len(mine) == 3
-    with started(" && ".join(mine), environment(folder / "home", free_port()), fresh) as said:
+    cache = {"PIP_CACHE_DIR": str(Path.home() / ".cache" / "pip"), "PIP_NO_COMPILE": "1"}  # faster
+    env = {**cache, **environment(folder / "home", free_port())}
+    with started(" && ".join(mine), env, fresh) as said:
         assert json.loads(said)["status"] == "ok"
 
 

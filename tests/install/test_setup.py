@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,8 @@ def test_the_unit_leaves_next_to_nothing_exposed() -> None:
         ("HOST='a b' ./setup.sh", "HOST: 'a b'"),
         ("./setup.sh --remove", "'--remove'"),
         ("./setup.sh --purge", "--uninstall"),
+        ("setpriv --reuid 65534 ./setup.sh", "sudo ./setup.sh"),
+        (f"mkdir {APP}; cp setup.sh {APP}; trap 'rm -r {APP}' EXIT; {APP}/setup.sh", "checkout"),
     ],
 )
 def test_a_wrong_wish_is_one_line_and_changes_nothing(
@@ -90,6 +93,35 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         pytest.skip(why)
     with sandbox(folder) as made:
         yield made
+
+
+@pytest.mark.parametrize(
+    ("manager", "asked"),
+    [
+        ("apt-get", "install -yq --no-install-recommends python3 python3-venv"),
+        ("dnf", "install -y python3"),
+        ("pacman", "-S --needed --noconfirm python"),
+        ("none", ""),
+    ],
+)
+def test_a_missing_python_is_asked_of_the_distribution(
+    machine: Sandbox, manager: str, asked: str
+) -> None:
+    """The package manager is a stand-in that says what it was asked and brings nothing."""
+    inner = f"""
+        for python in /usr/bin/python3* /usr/local/bin/python3*; do
+            if [ -e $python ]; then mount --bind /dev/null $python; fi
+        done
+        mkdir /tmp/{manager}
+        for tool in sh dirname id rm uname; do ln -s "$(command -v $tool)" /tmp/{manager}/; done
+        printf '#!/bin/sh\\necho asked: "$@"\\n' > /tmp/{manager}/{manager}
+        chmod +x /tmp/{manager}/{manager}
+        PATH=/tmp/{manager} sh /checkout/setup.sh
+    """
+    said = machine.run(f"unshare --mount sh -ec {shlex.quote(inner)}", code=1)
+    assert f"asked: {asked}\n" in said or manager == "none"
+    assert "Python 3.11 or newer with its venv module is needed." in said
+    machine.run(f"test ! -e {APP}")
 
 
 def everything(machine: Sandbox) -> str:
