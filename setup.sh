@@ -117,7 +117,8 @@ build_venv() { # the old one still serves where neither libraries nor Python hav
     fi
     "$python" -m venv "$new/venv"
     "$new/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-        --require-hashes --only-binary :all: -r "$new/requirements-server.txt"
+        --require-hashes --only-binary :all: -r "$new/requirements-server.txt" ||
+        fail "the libraries could not be installed; see above. The program is as it was."
     "$new/venv/bin/python" -m pip uninstall --quiet --yes pip setuptools 2>/dev/null
     # These name the folder they were made in, and only the interpreter is needed.
     find "$new/venv/bin" -type f ! -name 'python*' -exec rm -f {} +
@@ -201,8 +202,9 @@ Environment=HOST=$HOST}"
 
 start_service() {
     if ! systemd_runs; then
-        say "systemd does not run here, so nothing was started. By hand, as the user $name:"
-        say "  DATA_DIR=$data $app/venv/bin/python -B $app/main.py --headless"
+        say "systemd does not run here, so nothing was started. By hand:"
+        say "  setpriv --reuid $name --regid $name --clear-groups env DATA_DIR=$data" \
+            "$app/venv/bin/python -B $app/main.py --headless"
         return
     fi
     systemctl daemon-reload

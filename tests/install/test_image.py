@@ -1,5 +1,6 @@
 """The Docker image and its compose file. ``make test-servers`` builds and runs them with podman."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -23,6 +24,17 @@ def test_hadolint_has_nothing_to_say() -> None:
     words = [hadolint, "--failure-threshold", "style", str(CHECKOUT / "Dockerfile")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_server_gets_the_same_versions_without_the_desktop() -> None:
+    def pinned(name: str) -> set[str]:
+        lock = (CHECKOUT / name).read_text("utf-8")
+        return set(re.findall(r"^[a-z0-9.-]+==\S+", lock, re.MULTILINE))
+
+    server, desktop = pinned("requirements-server.txt"), pinned("requirements.txt")
+    assert server < desktop
+    names = {line.partition("==")[0] for line in server}
+    assert names.isdisjoint({"pillow", "pystray", "pywebview", "proxy-tools"})
 
 
 def test_every_base_is_pinned_to_one_small_image() -> None:
