@@ -59,8 +59,8 @@ test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) 
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
 	$(PY) -m tests.soak $(SOAK)
 
-bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
-	$(PY) -m tests.perf
+bench: .venv/.test ## the benchmark; writes docs/performance.md (a quarter of an hour on a quiet machine; Linux)
+	$(PY) -m tests.perf --write --json build/bench.jsonl
 
 package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1
