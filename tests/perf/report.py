@@ -77,8 +77,13 @@ class Target:
     more_is_better: bool = False
 
     def told(self, rows: Sequence[Row]) -> str | None:
-        """As a line of the table: the worst dialect counts."""
-        found = [self.figure(row) for row in rows if row.scenario == self.scenario]
+        """As a line of the table: the worse of the OpenAI and the Anthropic dialect counts."""
+        judged = ("", "openai", "anthropic")
+        found = [
+            self.figure(row)
+            for row in rows
+            if row.scenario == self.scenario and row.dialect in judged
+        ]
         if not found:
             return None
         worst = min(found) if self.more_is_better else max(found)

@@ -144,7 +144,7 @@ class Bench:
                 child.terminate()
                 child.wait(15)
         yield Row("start", "", "s CPU", tuple(cpus))
-        yield Row("start", "", "s", tuple(walls))
+        yield Row("start, wall time", "", "s", tuple(walls))
 
     def idle(self) -> Iterator[Row]:
         """Context switches of a server nobody asks, and its memory."""
