@@ -78,8 +78,8 @@ soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--
 fuzz: .venv/.fuzz ## coverage-guided fuzzing, bounded (FUZZ="--seconds N TARGET..."; Linux)
 	$(PY) -m tests.fuzz $(FUZZ)
 
-bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
-	$(PY) -m tests.perf
+bench: .venv/.test ## the benchmark; writes docs/performance.md (a quarter of an hour on a quiet machine; Linux)
+	$(PY) -m tests.perf --write --json build/bench.jsonl
 	@$(PY) -m tests.package.measure
 
 package: .venv/.package ## this platform's package in dist/, which then tests itself

@@ -70,6 +70,9 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
 
+USUAL_PATH = 200
+"""Characters of an address whose route is remembered."""
+
 _API_ROOTS = (
     *("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages"),
     "/responses",
@@ -192,7 +195,8 @@ class Edge:
         self._running.add(task)
         try:
             self._pipeline.inspector.attend()
-            dialect, route, placeholders = self._route(request.method, request.path, dialect.name)
+            find = self._route if len(request.path) < USUAL_PATH else self._find
+            dialect, route, placeholders = find(request.method, request.path, dialect.name)
             work = self._operate(request, dialect, route.operation, placeholders)
             await while_connected(request, work)
         except ProxyError as error:

@@ -61,6 +61,8 @@ class SSEReader:
 
 def _data_of(block: bytes) -> bytes:
     """The joined ``data:`` lines of one event; the block itself when it is bare JSON."""
+    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+        return block[6:]  # as nearly every event is
     lines = (
         block.removeprefix(b"\xef\xbb\xbf")
         .replace(b"\r\n", b"\n")

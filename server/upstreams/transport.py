@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
@@ -59,7 +60,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxies = proxies or {}
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._loading: asyncio.Future[object] | None = None
+        self._loading: asyncio.Future[ModuleType] | None = None
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -98,8 +99,7 @@ class Transport(httpx.AsyncBaseTransport):
         """The session of all requests. Its library is loaded in a thread: that takes a tenth of a
         second, for which nobody else should wait."""
         if self._loading is None:
-            loading = asyncio.to_thread(import_module, "aiohttp")
-            self._loading = asyncio.ensure_future(loading)
+            self._loading = asyncio.ensure_future(asyncio.to_thread(import_module, "aiohttp"))
         await asyncio.shield(self._loading)
         if self._session is None:
             self._session = _session()

@@ -146,3 +146,18 @@ def wait_until(done: Any) -> None:
             return
         time.sleep(0.01)
     pytest.fail("it did not happen")
+
+
+def test_limits_of_connections_are_set_on_purpose() -> None:
+    """Hypercorn's own: 5 s of idleness, 1,000 requests, 16 kB of head; Quart's bodies end at 16 MiB
+    and its streams after a minute, which is why neither carries the API (``server.body``)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = hypercorn_config([listener])
+    assert config.keep_alive_timeout >= 75
+    assert config.keep_alive_max_requests >= 100_000
+    assert config.backlog >= 1024
+    assert config.h11_max_incomplete_size == 64 * 1024
+    assert config.read_timeout is None
+    assert config.accesslog is None
+    assert not config.include_server_header
+    socket.socket(fileno=int(config.bind[0].removeprefix("fd://"))).close()
