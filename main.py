@@ -23,6 +23,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.connect.words import add_arguments
 from server.control import Controller
 from server.doctor import examine, render
 from server.errors import ProxyError
@@ -62,6 +63,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--doctor", action="store_true", help="print diagnostics, without secrets")
     parser.add_argument("--show-key", action="store_true", help="print the API key and exit")
     parser.add_argument("--version", action="version", version=f"gemini-api-proxy {__version__}")
+    add_arguments(parser.add_subparsers(dest="command", metavar="connect"))
     return parser
 
 
@@ -103,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
         loaded = settings_file.load(given, listen_everywhere=options.headless)
     except SettingsError as error:
         # A bad file can be mended while the tray says so; a bad command line cannot.
-        if error.source == "settings.toml" and not (options.headless or options.show_key):
+        on_screen = not (options.headless or options.show_key or options.command)
+        if error.source == "settings.toml" and on_screen:
             code = desktop(start)
             if code is not None:
                 return code
@@ -111,6 +114,10 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG_SETTINGS
     if options.show_key:
         return show_key(loaded.settings)
+    if options.command == "connect":
+        from server.connect.console import Console  # noqa: PLC0415  # a server need not pay for it
+
+        return Console.here(options, loaded.settings, print, input).run()
     configure_logging(loaded.settings)
     if options.doctor:
         print(render(asyncio.run(examine(loaded.settings))))
