@@ -48,13 +48,15 @@ def create_pages(gateway: Gateway) -> Quart:
     app.jinja_env.filters.update(FILTERS)
     pages, forms = _Pages(gateway), Forms(gateway)
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
+    connect = ConnectPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
         ("GET", "/", Dashboard(forms).show),
         ("GET", "/setup", setup.show),
         ("POST", "/setup", setup.change),
-        ("GET", "/connect", ConnectPage(forms).show),
+        ("GET", "/connect", connect.show),
+        ("POST", "/connect", connect.change),
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
         ("GET", "/help", HelpPage(forms).show),
