@@ -53,7 +53,12 @@ tests/agents/node_modules: tests/agents/package-lock.json
 	@cd tests/agents && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-agents: .venv/.test tests/agents/node_modules ## opt-in: real agents (npm) through the proxy, the fake Google behind it
+.venv/agents/%/.done: tests/agents/python/%.txt .venv/.run
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-agents: .venv/.test tests/agents/node_modules .venv/agents/llm/.done .venv/agents/aider/.done ## opt-in: real tools (npm, PyPI) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
 soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--requests N --minutes M")
@@ -75,6 +80,8 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --fork-strategy fewest \
 	  --custom-compile-command "make lock" pyproject.toml --group test -c requirements.txt -o requirements-test.txt
+	for tool in aider llm; do uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" tests/agents/python/$$tool.in -o tests/agents/python/$$tool.txt; done
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
