@@ -6,11 +6,13 @@ the plan was made from.
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from server.connect.edits import CannotEditError, Data
+from server.connect import jsonc
+from server.connect.edits import CannotEditError, Data, Edit, taken_out
 from server.connect.files import (
     PRIVATE,
     Snapshot,
@@ -20,7 +22,7 @@ from server.connect.files import (
     with_text,
 )
 from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewritten
-from server.connect.ledger import Entry, Ledger, merged, sparse, without_ours
+from server.connect.ledger import Entry, Ledger, sparse, without_ours
 from server.connect.places import Places
 from server.connect.tool import Ask, ConfigFile, Target, Tool
 
@@ -141,7 +143,7 @@ class Connector:
         made: tuple[str, ...] = ()
         try:
             if entry is not None:
-                base = Snapshot(now.path, _undone(entry, now, file.form, name), entry.mode)
+                base = Snapshot(now.path, _undone(entry, now, file, name), entry.mode)
                 mode, made = entry.mode, entry.made
             then = with_text(base, rewritten(file.form, base.text, file.edits))
         except CannotEditError as error:
@@ -172,12 +174,22 @@ class Connector:
     def undo_plan(self, tool: Tool) -> Plan:
         """What undoing would change. Raises ``CannotUndoError``, ``CannotEditError``."""
         changes = []
+        edits = self._edits(tool)
         for entry in self.ledger.read(tool.id):
-            now = look(Path(entry.path))
-            name = self.places.shown(Path(entry.path))
-            then = _undone(entry, now, form_of(Path(entry.path)), name)
+            path = Path(entry.path)
+            now, name = look(path), self.places.shown(path)
+            file = ConfigFile(path, form_of(path), edits.get(entry.path, ()))
+            then = _undone(entry, now, file, name)
             changes.append(Change(name, now, then, entry))
         return Plan(tool, tuple(changes))
+
+    def _edits(self, tool: Tool) -> dict[str, tuple[Edit, ...]]:
+        """Where a tool's settings stand in each file; the same for every server."""
+        try:
+            files = tool.files(self.places, Target("", "", "")) if tool.files else ()
+        except CannotEditError:
+            return {}
+        return {os.path.realpath(file.path): file.edits for file in files}
 
     def undo(self, plan: Plan) -> None:
         """Put the files back. Raises ``ChangedMeanwhileError`` and ``OSError``."""
@@ -212,18 +224,24 @@ def form_of(path: Path) -> Format:
     return by_suffix.get(path.suffix, JSON)
 
 
-def _undone(entry: Entry, now: Snapshot, form: Format, name: str) -> bytes | None:
+def _undone(entry: Entry, now: Snapshot, file: ConfigFile, name: str) -> bytes | None:
     """The file without our settings. Raises ``CannotUndoError`` where that cannot be had safely."""
     then = without_ours(entry, now.raw)
     if then == entry.before or now.raw is None:
         return then
+    form = file.form
     before, after = Snapshot(now.path, entry.before), Snapshot(now.path, entry.after)
     try:
         text = Snapshot(now.path, then).text
-        wanted = merged(form.parse(after.text), form.parse(before.text), form.parse(now.text))
+        said = form.parse(now.text)
+        wanted = taken_out(said, form.parse(before.text), form.parse(after.text), file.edits)
         sound = sparse(form.parse(text)) == sparse(wanted) and _as_strict(form, now.text, text)
     except CannotEditError:
         sound = False
+    if not sound and form is JSON:
+        again = _written_again(now, before, after, file.edits)
+        if again is not None:
+            return again.raw
     if not sound:
         raise CannotUndoError(
             f"{name} was changed where our settings stand, so they cannot be taken out without "
@@ -231,6 +249,27 @@ def _undone(entry: Entry, now: Snapshot, form: Format, name: str) -> bytes | Non
             + difference(name, after.text, now.text)
         )
     return None if entry.before is None and not text.strip() else then
+
+
+def _written_again(
+    now: Snapshot, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]
+) -> Snapshot | None:
+    """A JSON file that a program writes whole (VS Code, Cline), written as it does without us.
+
+    None where a person had a hand in it: there is something to lose then.
+    """
+    try:
+        data = json.loads(now.text)
+    except ValueError:
+        return None
+    unit = jsonc.unit(now.text)
+    if json.dumps(data, indent=unit, ensure_ascii=False) != now.text.strip():
+        return None
+    left = taken_out(data, JSON.parse(before.text), JSON.parse(after.text), edits)
+    if before.raw is None and not left:
+        return Snapshot(now.path, None)
+    text = json.dumps(left, indent=unit, ensure_ascii=False)
+    return Snapshot(now.path, with_text(now, text + "\n" * now.text.endswith("\n")))
 
 
 def _as_strict(form: Format, now: str, then: str) -> bool:

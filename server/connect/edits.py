@@ -95,3 +95,48 @@ def _walk(data: Data, path: tuple[str, ...], last: Data) -> Data:
             data[name] = copy.deepcopy(missing)
         data = data[name]
     return data
+
+
+def taken_out(now: Data, before: Data, after: Data, edits: Iterable[Edit]) -> Data:
+    """What a file says now, without what the edits put there.
+
+    A table or list entry of ours goes as a whole, whatever became of it; a single value only while
+    it is ours (``after``). What stood there before returns; tables made for us go when empty.
+    """
+    result = copy.deepcopy(now)
+    for edit in edits:
+        holder = _at(result, edit.path if isinstance(edit, Item) else edit.path[:-1])
+        old = _at(before, edit.path)
+        if isinstance(edit, Item):
+            _take_entry(holder, old, edit)
+        elif isinstance(holder, dict) and edit.path[-1] in holder:
+            mine = isinstance(edit.value, dict) or holder[edit.path[-1]] == _at(after, edit.path)
+            if mine and old is None:
+                del holder[edit.path[-1]]
+            elif mine:
+                holder[edit.path[-1]] = copy.deepcopy(old)
+        for length in range(len(edit.path), 0, -1):
+            path = edit.path[:length]
+            if _at(result, path) in ({}, []) and _at(before, path) is None:
+                del _at(result, path[:-1])[path[-1]]
+    return result
+
+
+def _take_entry(entries: Data, old: Data, edit: Item) -> None:
+    index = edit.place(entries) if isinstance(entries, list) else None
+    if index is None:
+        return
+    former = edit.place(old) if isinstance(old, list) else None
+    if former is None:
+        del entries[index]
+    else:
+        entries[index] = copy.deepcopy(old[former])
+
+
+def _at(data: Data, path: tuple[str, ...]) -> Data:
+    """What is at a path; None for nothing."""
+    for name in path:
+        if not isinstance(data, dict):
+            return None
+        data = data.get(name)
+    return data

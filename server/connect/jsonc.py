@@ -144,9 +144,9 @@ def parse(text: str) -> Data:
 def edit(text: str, change: Edit) -> str:
     """The text with one change in it."""
     root = read(text)
-    unit = _unit(text)
+    step = unit(text)
     if root is None:
-        body = _rendered(_below(change, 0), "", unit)
+        body = _rendered(_below(change, 0), "", step)
         return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{body}\n"
     node, depth = root, 0
     while depth < len(change.path):
@@ -154,18 +154,18 @@ def edit(text: str, change: Edit) -> str:
             raise CannotEditError(f"{'.'.join(change.path[:depth]) or 'the file'} is not a table.")
         child = node.child(change.path[depth])
         if child is not None and child.value is None and child.kind == "value":
-            return _replace(text, child, _below(change, depth + 1), unit)
+            return _replace(text, child, _below(change, depth + 1), step)
         if child is None:
-            return _insert(text, node, change.path[depth], _below(change, depth + 1), unit)
+            return _insert(text, node, change.path[depth], _below(change, depth + 1), step)
         node, depth = child, depth + 1
     if isinstance(change, Put):
-        return _replace(text, node, change.value, unit)
+        return _replace(text, node, change.value, step)
     if node.kind != "array":
         raise CannotEditError(f"{'.'.join(change.path) or 'the file'} is not a list.")
     index = change.place(node.data())
     if index is None:
-        return _insert(text, node, None, change.value, unit)
-    return _replace(text, node.children[index], change.value, unit)
+        return _insert(text, node, None, change.value, step)
+    return _replace(text, node.children[index], change.value, step)
 
 
 def _below(change: Edit, depth: int) -> Data:
@@ -214,7 +214,7 @@ def _indent(text: str, at: int) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def _unit(text: str) -> str:
+def unit(text: str) -> str:
     """One step of the file's own indentation; two spaces where it has none."""
     match = re.search(r"^([ \t]+)\S", text, re.MULTILINE)
     if match is None:

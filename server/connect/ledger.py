@@ -78,7 +78,7 @@ def without_ours(entry: Entry, now: bytes | None) -> bytes | None:
 
     Byte for byte what it was, unless the user changed it since: then our lines go back, and lines
     that the user wrote, in place of ours too, stay. Whether the result still makes sense is for
-    the caller to check (``merged``).
+    the caller to check (``taken_out``).
     """
     if now in (entry.after, entry.before):
         return entry.before
@@ -132,33 +132,6 @@ def _places(after: list[bytes], lines: list[bytes]) -> dict[int, int]:
         for start, other, length in theirs.get_matching_blocks()
         for step in range(length)
     }
-
-
-def merged(after: Data, before: Data, now: Data) -> Data:
-    """What a file must say without our settings: the user's later changes are kept."""
-    if now == after:
-        return before
-    if before == after:
-        return now
-    if isinstance(now, dict) and isinstance(after, dict):
-        old = before if isinstance(before, dict) else {}
-        result = {}
-        for name in [*now, *(name for name in old if name not in now and name not in after)]:
-            value = merged(
-                after.get(name, _NOTHING), old.get(name, _NOTHING), now.get(name, _NOTHING)
-            )
-            if value is not _NOTHING:
-                result[name] = value
-        return result
-    if isinstance(now, list) and isinstance(after, list):
-        old_items = before if isinstance(before, list) else []
-        ours = [item for item in after if item not in old_items]
-        kept = [item for item in now if item not in ours]
-        return kept + [item for item in old_items if item not in after and item not in kept]
-    return now
-
-
-_NOTHING: Data = object()
 
 
 def sparse(data: Data) -> Data:

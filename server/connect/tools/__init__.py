@@ -4,6 +4,7 @@ from server.connect.tool import Tool
 from server.connect.tools import (
     aider,
     claude_code,
+    cline,
     codex,
     continue_dev,
     gemini_cli,
@@ -20,6 +21,7 @@ TOOLS: tuple[Tool, ...] = (
     claude_code.TOOL,
     codex.TOOL,
     vscode.TOOL,
+    cline.TOOL,
     continue_dev.TOOL,
     opencode.OPENCODE,
     opencode.KILO,

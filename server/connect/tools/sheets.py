@@ -1,41 +1,23 @@
 """Tools whose settings are typed into a form, kept in a keychain or a database: sheets to copy.
 
-Sources: docs.cline.bot and docs.roocode.com *OpenAI Compatible*; jetbrains.com AI Assistant 2026.1
+Sources: docs.roocode.com *OpenAI Compatible*; jetbrains.com AI Assistant 2026.1
 *Providers & API keys*; n8n ``OpenAiApi.credentials.ts``; docs.openwebui.com *OpenAI-compatible*;
 cursor.com (requests go through Cursor's own servers)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from server.connect.tool import CONTEXT_TOKENS, OUTPUT_TOKENS, Snippet, Target, Tool
-
-
-def _form(*, extra: str = "") -> Callable[[Target], Sequence[Snippet]]:
-    def snippets(target: Target) -> Sequence[Snippet]:
-        text = f"Base URL:  {target.v1}\nAPI key:   {target.key}\nModel ID:  {target.best}{extra}"
-        return [Snippet("The fields", text)]
-
-    return snippets
+from server.connect.tool import Snippet, Target, Tool
+from server.connect.tools.cline import fields
 
 
-_LIMITS = (
-    f"\nContext window size:  {CONTEXT_TOKENS}\nMax output tokens:    {OUTPUT_TOKENS}"
-    "\nSupports images:      yes"
-)
+def _form(target: Target) -> Sequence[Snippet]:
+    text = f"Base URL:  {target.v1}\nAPI key:   {target.key}\nModel ID:  {target.best}"
+    return [Snippet("The fields", text)]
 
 
 def in_container(target: Target) -> str:
     """The address as a container on the same computer sees it."""
     return target.v1.replace("127.0.0.1", "host.docker.internal")
-
-
-def _cline(target: Target) -> Sequence[Snippet]:
-    return [
-        *_form(extra=_LIMITS)(target),
-        Snippet(
-            "Its command line",
-            f"cline auth -p openai -k {target.key} -b {target.v1} -m {target.best}",
-        ),
-    ]
 
 
 def _n8n(target: Target) -> Sequence[Snippet]:
@@ -75,26 +57,18 @@ _KEY_FROM_CONTAINER = (
 
 SHEETS = (
     Tool(
-        id="cline",
-        title="Cline",
-        note='Settings, API provider: "OpenAI Compatible". Cline keeps its settings inside the '
-        "editor, where no other program should write. It refuses an empty key.",
-        commands=("cline",),
-        snippets=_cline,
-    ),
-    Tool(
         id="roo",
         title="Roo Code",
-        note='Settings, Providers, API provider: "OpenAI Compatible" (not "OpenAI"). Its '
-        "settings are kept inside the editor too.",
-        snippets=_form(extra=_LIMITS),
+        note='Settings, Providers, API provider: "OpenAI Compatible" (not "OpenAI"). It keeps '
+        "them inside the editor, where no other program should write.",
+        snippets=lambda target: [fields(target)],
     ),
     Tool(
         id="jetbrains",
         title="JetBrains AI Assistant",
         note='Settings, Tools, AI Assistant, Providers & API keys: provider "OpenAI-compatible"; '
         'then "Test Connection", and switch tool calling on.',
-        snippets=_form(),
+        snippets=_form,
     ),
     Tool(
         id="n8n",

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -161,15 +162,42 @@ def test_an_undo_that_would_break_the_file_is_refused_with_the_difference(tmp_pa
     assert tool
     (path,) = paths(tool, at)
     at.apply(at.plan(tool, TARGET))
-    mixed = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1",')
+    mixed = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine')
     path.write_text(mixed)
-    with pytest.raises(CannotUndoError, match=r'(?s)by hand.*\+ +"MINE": "1",'):
+    with pytest.raises(CannotUndoError, match=r'(?s)by hand.*\+ +"MINE": "1", // mine'):
         at.undo_plan(tool)
     assert path.read_text() == mixed
-    path.write_text('{"env": {"MINE": "1"}}')
+    path.write_text(mixed.replace(" // mine", ""))  # nothing to lose in JSON as programs write it
     at.undo(at.undo_plan(tool))
     assert json.loads(path.read_text()) == {"env": {"MINE": "1"}}
     assert not at.undoable(tool)
+
+
+@pytest.mark.parametrize("had", [False, True])
+@pytest.mark.parametrize("name", ["vscode", "cline", "opencode"])
+def test_a_file_that_its_program_writes_anew_is_undone_in_its_way(
+    name: str, had: bool, tmp_path: Path
+) -> None:
+    """VS Code puts keys into its own store and indents with tabs; Cline notes the time."""
+    at, tool = connector(tmp_path), named(name)
+    assert tool
+    (path,) = paths(tool, at)
+    theirs: Any = [{"name": "Other", "vendor": "x"}] if name == "vscode" else {"theirs": {"é": 1}}
+    if had:
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(theirs))
+    at.apply(at.plan(tool, TARGET))
+    data = json.loads(path.read_text())
+    if name == "vscode":
+        data[-1]["apiKey"] = "${input:chat.lm.secret.1}"
+    elif name == "cline":
+        data["providers"]["openai-compatible"]["updatedAt"] = "2026-11-24T03:00:00.000Z"
+    path.write_text(json.dumps(data, indent="\t", ensure_ascii=False))
+    at.undo(at.undo_plan(tool))
+    if had:
+        assert path.read_text() == json.dumps(theirs, indent="\t", ensure_ascii=False)
+    else:
+        assert not path.exists()
 
 
 def test_strict_json_stays_strict(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_an_undo_that_is_refused_or_declined_changes_nothing(user: User) -> None
     user.answers = ["n"]
     assert user.types("claude-code", "--undo") == 1
     assert user.types("claude-code", "--undo", "--dry-run") == 0
-    text = path.read_text().replace('"ANTHROPIC_API_KEY": ""', '"MINE": "1"')
+    text = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine')
     path.write_text(text)
     assert user.types("claude-code", "--undo", "--yes") == 1
     assert "by hand" in user.said

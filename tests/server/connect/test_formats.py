@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.connect.edits import CannotEditError, Edit, Item, Put, applied
+from server.connect.edits import CannotEditError, Edit, Item, Put, applied, taken_out
 from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewritten
 
 PROVIDER = {"name": "Gemini", "url": "http://127.0.0.1:8081/v1", "models": [{"id": "a"}]}
@@ -284,3 +284,26 @@ def test_any_dotenv_keeps_its_lines(values: dict[str, str]) -> None:
     text = "# mine\n" + "".join(f"{name}={value}\n" for name, value in values.items())
     gone = lines_that_went(text, holds(DOTENV, text, DOTENV_EDITS))
     assert all(line.startswith(("BASE=", "GEMINI_API_KEY=")) for line in gone)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "wanted"),
+    [
+        (None, {"env": {"A": 1, "B": 2}}, {"env": {"B": 2}}),
+        (None, {"env": {"A": 1}, "p": {"us": {"x": 1}}}, {}),
+        (None, {"env": {"A": 7}}, {"env": {"A": 7}}),
+        ({"env": {"A": 0}}, {"env": {"A": 1}, "b": 2}, {"env": {"A": 0}, "b": 2}),
+        ({"p": {"us": 3}}, {"p": {"us": {"x": "theirs"}, "o": 1}}, {"p": {"us": 3, "o": 1}}),
+        (None, {"l": [{"n": "us", "k": "theirs"}, {"n": "o"}]}, {"l": [{"n": "o"}]}),
+        ({"l": [{"n": "us", "k": 0}]}, {"l": [{"n": "us"}, 1]}, {"l": [{"n": "us", "k": 0}, 1]}),
+        ({"env": {}}, {"env": {}}, {"env": {}}),
+    ],
+)
+def test_what_is_taken_out_again(before: Any, now: Any, wanted: Any) -> None:
+    """Our tables and entries whole, our values while they are ours, nothing else."""
+    edits = (
+        Put(("env", "A"), 1),
+        Put(("p", "us"), {"x": 1}),
+        Item(("l",), {"n": "us", "k": 1}, ("n",)),
+    )
+    assert taken_out(now, before, applied(before, edits), edits) == wanted

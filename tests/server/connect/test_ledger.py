@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.connect.ledger import Entry, Ledger, merged, sparse, without_ours
+from server.connect.ledger import Entry, Ledger, sparse, without_ours
 
 BEFORE = b'{\n  "a": 1\n}\n'
 AFTER = b'{\n  "a": 1,\n  "ours": {\n    "x": 2\n  }\n}\n'
@@ -53,23 +53,6 @@ def test_a_line_of_ours_that_the_user_rewrote_is_theirs() -> None:
 def test_a_file_that_was_all_ours_leaves_what_the_user_added() -> None:
     entry = Entry("/x", None, None, b"a: 1\nb: 2\n")
     assert without_ours(entry, b"a: 1\nc: 3\nb: 2\n") == b"c: 3\n"
-
-
-@pytest.mark.parametrize(
-    ("after", "before", "now", "wanted"),
-    [
-        ({"a": 1}, None, {"a": 1, "b": 2}, {"b": 2}),
-        ({"a": 1}, {"a": 0}, {"a": 1, "b": 2}, {"a": 0, "b": 2}),
-        ({"a": 1}, {"a": 0}, {"a": 7}, {"a": 7}),
-        ({"e": {"x": 1, "y": 2}}, {"e": {"y": 2}}, {"e": {"x": 1, "y": 3}}, {"e": {"y": 3}}),
-        ([{"n": 1}, {"n": 2}], [{"n": 1}], [{"n": 2}, {"n": 3}], [{"n": 3}]),
-        ({"a": 1}, {"a": 1, "gone": 2}, {"a": 1, "b": 1}, {"a": 1, "b": 1, "gone": 2}),
-    ],
-)
-def test_what_a_file_must_say_afterwards(
-    after: object, before: object, now: object, wanted: object
-) -> None:
-    assert merged(after, before, now) == wanted
 
 
 def test_places_made_for_us_count_as_nothing() -> None:

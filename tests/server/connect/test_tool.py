@@ -62,6 +62,7 @@ class Where:
         Where("continue", *[HOME / ".continue" / "config.yaml"] * 3),
         Where("opencode", *[HOME / ".config" / "opencode" / "opencode.json"] * 3),
         Where("kilo", *[HOME / ".config" / "kilo" / "kilo.jsonc"] * 3),
+        Where("cline", *[HOME / ".cline" / "data" / "settings" / "providers.json"] * 3),
         Where(
             "zed",
             HOME / ".config" / "zed" / "settings.json",
