@@ -46,6 +46,16 @@ CASES = [
         {".codex/config.toml": '# mine\nmodel = "gpt-5" # theirs\n\n[tui]\nnotifications = true\n'},
     ),
     Case(
+        "cline",
+        ("cline", "--plan", "Are you there?"),
+        "openai-chat",
+        {
+            ".cline/data/settings/providers.json": (
+                '{\n  "version": 1,\n  "modes": {},\n  "providers": {}\n}\n'
+            )
+        },
+    ),
+    Case(
         "opencode",
         ("opencode", "run", "Are you there?"),
         "openai-chat",
