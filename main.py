@@ -15,6 +15,7 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -24,6 +25,7 @@ from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
 from server.behind import Application
+from server.connect.words import add_arguments
 from server.control import Controller
 from server.doctor import Check, render, report
 from server.errors import ProxyError
@@ -64,6 +66,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--doctor", action="store_true", help="print diagnostics, without secrets")
     parser.add_argument("--show-key", action="store_true", help="print the API key and exit")
     parser.add_argument("--version", action="version", version=f"gemini-api-proxy {__version__}")
+    add_arguments(parser.add_subparsers(dest="command", metavar="connect"))
     return parser
 
 
@@ -86,16 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     open_streams()
     leave_bundle()
     options = arguments().parse_args(argv)
-    given = {
-        name: value
-        for name, value in (
-            ("UPSTREAM", options.upstream),
-            ("HOST", options.host),
-            ("PORT", options.port),
-            ("DATA_DIR", options.data_dir),
-        )
-        if value is not None
-    }
+    given = settings_in(options)
     data_dir = settings_file.data_folder(given)
     if options.window:
         return window.run(data_dir / "webview")
@@ -106,7 +100,8 @@ def main(argv: list[str] | None = None) -> int:
         loaded = start.load(everywhere=options.headless)
     except SettingsError as error:
         # A bad file can be mended while the tray says so; a bad command line cannot.
-        if error.source == "settings.toml" and not (options.headless or options.show_key):
+        on_screen = not (options.headless or options.show_key or options.command)
+        if error.source == "settings.toml" and on_screen:
             code = desktop(start)
             if code is not None:
                 return code
@@ -114,6 +109,10 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG_SETTINGS
     if options.show_key:
         return show_key(loaded.settings)
+    if options.command == "connect":
+        from server.connect.console import Console  # noqa: PLC0415  # a server need not pay for it
+
+        return Console.here(options, loaded.settings, print, input).run()
     configure_logging(loaded.settings)
     if options.doctor:
         print(render(report(loaded.settings, desktop_checks())), flush=True)
@@ -124,6 +123,17 @@ def main(argv: list[str] | None = None) -> int:
     if code is not None:
         return code
     return alone(loaded.settings, lambda: start.load(everywhere=options.headless))
+
+
+def settings_in(options: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line names."""
+    named = {
+        "UPSTREAM": options.upstream,
+        "HOST": options.host,
+        "PORT": options.port,
+        "DATA_DIR": options.data_dir,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def open_streams() -> None:

@@ -243,3 +243,32 @@ def test_programs_that_a_packaged_one_starts_get_the_systems_libraries(
         monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", before)
     main.leave_bundle()
     assert os.environ.get("LD_LIBRARY_PATH") == before
+
+
+def test_connect_shows_writes_and_takes_back(tmp_path: Path) -> None:
+    """The whole command, in a home folder of its own; nothing answers, and that is said."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environ = {**os.environ, "HOME": str(home), "USERPROFILE": str(home), "CODEX_HOME": ""}
+
+    def connect(*words: str) -> tuple[int, str]:
+        command = [sys.executable, str(MAIN), "--port", "1", "connect", *words]
+        ran = subprocess.run(
+            [*command, "--data-dir", str(tmp_path / "data")],
+            env=environ,
+            input="",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in ran.stderr
+        return ran.returncode, ran.stdout
+
+    assert connect("nothing")[0] == 2
+    code, text = connect("codex", "--yes")
+    assert code == 1
+    assert "Nothing answers at http://127.0.0.1:1." in text
+    assert (home / ".codex" / "config.toml").exists()
+    assert connect("codex", "--undo", "--yes")[0] == 0
+    assert list(home.iterdir()) == []

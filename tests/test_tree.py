@@ -23,6 +23,18 @@ TESTED_ELSEWHERE = {
     "server/dialects/openai_losses.py": "tests/test_lossiness.py",
     "server/dialects/openai_responses_losses.py": "tests/test_lossiness.py",
     "server/dialects/base.py": "tests/server/test_app.py",
+    "server/connect/edits.py": "tests/server/connect/test_formats.py",
+    "server/connect/jsonc.py": "tests/server/connect/test_formats.py",
+    "server/connect/yaml_text.py": "tests/server/connect/test_formats.py",
+    "server/connect/toml_text.py": "tests/server/connect/test_formats.py",
+    "server/connect/dotenv.py": "tests/server/connect/test_formats.py",
+    "server/connect/places.py": "tests/server/connect/test_tool.py",
+    "server/connect/whereabouts.py": "tests/server/connect/test_console.py",
+    "server/connect/words.py": "tests/server/connect/test_console.py",
+    **{
+        path.relative_to(ROOT).as_posix(): "tests/server/connect/test_tool.py"
+        for path in ROOT.glob("server/connect/tools/[a-z]*.py")
+    },
     "tray/selftest.py": "tests/desktop/test_tray.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
     "webui/forms.py": "tests/webui/test_pages.py",

@@ -27,6 +27,7 @@ DIRECT = (
     "pystray",
     "pywebview",
     "quart",
+    "ruamel-yaml",
     "tomlkit",
 )
 """What pyproject.toml asks for; a package has no pyproject.toml to read."""

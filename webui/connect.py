@@ -1,208 +1,212 @@
-"""Copyable settings for the tools people use. Pure: an address, a key and models in, sheets out."""
+"""The page that connects tools: what ``main.py connect`` does, with buttons.
 
-import json
+Files are shown and written only for a visitor on this very computer, and only where the tools of
+its user are on it too; everybody else gets settings to copy.
+"""
+
+import asyncio
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
-from quart import g, render_template
+from quart import g, redirect, render_template, request
 
+from server.connect import probe
+from server.connect.connector import WORDS, CannotUndoError, Connector, State
+from server.connect.edits import CannotEditError
+from server.connect.files import ChangedMeanwhileError
+from server.connect.places import Places
+from server.connect.tool import Snippet, Target, Tool
+from server.connect.tools import TOOLS
+from server.connect.whereabouts import elsewhere, target
 from webui.forms import Forms
 
-ANY_KEY = "any"
+HIDDEN_KEY = "<one of your API_KEY>"
 
 
 @dataclass(frozen=True, slots=True)
-class Snippet:
-    """One thing to copy."""
+class Line:
+    """One line of a diff, and its kind: ``add``, ``del``, ``head`` or nothing."""
 
-    where: str
-    """What to do with it."""
     text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One tool as the page shows it."""
+
+    tool: Tool
+    snippets: tuple[Snippet, ...]
+    state: State = "sheet"
+    diff: tuple[Line, ...] = ()
+    """What Apply would change; empty when nothing."""
+    digest: str = ""
+    back: tuple[Line, ...] = ()
+    """What Undo would change."""
+    back_digest: str = ""
+    holds_secret: bool = False
+    problem: str = ""
+    undo_problem: str = ""
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.state]
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """All of it for one tool."""
+class Told:
+    """What came of a button."""
 
-    id: str
-    title: str
-    note: str
-    snippets: tuple[Snippet, ...]
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2)
+    tool: str
+    text: str
+    failed: bool = False
 
 
-def sheets(base_url: str, key: str, best: str, fast: str) -> tuple[Sheet, ...]:
-    """A sheet a tool. ``best`` and ``fast``: Gemini ids behind those tiers."""
-    return (
-        _claude_code(base_url, key, best, fast),
-        _codex(base_url, key, best),
-        *_sdks(base_url, key, best),
-        *_editors(base_url, key, best, fast),
-        _gemini(base_url, key),
+def lines(diff: str) -> tuple[Line, ...]:
+    """A unified diff, line by line."""
+    kinds = {"+": "add", "-": "del", "@": "head"}
+    return tuple(
+        Line(line, "head" if line.startswith(("---", "+++")) else kinds.get(line[:1], ""))
+        for line in diff.splitlines()
     )
 
 
-def _claude_code(base_url: str, key: str, best: str, fast: str) -> Sheet:
-    settings = {
-        "env": {
-            "ANTHROPIC_BASE_URL": base_url,
-            "ANTHROPIC_AUTH_TOKEN": key,
-            "ANTHROPIC_MODEL": best,
-            "ANTHROPIC_DEFAULT_HAIKU_MODEL": fast,
-        }
-    }
-    shell = "\n".join(f"export {name}={value}" for name, value in settings["env"].items())
+def copyable(tool: Tool, wanted: Target) -> Sheet:
+    """Only what there is to copy, without a secret."""
+    shown = Target(
+        wanted.base_url, wanted.best, wanted.fast, HIDDEN_KEY if wanted.secret else "any"
+    )
+    return Sheet(tool=tool, snippets=tuple(tool.snippets(shown)))
+
+
+def sheet(connector: Connector, tool: Tool, wanted: Target) -> Sheet:
+    """All about one tool on this computer."""
+    plain = copyable(tool, wanted)
+    if tool.files is None:
+        return plain
+    problem = undo_problem = ""
+    diff: tuple[Line, ...] = ()
+    back: tuple[Line, ...] = ()
+    digest = back_digest = ""
+    holds_secret = False
+    try:
+        plan = connector.plan(tool, wanted)
+        diff, digest, holds_secret = lines(plan.diff()), plan.digest, plan.holds_secret
+    except (CannotEditError, CannotUndoError) as error:
+        problem = str(error)
+    if connector.undoable(tool):
+        try:
+            undo = connector.undo_plan(tool)
+            text = undo.diff().replace(wanted.key, HIDDEN_KEY) if wanted.secret else undo.diff()
+            back, back_digest = lines(text), undo.digest
+        except (CannotEditError, CannotUndoError) as error:
+            undo_problem = str(error)
     return Sheet(
-        "claude-code",
-        "Claude Code",
-        "Speaks Anthropic's API; the address has no /v1.",
-        (
-            Snippet("In a terminal, for this session", f"{shell}\nclaude"),
-            Snippet("For good, in ~/.claude/settings.json", _json(settings)),
-        ),
-    )
-
-
-def _codex(base_url: str, key: str, best: str) -> Sheet:
-    return Sheet(
-        "codex",
-        "Codex",
-        "Speaks OpenAI's Responses API.",
-        (
-            Snippet(
-                "Into ~/.codex/config.toml",
-                f'model = "{best}"\nmodel_provider = "gemini-proxy"\n\n'
-                '[model_providers.gemini-proxy]\nname = "Gemini API Proxy"\n'
-                f'base_url = "{base_url}/v1"\nwire_api = "responses"\n'
-                'env_key = "GEMINI_PROXY_KEY"',
-            ),
-            Snippet("In a terminal", f"export GEMINI_PROXY_KEY={key}\ncodex"),
-        ),
-    )
-
-
-def _sdks(base_url: str, key: str, best: str) -> tuple[Sheet, ...]:
-    openai = (
-        "from openai import OpenAI\n\n"
-        f'client = OpenAI(base_url="{base_url}/v1", api_key="{key}")\n'
-        "answer = client.chat.completions.create(\n"
-        f'    model="{best}", messages=[{{"role": "user", "content": "Hello"}}]\n)\n'
-        "print(answer.choices[0].message.content)"
-    )
-    anthropic = (
-        "from anthropic import Anthropic\n\n"
-        f'client = Anthropic(base_url="{base_url}", api_key="{key}")\n'
-        "answer = client.messages.create(\n"
-        f'    model="{best}", max_tokens=1024,\n'
-        '    messages=[{"role": "user", "content": "Hello"}],\n)\nprint(answer.content)'
-    )
-    curl = (
-        f"curl {base_url}/v1/chat/completions \\\n"
-        f"  -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\\n"
-        f'  -d \'{{"model":"{best}","messages":[{{"role":"user","content":"Hello"}}]}}\''
-    )
-    environment = f"export OPENAI_BASE_URL={base_url}/v1\nexport OPENAI_API_KEY={key}"
-    return (
-        Sheet(
-            "openai",
-            "OpenAI SDKs and anything OpenAI-compatible",
-            "aider, LangChain, Open WebUI and many more ask for exactly these two values.",
-            (Snippet("Environment", environment), Snippet("Python", openai), Snippet("curl", curl)),
-        ),
-        Sheet(
-            "anthropic",
-            "Anthropic SDKs",
-            "The address has no /v1: the SDK adds it.",
-            (Snippet("Python", anthropic),),
-        ),
-    )
-
-
-def _editors(base_url: str, key: str, best: str, fast: str) -> tuple[Sheet, ...]:
-    form = f"Base URL:  {base_url}/v1\nAPI key:   {key}\nModel ID:  {best}"
-    continue_yaml = (
-        "models:\n"
-        f"  - name: Gemini (proxy)\n    provider: openai\n    model: {best}\n"
-        f"    apiBase: {base_url}/v1\n    apiKey: {key}\n    roles: [chat, edit, apply]"
-    )
-    zed = {
-        "language_models": {
-            "openai_compatible": {
-                "Gemini API Proxy": {
-                    "api_url": f"{base_url}/v1",
-                    "available_models": [
-                        {"name": name, "display_name": name, "max_tokens": 1048576}
-                        for name in (best, fast)
-                    ],
-                }
-            }
-        }
-    }
-    opencode = {
-        "$schema": "https://opencode.ai/config.json",
-        "provider": {
-            "gemini-proxy": {
-                "npm": "@ai-sdk/openai-compatible",
-                "name": "Gemini API Proxy",
-                "options": {"baseURL": f"{base_url}/v1", "apiKey": key},
-                "models": {name: {"name": name} for name in (best, fast)},
-            }
-        },
-    }
-    return (
-        Sheet(
-            "cline",
-            "Cline",
-            "Settings, API provider: OpenAI Compatible. Roo Code and Kilo Code have the same form.",
-            (Snippet("The fields", form),),
-        ),
-        Sheet(
-            "continue", "Continue", "", (Snippet("Into ~/.continue/config.yaml", continue_yaml),)
-        ),
-        Sheet(
-            "zed",
-            "Zed",
-            "Zed asks for the API key in its Agent panel settings.",
-            (Snippet("Into settings.json", _json(zed)), Snippet("API key", key)),
-        ),
-        Sheet("opencode", "opencode", "", (Snippet("Into opencode.json", _json(opencode)),)),
-        Sheet(
-            "n8n",
-            "n8n",
-            "Credentials, OpenAI. From a container use host.docker.internal instead of 127.0.0.1.",
-            (Snippet("The fields", f"API Key:   {key}\nBase URL:  {base_url}/v1"),),
-        ),
-    )
-
-
-def _gemini(base_url: str, key: str) -> Sheet:
-    text = f"export GOOGLE_GEMINI_BASE_URL={base_url}\nexport GEMINI_API_KEY={key}"
-    return Sheet(
-        "gemini",
-        "Gemini CLI and google-genai SDKs",
-        "Gemini's own API, passed through without loss.",
-        (Snippet("Environment", text),),
+        tool=tool,
+        snippets=plain.snippets,
+        state=connector.state(tool, wanted),
+        diff=diff,
+        digest=digest,
+        back=back,
+        back_digest=back_digest,
+        holds_secret=holds_secret,
+        problem=problem,
+        undo_problem=undo_problem,
     )
 
 
 class ConnectPage:
-    """``GET /connect``."""
+    """``/connect``."""
 
     def __init__(self, forms: Forms) -> None:
+        self._forms = forms
         self._gateway = forms.gateway
 
-    async def show(self) -> str:
+    def _connector(self) -> Connector:
+        return Connector(Places.here(), self._gateway.settings.data_dir)
+
+    def _target(self) -> Target:
+        aliases = self._gateway.doors.aliases
+        return target(self._gateway.settings, best=aliases.best, fast=aliases.fast)
+
+    def _sheets(self, *, may_write: bool) -> list[Sheet]:
+        wanted, connector = self._target(), self._connector()
+        if not may_write:
+            return [copyable(tool, wanted) for tool in TOOLS]
+        found = [sheet(connector, tool, wanted) for tool in TOOLS]
+        return sorted(found, key=lambda one: list(WORDS).index(one.state))
+
+    async def show(self, told: Told | None = None) -> str:
         gateway = self._gateway
-        closed = bool(gateway.settings.api_keys)
-        aliases = gateway.doors.aliases
-        key = "<one of your API_KEY>" if closed else ANY_KEY
+        away = elsewhere(gateway.settings.data_dir)
+        may_write = bool(g.local) and away is None
+        if told is None and request.args.get("done") in _DONE:
+            told = Told(request.args.get("tool", ""), _DONE[request.args["done"]])
         return await render_template(
             "connect.html",
             status=gateway.status(),
             base_url=gateway.base_url,
-            closed=closed,
+            closed=bool(gateway.settings.api_keys),
             api_key=gateway.access.generated_key if g.local else None,
-            sheets=sheets(gateway.base_url, key, aliases.best, aliases.fast),
+            sheets=await asyncio.to_thread(self._sheets, may_write=may_write),
+            may_write=may_write,
+            away=away,
+            token=self._forms.token,
+            told=told,
         )
+
+    async def change(self) -> Any:
+        form = await self._forms.read()
+        if form is None:
+            return await self._forms.refuse()
+        if not g.local or elsewhere(self._gateway.settings.data_dir):
+            told = Told(
+                form.get("tool", ""), "Files are changed from their own computer only.", True
+            )
+            return await self.show(told), 403
+        tool = next((tool for tool in TOOLS if tool.id == form.get("tool")), None)
+        if tool is None or tool.files is None:
+            return await self.show(Told("", "There is no such tool.", True)), 400
+        action = form.get("action", "")
+        if action == "verify":
+            return await self.show(await self._verify(tool))
+        try:
+            done = await asyncio.to_thread(self._write, tool, action, form)
+        except (CannotEditError, CannotUndoError, ChangedMeanwhileError) as error:
+            return await self.show(Told(tool.id, str(error), True)), 409
+        except OSError as error:
+            text = f"{error.filename or tool.title} cannot be written: {error.strerror}."
+            return await self.show(Told(tool.id, text, True)), 500
+        return redirect(
+            f"/connect?{urlencode({'done': done, 'tool': tool.id})}#tool-{tool.id}", 303
+        )
+
+    def _write(self, tool: Tool, action: str, form: dict[str, str]) -> str:
+        """Apply or undo what the page showed; returns which."""
+        connector = self._connector()
+        undo = action == "undo"
+        plan = connector.undo_plan(tool) if undo else connector.plan(tool, self._target())
+        if plan.digest != form.get("digest"):
+            raise ChangedMeanwhileError("The files changed since this page was made. Look again.")
+        if undo:
+            connector.undo(plan)
+            return "undo"
+        if plan.holds_secret and not form.get("write_key"):
+            raise CannotEditError("Tick the box: the file will hold your API_KEY.")
+        connector.apply(plan)
+        return "apply"
+
+    async def _verify(self, tool: Tool) -> Told:
+        """Ask ourselves over a real socket, as the tool would."""
+        ask = await asyncio.to_thread(self._connector().ask, tool, self._target())
+        if ask is None:
+            return Told(tool.id, "Its files do not name this server.", True)
+        answer = await probe.ask(ask)
+        return Told(tool.id, answer.told, not answer.ok)
+
+
+_DONE = {
+    "apply": "The settings are written. Now verify, then restart the tool.",
+    "undo": "The files are as they would be without us.",
+}

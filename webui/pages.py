@@ -56,13 +56,15 @@ def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
     setup, settings, inspect = SetupPage(forms), SettingsPage(forms), InspectPage(forms)
     about = AboutPage(forms)
     help_page = HelpPage(forms, checks)
+    connect = ConnectPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
     for method, path, view in (
         ("GET", "/", Dashboard(forms).show),
         ("GET", "/setup", setup.show),
         ("POST", "/setup", setup.change),
-        ("GET", "/connect", ConnectPage(forms).show),
+        ("GET", "/connect", connect.show),
+        ("POST", "/connect", connect.change),
         ("GET", "/settings", settings.show),
         ("POST", "/settings", settings.change),
         ("GET", "/help", help_page.show),

@@ -23,7 +23,7 @@ from tests.rig import Rig
 
 BIN = Path(__file__).parent / "node_modules" / ".bin"
 README = Path(__file__).parents[2] / "README.md"
-LONGEST_S = 30
+LONGEST_S = 60
 MODELS = ("gemini-2.5-pro", "gemini-3-flash-preview")
 
 
@@ -75,7 +75,7 @@ class ClaudeCode:
         model: str = MODELS[0],
         resume: bool = False,
     ) -> Ran:
-        return await _run(
+        return await run(
             folder,
             "claude",
             *(["--continue"] if resume else []),
@@ -112,7 +112,7 @@ class Codex:
         settings = folder / "home" / ".codex" / "config.toml"
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(_codex_settings().replace("http://127.0.0.1:8081", rig.url), "utf-8")
-        return await _run(
+        return await run(
             folder,
             "codex",
             "exec",
@@ -140,7 +140,7 @@ def _codex_settings() -> str:
     return found[1]
 
 
-async def _run(folder: Path, *command: str, **environ: str) -> Ran:
+async def run(folder: Path, *command: str, **environ: str) -> Ran:
     """Run one agent to its end. Fails with everything it said when it does not come to one."""
     home = folder / "home"
     home.mkdir(exist_ok=True)

@@ -1,52 +1,175 @@
-"""Sheets to copy: complete, right for each client, without a secret that is not meant for them."""
+"""The connect page: shows, applies, verifies and undoes, for this computer only."""
 
-import json
-import tomllib
+import re
 from pathlib import Path
 
-from tests.rig import running
-from webui.connect import Sheet, sheets
+import pytest
 
-BASE = "http://127.0.0.1:8081"
+from tests.browser.chromium import Browser
+from tests.rig import Rig, running
 
-
-def all_sheets() -> dict[str, Sheet]:
-    return {sheet.id: sheet for sheet in sheets(BASE, "any", "gemini-2.5-pro", "gemini-2.5-flash")}
+MINE = '# mine\napproval_policy = "never"\n'
 
 
-def test_every_tool_has_its_sheet_with_the_address() -> None:
-    found = all_sheets()
-    assert set(found) == {
-        *("claude-code", "codex", "openai", "anthropic", "cline", "continue", "zed", "opencode"),
-        *("n8n", "gemini"),
-    }
-    for sheet in found.values():
-        assert any(BASE in snippet.text for snippet in sheet.snippets), sheet.id
+@pytest.fixture
+def codex(home: Path) -> Path:
+    """The user's own Codex configuration."""
+    path = home / ".codex" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(MINE)
+    return path
 
 
-def test_anthropic_clients_get_the_address_without_v1_and_openai_clients_with_it() -> None:
-    found = all_sheets()
-    for name in ("claude-code", "anthropic", "gemini"):
-        assert f"{BASE}/v1" not in "".join(snippet.text for snippet in found[name].snippets)
-    for name in ("codex", "openai", "cline", "continue", "zed", "opencode", "n8n"):
-        assert f"{BASE}/v1" in "".join(snippet.text for snippet in found[name].snippets)
+def form_of(page: str, action: str, tool: str) -> dict[str, str]:
+    """The hidden fields of one button."""
+    for form in re.findall(r'<form method="post" action="/connect".*?</form>', page, re.DOTALL):
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+        if (fields["action"], fields["tool"]) == (action, tool):
+            return fields
+    raise AssertionError((action, tool))
 
 
-def test_files_to_copy_are_well_formed() -> None:
-    found = all_sheets()
-    assert json.loads(found["claude-code"].snippets[1].text)["env"]["ANTHROPIC_BASE_URL"] == BASE
-    assert tomllib.loads(found["codex"].snippets[0].text)["model_provider"] == "gemini-proxy"
-    for name in ("zed", "opencode"):
-        assert json.loads(found[name].snippets[0].text)
+async def press(rig: Rig, action: str, **more: str) -> tuple[int, str]:
+    """Open the page, press a button of Codex, and follow."""
+    page = (await rig.http.get("/connect")).text
+    data = {**form_of(page, action, "codex"), **more}
+    answer = await rig.http.post("/connect", data=data, follow_redirects=True)
+    return answer.status_code, answer.text
 
 
-def test_python_to_copy_compiles() -> None:
-    for name, number in (("openai", 1), ("anthropic", 0)):
-        compile(all_sheets()[name].snippets[number].text, name, "exec")
+async def test_apply_verify_and_undo(codex: Path, tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as rig:
+        page = (await rig.http.get("/connect")).text
+        assert "+model_provider = &#34;gemini-proxy&#34;" in page
+        status, page = await press(rig, "apply")
+        assert status == 200
+        assert "The settings are written." in page
+        assert f'base_url = "{rig.url}/v1"' in codex.read_text()
+        assert codex.read_text().startswith(MINE)
+        status, page = await press(rig, "verify")
+        assert "gemini-2.5-pro answered: " in page
+        (entry,) = (await rig.usage())["recent_requests"]
+        assert entry["dialect"] == "openai-responses"
+        status, page = await press(rig, "undo")
+        assert "as they would be without us" in page
+        assert codex.read_text() == MINE
 
 
-async def test_a_set_key_is_asked_for_and_not_shown(tmp_path: Path) -> None:
-    async with running(tmp_path, api_keys=("very-secret",)) as rig:
-        answer = await rig.http.get("/connect", headers={"x-api-key": "very-secret"})
-        assert "very-secret" not in answer.text
-        assert "one of your API_KEY" in answer.text
+async def test_a_page_older_than_the_file_changes_nothing(codex: Path, tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as rig:
+        page = (await rig.http.get("/connect")).text
+        codex.write_text("x = 1\n")
+        answer = await rig.http.post("/connect", data=form_of(page, "apply", "codex"))
+        assert answer.status_code == 409
+        assert "changed since this page was made" in answer.text
+        assert codex.read_text() == "x = 1\n"
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+async def test_a_form_that_is_not_ours_changes_nothing(
+    token: str, codex: Path, tmp_path: Path
+) -> None:
+    async with running(tmp_path / "data") as rig:
+        status, _ = await press(rig, "apply", token=token)
+        assert status == 403
+        assert codex.read_text() == MINE
+
+
+async def test_a_visitor_from_elsewhere_reads_and_writes_no_file(
+    codex: Path, tmp_path: Path
+) -> None:
+    """A proxy in front counts as elsewhere, key or no key."""
+    async with running(tmp_path / "data") as rig:
+        fields = form_of((await rig.http.get("/connect")).text, "apply", "codex")
+        key = rig.gateway.access.generated_key
+        assert key
+        headers = {"x-forwarded-for": "192.0.2.7", "x-api-key": key}
+        page = (await rig.http.get("/connect", headers=headers)).text
+        assert "You are on another computer" in page
+        assert "approval_policy" not in page
+        assert '<form method="post" action="/connect"' not in page
+        assert "wire_api" in page
+        answer = await rig.http.post("/connect", data=fields, headers=headers)
+        assert answer.status_code == 403
+        assert codex.read_text() == MINE
+
+
+async def test_our_docker_image_shows_sheets_only(
+    codex: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webui.connect.elsewhere", lambda _folder: "This server runs in Docker.")
+    async with running(tmp_path / "data") as rig:
+        page = (await rig.http.get("/connect")).text
+        assert "This server runs in Docker." in page
+        assert '<form method="post" action="/connect"' not in page
+
+
+async def test_a_set_key_is_written_after_a_tick_and_never_shown(
+    codex: Path, tmp_path: Path
+) -> None:
+    headers = {"x-api-key": "very-secret-key"}
+    async with running(tmp_path / "data", api_keys=("very-secret-key",)) as rig:
+        rig.http.headers.update(headers)
+        page = (await rig.http.get("/connect")).text
+        assert "very-secret-key" not in page
+        assert "one of your API_KEY" in page
+        fields = form_of(page, "apply", "claude-code")
+        del fields["write_key"]
+        answer = await rig.http.post("/connect", data=fields)
+        assert answer.status_code == 409
+        assert "Tick the box" in answer.text
+        fields["write_key"] = "yes"
+        answer = await rig.http.post("/connect", data=fields, follow_redirects=True)
+        assert answer.status_code == 200
+        assert "very-secret-key" not in answer.text
+        settings = codex.parents[1] / ".claude" / "settings.json"
+        assert "very-secret-key" in settings.read_text()
+        fields = form_of(answer.text, "verify", "claude-code")
+        assert "answered: " in (await rig.http.post("/connect", data=fields)).text
+
+
+async def test_a_file_that_makes_no_sense_is_said(codex: Path, tmp_path: Path) -> None:
+    codex.write_text("= =")
+    async with running(tmp_path / "data") as rig:
+        page = (await rig.http.get("/connect")).text
+        assert "~/.codex/config.toml: It is not valid TOML" in page
+        fields = form_of(page, "apply", "opencode")
+        answer = await rig.http.post("/connect", data={**fields, "tool": "codex"})
+        assert answer.status_code == 409
+        for name in ("nothing", "cursor"):
+            answer = await rig.http.post("/connect", data={**fields, "tool": name})
+            assert answer.status_code == 400
+        assert codex.read_text() == "= ="
+
+
+async def test_every_tool_is_on_the_page(codex: Path, tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as rig:
+        page = (await rig.http.get("/connect")).text
+        for title in ("Claude Code", "VS Code", "Kilo Code", "JetBrains AI Assistant", "Cursor"):
+            assert title in page
+        assert "Cursor cannot reach this server" in page
+
+
+async def test_the_help_page_names_versions_and_licences(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        text = (await rig.http.get("/help")).text
+    assert "BSD" in text
+    assert "MIT" in text
+    assert "not a Google product" in text
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_the_buttons_in_a_browser(
+    scripts: bool, codex: Path, tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path / "data") as rig:
+        await browser("open", scripts=scripts)
+        await browser("goto", url=f"{rig.url}/connect")
+        await browser("see", selector=".diff .add", text='model_provider = "gemini-proxy"')
+        await browser("click", selector="text=Apply (Codex)")
+        await browser("see", selector="[role=status]", text="The settings are written.")
+        await browser("click", selector="text=Verify with a request (Codex)")
+        await browser("see", selector="[role=status]", text="gemini-2.5-pro answered")
+        await browser("click", selector="text=Undo (Codex)")
+        await browser("see", selector="[role=status]", text="as they would be without us")
+        assert codex.read_text() == MINE

@@ -1,0 +1,53 @@
+"""The kinds of configuration file, and the one way into all of them.
+
+Whatever an editor did, the result is read again and must say what the edits mean and nothing else;
+otherwise the file is refused and stays as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from server.connect import dotenv, jsonc, toml_text
+from server.connect.edits import CannotEditError, Data, Edit, applied, due
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One kind of file. ``parse`` gives None for an empty one; both raise ``CannotEditError``."""
+
+    name: str
+    parse: Callable[[str], Data]
+    edit: Callable[[str, Edit], str]
+
+
+def _parse_yaml(text: str) -> Data:
+    from server.connect import yaml_text  # noqa: PLC0415  # 2 MB that a server need not pay
+
+    return yaml_text.parse(text)
+
+
+def _edit_yaml(text: str, change: Edit) -> str:
+    from server.connect import yaml_text  # noqa: PLC0415  # as above
+
+    return yaml_text.edit(text, change)
+
+
+JSON = Format("JSON", jsonc.parse, jsonc.edit)
+TOML = Format("TOML", toml_text.parse, toml_text.edit)
+YAML_FILE = Format("YAML", _parse_yaml, _edit_yaml)
+DOTENV = Format(".env", dotenv.parse, dotenv.edit)
+
+
+def rewritten(form: Format, text: str, edits: Sequence[Edit]) -> str:
+    """The text after the edits; the very same text when they change nothing.
+
+    Lines end in line feeds here. Raises ``CannotEditError``.
+    """
+    data = form.parse(text)
+    wanted = applied(data, edits)
+    for edit in edits:
+        if due(form.parse(text), edit):
+            text = form.edit(text, edit)
+    if form.parse(text) != wanted:
+        raise CannotEditError("It is written in a way that cannot be changed without risk.")
+    return text

@@ -1,0 +1,94 @@
+"""What a tool is here: where its files are, what goes into them, and how it asks this server."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from server.connect.edits import Data, Edit
+from server.connect.formats import Format
+from server.connect.places import Places
+
+ANY_KEY = "any"
+KEY_VARIABLE = "GEMINI_PROXY_KEY"
+"""The environment variable for tools that read their key from one."""
+CONTEXT_TOKENS = 1_048_576
+OUTPUT_TOKENS = 65_536
+PROVIDER = "gemini-proxy"
+TITLE = "Gemini API Proxy"
+
+Dialect = Literal["chat", "responses", "messages", "gemini"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server to connect to."""
+
+    base_url: str
+    """Without a slash at the end and without ``/v1``."""
+    best: str
+    fast: str
+    """Gemini ids."""
+    key: str = ANY_KEY
+    secret: bool = False
+    """The key is a real one."""
+
+    @property
+    def v1(self) -> str:
+        return f"{self.base_url}/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One thing to copy, and what to do with it."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The request that a tool would send, made of what its files say."""
+
+    dialect: Dialect
+    url: str
+    model: str
+    key: str | None
+    """None: the tool sends none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """One file of a tool, and our settings in it."""
+
+    path: Path
+    form: Format
+    edits: tuple[Edit, ...]
+    holds_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool; everything that differs between tools is here."""
+
+    id: str
+    title: str
+    note: str = ""
+    """What is particular about it."""
+    commands: tuple[str, ...] = ()
+    """What it is called on the command line, to find it."""
+    traces: Callable[[Places], Sequence[Path]] = lambda _places: ()
+    """Folders that only exist where the tool is used."""
+    files: Callable[[Places, Target], Sequence[ConfigFile]] | None = None
+    """None: it keeps its settings where no other program should write; a sheet to copy then."""
+    ask: Callable[[Sequence[Data], Target], Ask] | None = None
+    """Built of what the files say, in the order of ``files``."""
+    trial: Callable[[Target], Sequence[str]] | None = None
+    """The tool's own command line for one question, without letting it use tools where it can."""
+    trial_environ: tuple[tuple[str, str], ...] = ()
+    next_step: str = ""
+    """What is left to do in the tool once its files are written."""
+    with_key: str = ""
+    """What else to do where the server wants a key."""
+    snippets: Callable[[Target], Sequence[Snippet]] = lambda _target: ()
+    """To copy by hand."""

@@ -1,0 +1,67 @@
+"""Codex. Source: its configuration documentation, and 0.169.0 run against this server. It speaks
+the Responses API only, and its provider ids ``openai``, ``ollama`` and ``lmstudio`` are taken."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.connect.edits import Data, Put
+from server.connect.formats import TOML, rewritten
+from server.connect.places import Places
+from server.connect.tool import (
+    CONTEXT_TOKENS,
+    KEY_VARIABLE,
+    PROVIDER,
+    TITLE,
+    Ask,
+    ConfigFile,
+    Snippet,
+    Target,
+    Tool,
+)
+
+
+def _folder(places: Places) -> Path:
+    return places.named("CODEX_HOME", places.home / ".codex")
+
+
+def _edits(target: Target) -> tuple[Put, ...]:
+    provider = {"name": TITLE, "base_url": target.v1, "wire_api": "responses"}
+    if target.secret:
+        provider["env_key"] = KEY_VARIABLE
+    return (
+        Put(("model",), target.best),
+        Put(("model_provider",), PROVIDER),
+        Put(("model_context_window",), CONTEXT_TOKENS),
+        Put(("model_providers", PROVIDER), provider),
+    )
+
+
+def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
+    return [ConfigFile(_folder(places) / "config.toml", TOML, _edits(target))]
+
+
+def _ask(said: Sequence[Data], target: Target) -> Ask:
+    config = said[0]
+    provider = config["model_providers"][config["model_provider"]]
+    key = target.key if "env_key" in provider else None
+    return Ask("responses", f"{provider['base_url']}/responses", config["model"], key)
+
+
+TOOL = Tool(
+    id="codex",
+    title="Codex",
+    note="Speaks OpenAI's Responses API. The command line, the IDE extension and the app read "
+    "the same file.",
+    commands=("codex",),
+    traces=lambda places: [_folder(places)],
+    files=_files,
+    ask=_ask,
+    trial=lambda _target: [
+        *("codex", "exec", "--skip-git-repo-check", "--sandbox", "read-only"),
+        "Say hello in one word.",
+    ],
+    with_key=f"Codex reads its key from the environment: export {KEY_VARIABLE}=<your API_KEY>.",
+    snippets=lambda target: [
+        Snippet("Into ~/.codex/config.toml", rewritten(TOML, "", _edits(target)).rstrip())
+    ],
+)

@@ -1,0 +1,47 @@
+"""Which server to connect to, and whether the tools of its user are on this computer at all."""
+
+from pathlib import Path
+
+from server.connect.tool import ANY_KEY, Target
+from server.models import Aliases
+from server.settings import Settings
+
+
+def base_url(settings: Settings) -> str:
+    """The address for tools on this computer. They get a number: ``localhost`` means ``::1`` to
+    many, and that may be missing."""
+    hosts = settings.host
+    everywhere = {"0.0.0.0", "::", "localhost", "127.0.0.1"}  # noqa: S104  # compared, not bound
+    host = "127.0.0.1" if everywhere & set(hosts) or not hosts else hosts[0]
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def target(
+    settings: Settings, *, base: str = "", model: str = "", best: str = "", fast: str = ""
+) -> Target:
+    """What tools are told. ``best`` and ``fast``: what those tiers are now, where that is known."""
+    usual = Aliases()
+    keys = settings.api_keys
+    return Target(
+        base_url=(base or base_url(settings)).rstrip("/").removesuffix("/v1"),
+        best=model or best or settings.models.get("best", usual.best),
+        fast=fast or settings.models.get("fast", usual.fast),
+        key=keys[0] if keys else ANY_KEY,
+        secret=bool(keys),
+    )
+
+
+_DOCKER, _SYSTEMD = Path("/data"), Path("/var/lib/gemini-api-proxy")
+
+
+def elsewhere(data_dir: Path) -> str | None:
+    """Why configuration files written here would not reach the user's tools, or None.
+
+    Told by the data folder that our image and our service have (contract section 2). A container
+    of the user's own may well hold their tools.
+    """
+    if data_dir == _DOCKER:
+        return "This server runs in Docker; your tools and their files are outside its container."
+    if data_dir == _SYSTEMD:
+        return "This server runs as a system service, under a user of its own."
+    return None

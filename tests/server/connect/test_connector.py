@@ -1,0 +1,305 @@
+"""Every tool that has files: connected, connected again, edited by its user, and taken back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.connect.connector import CannotUndoError, Connector
+from server.connect.edits import CannotEditError
+from server.connect.files import ChangedMeanwhileError, look
+from server.connect.places import Places
+from server.connect.tool import Target, Tool
+from server.connect.tools import TOOLS, named
+
+TARGET = Target("http://127.0.0.1:8081", "gemini-2.5-pro", "gemini-2.5-flash")
+ELSEWHERE = Target("http://127.0.0.1:9999", "gemini-3-pro-preview", "gemini-2.5-flash")
+SECRET = Target("http://127.0.0.1:8081", "gemini-2.5-pro", "gemini-2.5-flash", "s3cret-key", True)
+WRITTEN = [tool for tool in TOOLS if tool.files is not None]
+EXISTING = {
+    ".json": '{\n  // mine\n  "theme": "dark", // why not\n}\n',
+    ".jsonc": '{\n\t"theme": "dark"\n}',
+    ".toml": '# mine\napproval_policy = "never"\n\n[tools]\nweb_search = true\n',
+    ".yaml": "# mine\nname: Mine\nrules:\n  - be brief   # always\n",
+    ".yml": "# mine\ndark-mode: true\n",
+    ".env": "# mine\nOTHER=1\n",
+}
+LISTS = {
+    "vscode": '[\n  { "name": "Other", "vendor": "openai" } // mine\n]\n',
+    "llm": "- model_id: other\n  model_name: o # mine\n",
+}
+
+
+def connector(tmp_path: Path) -> Connector:
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    return Connector(Places(home, {"PATH": ""}, "linux"), tmp_path / "data")
+
+
+def paths(tool: Tool, at: Connector) -> list[Path]:
+    assert tool.files
+    return [file.path for file in tool.files(at.places, TARGET)]
+
+
+def fill(tool: Tool, at: Connector) -> dict[Path, bytes]:
+    """Put the user's own configuration there."""
+    before = {}
+    for path in paths(tool, at):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        suffix = ".env" if path.name == ".env" else path.suffix
+        path.write_text(LISTS.get(tool.id, EXISTING[suffix]))
+        path.chmod(0o640)
+        before[path] = path.read_bytes()
+    return before
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
+def test_connecting_and_undoing_leaves_no_trace(tool: Tool, tmp_path: Path) -> None:
+    at = connector(tmp_path)
+    empty = tree(at.places.home)
+    assert at.state(tool, TARGET) == "absent"
+    at.apply(at.plan(tool, TARGET))
+    assert at.state(tool, TARGET) == "connected"
+    assert at.state(tool, ELSEWHERE) == "outdated"
+    assert {path.stat().st_mode & 0o777 for path in paths(tool, at)} == {0o600}
+    at.undo(at.undo_plan(tool))
+    assert tree(at.places.home) == empty
+    assert not at.undoable(tool)
+
+
+@pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
+def test_the_users_own_settings_stay_and_come_back_byte_for_byte(
+    tool: Tool, tmp_path: Path
+) -> None:
+    at = connector(tmp_path)
+    before = fill(tool, at)
+    assert at.state(tool, TARGET) == "found"
+    at.apply(at.plan(tool, TARGET))
+    for path, raw in before.items():
+        assert raw.decode().count("mine") == path.read_text().count("mine")
+    first = tree(at.places.home)
+    assert at.plan(tool, TARGET).empty
+    at.apply(at.plan(tool, ELSEWHERE))
+    at.apply(at.plan(tool, TARGET))
+    assert tree(at.places.home) == first
+    at.undo(at.undo_plan(tool))
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.stat().st_mode & 0o777 for path in before} == {0o640}
+
+
+@pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
+def test_what_a_tool_asks_comes_from_its_files(tool: Tool, tmp_path: Path) -> None:
+    at = connector(tmp_path)
+    fill(tool, at)
+    assert at.ask(tool, TARGET) is None
+    at.apply(at.plan(tool, ELSEWHERE))
+    ask = at.ask(tool, TARGET)
+    assert ask is not None
+    assert ask.url.startswith(f"{ELSEWHERE.base_url}/v1")
+    if tool.id != "gemini-cli":  # it brings its own models
+        assert ask.model == ELSEWHERE.best
+
+
+@pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
+def test_a_real_key_is_private_blanked_out_and_gone_after_undo(tool: Tool, tmp_path: Path) -> None:
+    at = connector(tmp_path)
+    before = fill(tool, at)
+    plan = at.plan(tool, SECRET)
+    assert "s3cret-key" not in plan.diff()
+    at.apply(plan)
+    held = [path for path in before if b"s3cret-key" in path.read_bytes()]
+    assert bool(held) == plan.holds_secret
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in held)
+    ask = at.ask(tool, SECRET)
+    assert ask is not None
+    assert ask.key == "s3cret-key"
+    at.undo(at.undo_plan(tool))
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.stat().st_mode & 0o777 for path in before} == {0o640}
+
+
+@pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
+def test_what_the_user_wrote_afterwards_stays(tool: Tool, tmp_path: Path) -> None:
+    at = connector(tmp_path)
+    before = fill(tool, at)
+    at.apply(at.plan(tool, TARGET))
+    for path in before:
+        note = "// later" if path.suffix in (".json", ".jsonc") else "# later"
+        path.write_text(f"{note}\n{path.read_text()}")
+    at.apply(at.plan(tool, ELSEWHERE))  # and connecting again keeps it too
+    at.undo(at.undo_plan(tool))
+    for path, raw in before.items():
+        note = "// later" if path.suffix in (".json", ".jsonc") else "# later"
+        assert path.read_bytes() == f"{note}\n".encode() + raw
+
+
+def test_a_model_chosen_in_the_tool_survives_undo(tmp_path: Path) -> None:
+    """Codex itself rewrites ``model`` in its file."""
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    fill(tool, at)
+    (path,) = paths(tool, at)
+    at.apply(at.plan(tool, TARGET))
+    path.write_text(path.read_text().replace('"gemini-2.5-pro"', '"gemini-3-pro-preview"'))
+    at.undo(at.undo_plan(tool))
+    assert path.read_text() == EXISTING[".toml"].replace(
+        '"never"\n', '"never"\nmodel = "gemini-3-pro-preview"\n'
+    )
+
+
+def test_an_undo_that_would_break_the_file_is_refused_with_the_difference(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("claude-code")
+    assert tool
+    (path,) = paths(tool, at)
+    at.apply(at.plan(tool, TARGET))
+    mixed = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine')
+    path.write_text(mixed)
+    with pytest.raises(CannotUndoError, match=r'(?s)by hand.*\+ +"MINE": "1", // mine'):
+        at.undo_plan(tool)
+    assert path.read_text() == mixed
+    path.write_text(mixed.replace(" // mine", ""))  # nothing to lose in JSON as programs write it
+    at.undo(at.undo_plan(tool))
+    assert json.loads(path.read_text()) == {"env": {"MINE": "1"}}
+    assert not at.undoable(tool)
+
+
+@pytest.mark.parametrize("had", [False, True])
+@pytest.mark.parametrize("name", ["vscode", "cline", "opencode"])
+def test_a_file_that_its_program_writes_anew_is_undone_in_its_way(
+    name: str, had: bool, tmp_path: Path
+) -> None:
+    """VS Code puts keys into its own store and indents with tabs; Cline notes the time."""
+    at, tool = connector(tmp_path), named(name)
+    assert tool
+    (path,) = paths(tool, at)
+    theirs: Any = [{"name": "Other", "vendor": "x"}] if name == "vscode" else {"theirs": {"é": 1}}
+    if had:
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(theirs))
+    at.apply(at.plan(tool, TARGET))
+    data = json.loads(path.read_text())
+    if name == "vscode":
+        data[-1]["apiKey"] = "${input:chat.lm.secret.1}"
+    elif name == "cline":
+        data["providers"]["openai-compatible"]["updatedAt"] = "2026-11-24T03:00:00.000Z"
+    path.write_text(json.dumps(data, indent="\t", ensure_ascii=False))
+    at.undo(at.undo_plan(tool))
+    if had:
+        assert path.read_text() == json.dumps(theirs, indent="\t", ensure_ascii=False)
+    else:
+        assert not path.exists()
+
+
+def test_strict_json_stays_strict(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("claude-code")
+    assert tool
+    (path,) = paths(tool, at)
+    path.parent.mkdir()
+    path.write_text('{\n  "env": {\n    "A": "1"\n  },\n  "model": "opus"\n}\n')
+    before = path.read_text()
+    at.apply(at.plan(tool, TARGET))
+    json.loads(path.read_text())
+    path.write_text(path.read_text().replace('"model": "opus"', '"model": "opus",\n  "x": 1'))
+    at.undo(at.undo_plan(tool))
+    assert json.loads(path.read_text()) == {**json.loads(before), "x": 1}
+
+
+def test_a_file_written_between_plan_and_apply_is_left_alone(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    fill(tool, at)
+    (path,) = paths(tool, at)
+    plan = at.plan(tool, TARGET)
+    path.write_text("x = 1\n")
+    with pytest.raises(ChangedMeanwhileError):
+        at.apply(plan)
+    assert path.read_text() == "x = 1\n"
+    at.undo(at.undo_plan(tool))  # nothing was written, so nothing is taken back
+    assert path.read_text() == "x = 1\n"
+
+
+def test_a_file_that_makes_no_sense_is_left_alone(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    (path,) = paths(tool, at)
+    path.parent.mkdir()
+    path.write_text("this is = = not toml")
+    with pytest.raises(CannotEditError, match=r"config\.toml: It is not valid TOML.*left as it is"):
+        at.plan(tool, TARGET)
+    assert at.state(tool, TARGET) == "found"
+
+
+def test_a_deleted_file_is_not_brought_back(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("opencode")
+    assert tool
+    (path,) = paths(tool, at)
+    at.apply(at.plan(tool, TARGET))
+    path.unlink()
+    at.undo(at.undo_plan(tool))
+    assert not path.exists()
+    assert not at.undoable(tool)
+
+
+def test_a_folder_in_which_the_user_put_something_stays(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    (path,) = paths(tool, at)
+    at.apply(at.plan(tool, TARGET))
+    (path.parent / "auth.json").write_text("{}")
+    at.undo(at.undo_plan(tool))
+    assert sorted(p.name for p in path.parent.iterdir()) == ["auth.json"]
+
+
+def test_continue_with_its_old_file_is_left_alone(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("continue")
+    assert tool
+    (at.places.home / ".continue").mkdir()
+    (at.places.home / ".continue" / "config.json").write_text("{}")
+    with pytest.raises(CannotEditError, match=r"old .*config\.json"):
+        at.plan(tool, TARGET)
+
+
+def test_a_value_that_the_user_chose_wins_where_it_may(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("opencode")
+    assert tool
+    (path,) = paths(tool, at)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"model": "other/model"}')
+    at.apply(at.plan(tool, TARGET))
+    assert json.loads(path.read_text())["model"] == "other/model"
+
+
+_line = st.sampled_from(["# note", "", "a = 1", 'b = "x" # y', "[t]", "k = [1, 2]", "[u.v]", "c=2"])
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
+@given(st.lists(_line, unique=True, max_size=8), st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_whatever_the_file_undo_gives_it_back(
+    tmp_path: Path, rows: list[str], ending: str, mark: bool
+) -> None:
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    (path,) = paths(tool, at)
+    path.parent.mkdir(exist_ok=True)
+    raw = (b"\xef\xbb\xbf" if mark else b"") + ending.join(rows).encode()
+    path.write_bytes(raw)
+    at.apply(at.plan(tool, TARGET))
+    after = look(path)
+    assert after.raw
+    assert after.raw.startswith(b"\xef\xbb\xbf") == mark
+    if len(rows) > 2:
+        assert (b"\r\n" in after.raw) == (ending == "\r\n")
+    at.undo(at.undo_plan(tool))
+    assert path.read_bytes() == raw

@@ -1,0 +1,99 @@
+"""Reading and replacing files: links, marks, line endings and rights stay as they are."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.connect.edits import CannotEditError
+from server.connect.files import (
+    ChangedMeanwhileError,
+    Snapshot,
+    difference,
+    look,
+    replace,
+    with_text,
+)
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "wanted"),
+    [
+        (b"a\r\nb\r\n", "a\nnew\nb\n", b"a\r\nnew\r\nb\r\n"),
+        (b"a\nb", "a\nb\nnew\n", b"a\nb\nnew\n"),
+        (b"\xef\xbb\xbfa\n", "a\nnew\n", b"\xef\xbb\xbfa\nnew\n"),
+        (b"one\r\ntwo\nthree\r\n", "one\ntwo\nnew\nthree\n", b"one\r\ntwo\nnew\r\nthree\r\n"),
+        (b"a\r\n\r\n", "a\n\n", b"a\r\n\r\n"),
+        (b"", "a\n", b"a\n"),
+    ],
+)
+def test_endings_and_mark_stay(raw: bytes, text: str, wanted: bytes) -> None:
+    assert with_text(Snapshot(Path("x"), raw), text) == wanted
+
+
+@given(st.text("ab\r\n\ufeff", max_size=30))
+def test_the_same_text_gives_the_same_bytes(text: str) -> None:
+    raw = text.encode()
+    snapshot = Snapshot(Path("x"), raw)
+    assert with_text(snapshot, snapshot.text) == raw
+
+
+def test_what_is_not_utf8_is_refused() -> None:
+    with pytest.raises(CannotEditError, match="UTF-8"):
+        _ = Snapshot(Path("x"), b"\xff\xfe").text
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotEditError, match="not a file"):
+        look(tmp_path)
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles" / "config"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link = tmp_path / "config"
+    link.symlink_to("dotfiles/config")
+    replace(look(link), b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert rights(real) == 0o640
+    assert [p.name for p in real.parent.iterdir()] == ["config"]
+
+
+def test_a_new_file_is_private_and_its_folders_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "config"
+    assert replace(look(path), b"x") == [tmp_path / "a", tmp_path / "a" / "b"]
+    assert rights(path) == 0o600
+    assert rights(path.parent) == 0o700
+
+
+def test_a_file_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"old")
+    seen = look(path)
+    path.write_bytes(b"theirs")
+    with pytest.raises(ChangedMeanwhileError, match="changed meanwhile"):
+        replace(seen, b"ours")
+    assert path.read_bytes() == b"theirs"
+
+
+def test_a_folder_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "file"
+    path.parent.write_text("a file where a folder should be")
+    with pytest.raises((OSError, CannotEditError)):
+        replace(look(path), b"x")
+    assert path.parent.read_text() == "a file where a folder should be"
+
+
+def test_a_diff_names_the_file_and_both_sides() -> None:
+    text = difference("~/x", "a\nb\n", "a\nc\n")
+    assert text.splitlines()[:2] == ["--- ~/x (now)", "+++ ~/x (then)"]
+    assert text.endswith(" a\n-b\n+c")
