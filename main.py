@@ -99,14 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         loaded = start.load(everywhere=options.headless)
     except SettingsError as error:
-        # A bad file can be mended while the tray says so; a bad command line cannot.
         on_screen = not (options.headless or options.show_key or options.command)
-        if error.source == "settings.toml" and on_screen:
-            code = desktop(start)
-            if code is not None:
-                return code
-        print(error, file=sys.stderr)
-        return WRONG_SETTINGS
+        return wrong_settings(error, start if on_screen else None)
     if options.show_key:
         return show_key(loaded.settings)
     if options.command == "connect":
@@ -123,6 +117,16 @@ def main(argv: list[str] | None = None) -> int:
     if code is not None:
         return code
     return alone(loaded.settings, lambda: start.load(everywhere=options.headless))
+
+
+def wrong_settings(error: SettingsError, start: Start | None) -> int:
+    """A bad file can be mended while the tray says so; a bad command line cannot."""
+    if error.source == "settings.toml" and start is not None:
+        code = desktop(start)
+        if code is not None:
+            return code
+    print(error, file=sys.stderr)
+    return WRONG_SETTINGS
 
 
 def settings_in(options: argparse.Namespace) -> dict[str, str]:
