@@ -137,7 +137,7 @@ def test_a_window_is_let_in_where_a_key_is_asked_for(panel: "Panel", start: Star
         assert "ticket" not in program.log()
 
 
-IDLE_S = 5.0
+IDLE_S = 3.0
 
 
 def wake_ups(process: int) -> int:

@@ -79,12 +79,19 @@ def test_wait_mode_in_the_menu_changes_what_the_next_request_meets(
         wait(lambda: program.http.get(program.url + "/health").json()["rate_limit"] == 0)
 
 
-def test_the_base_url_is_on_the_clipboard(panel: "Panel", start: Starter) -> None:
+def test_addresses_and_diagnostics_are_copied(panel: "Panel", start: Starter) -> None:
     with start("--hidden") as program:
         ready(panel, program)
-        panel.click("OpenAI:")
         read = [program.command[0], "-c", _CLIPBOARD]
-        wait(lambda: _output(read, program.environ) == program.url + "/v1")
+        for label, text in (("OpenAI:", "/v1"), ("Anthropic:", "")):
+            panel.click(label)
+            wait(partial(_copied, read, program, program.url + text))
+        panel.click("Copy diagnostics")
+        wait(lambda: f"{program.port} is held by Gemini API" in _output(read, program.environ))
+
+
+def _copied(read: list[str], program: Program, text: str) -> bool:
+    return _output(read, program.environ) == text
 
 
 _CLIPBOARD = """
