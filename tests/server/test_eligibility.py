@@ -89,3 +89,23 @@ def test_every_error_is_a_problem_for_a_person() -> None:
     other = problem_of(UpstreamError("No route."))
     assert other.message == "No route."
     assert other.remedy
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "UNSUPPORTED_CLIENT",
+        "INELIGIBLE_ACCOUNT",
+        "RESTRICTED_AGE",
+        "UNSUPPORTED_LOCATION",
+        "NO_LICENSE",
+        "PROJECT_REQUIRED",
+        "SERVICE_DISABLED",
+        "ADC_MISSING",
+    ],
+)
+def test_a_refusal_without_a_link_of_googles_has_one_of_ours(code: str) -> None:
+    problem = problem_for(code)
+    assert problem.link is not None
+    assert problem.link.startswith("https://")
+    assert problem.link_text
