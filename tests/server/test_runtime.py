@@ -82,8 +82,9 @@ def test_a_listener_taken_away_ends_the_server_with_a_reason(
         listener.close()
     assert ended.wait(10)
     server.join()
-    assert isinstance(server.failure, PortLostError)
-    assert str(settings.port) in str(server.failure)
+    failure = server.failure
+    assert isinstance(failure, PortLostError)
+    assert str(settings.port) in str(failure)
     server.start()
     assert health(settings)["status"] == "ok"
     assert server.failure is None
