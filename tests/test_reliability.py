@@ -438,10 +438,10 @@ def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
     names = ("reliability", "limits", "lasting", "attacks", "bodies", "crowds")
     files = {ROOT / "tests" / f"test_{name}.py" for name in names}
     named = set(re.findall(r"`(test_\w+)`", table))
-    assert set().union(*map(tests_in, files)) - named == set()
-    assert named - set().union(*map(tests_in, ROOT.glob("tests/**/test_*.py"))) == set()
+    assert set().union(*map(names_in, files)) - named == set()
+    assert named - set().union(*map(names_in, ROOT.glob("tests/**/test_*.py"))) == set()
 
 
-def tests_in(file: Path) -> set[str]:
+def names_in(file: Path) -> set[str]:
     source = file.read_text("utf-8")
     return set(re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE))

@@ -76,13 +76,15 @@ def test_a_listener_taken_away_ends_the_server_with_a_reason(
     ended = threading.Event()
     server = Server(settings, create_pages, on_end=ended.set)
     server.start()
+    assert health(settings)["status"] == "ok"
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
     assert ended.wait(10)
     server.join()
-    assert isinstance(server.failure, PortLostError)
-    assert str(settings.port) in str(server.failure)
+    failure = server.failure
+    assert isinstance(failure, PortLostError)
+    assert str(settings.port) in str(failure)
     server.start()
     assert health(settings)["status"] == "ok"
     server.stop()
