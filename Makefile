@@ -83,8 +83,8 @@ sbom: .venv/.audit ## what the app is made of, as CycloneDX: build/sbom.cdx.json
 	  --output-format JSON --output-reproducible --output-file build/sbom.cdx.json
 	$(AUDIT)/python -m tests.supply sbom build/sbom.cdx.json
 
-bench: .venv/.test ## the benchmark of docs/performance.md (half an hour; Linux)
-	$(PY) -m tests.perf
+bench: .venv/.test ## the benchmark; writes docs/performance.md (a quarter of an hour on a quiet machine; Linux)
+	$(PY) -m tests.perf --write --json build/bench.jsonl
 
 package:
 	@echo "make $@ is not built yet (see the open issues)." >&2; exit 1

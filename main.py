@@ -15,7 +15,6 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.banner import account_lines, start_lines, token_lines
+from server.behind import Application
 from server.control import Controller
 from server.doctor import Check, render, report
 from server.errors import ProxyError
@@ -39,7 +39,6 @@ from tray.doctor import checks
 from tray.instance import Desk, Lock, ask_first
 from tray.opener import Opener
 from tray.selftest import Report, SelfTest, Step
-from webui.pages import create_pages
 
 OK, FAILED, WRONG_SETTINGS, PORT_IN_USE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -219,8 +218,15 @@ def joined(start: Start, pystray: Any) -> tuple[App, Controller, Desk, Opener]:
     return app, controller, desk, opener
 
 
-def make_server(settings: Settings) -> Server:
-    return Server(settings, partial(create_pages, checks=desktop_checks()), announce=announce)
+def create_pages(gateway: Gateway) -> Application:
+    """Quart and the pages are imported when somebody looks at them (``server/behind.py``)."""
+    from webui import pages  # noqa: PLC0415  # as said
+
+    return pages.create_pages(gateway, checks=desktop_checks())
+
+
+def make_server(settings: Settings, *, on_end: Callable[[], None] = lambda: None) -> Server:
+    return Server(settings, create_pages, announce=announce, on_end=on_end)
 
 
 def diagnostics(load: Callable[[], Loaded]) -> str:
@@ -290,7 +296,7 @@ def show_key(settings: Settings) -> int:
 
 
 def serve(settings: Settings, *, open_browser: bool) -> int:
-    """Serve until SIGTERM (0) or Ctrl-C (130)."""
+    """Serve until SIGTERM (0), Ctrl-C (130) or an end of its own (1)."""
     finished = threading.Event()
     code = OK
 
@@ -299,15 +305,18 @@ def serve(settings: Settings, *, open_browser: bool) -> int:
         code = INTERRUPTED if number == signal.SIGINT else OK
         finished.set()
 
-    server = make_server(settings)
+    server = make_server(settings, on_end=finished.set)
     for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
         signal.signal(number, finish)
     server.start()
     if open_browser:
         webbrowser.open(f"http://127.0.0.1:{settings.port}/")
-    while server.running and not finished.wait(0.5 if sys.platform == "win32" else None):
+    while not finished.wait(0.5 if sys.platform == "win32" else None):
         pass
     server.stop()
+    if server.failure is not None:
+        print(server.failure, file=sys.stderr)
+        return FAILED
     return code
 
 

@@ -18,4 +18,10 @@ Five nouns carry the program:
 A module imports only from lower floors; the build checks it (``pyproject.toml``, import-linter).
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+# httpx loads its command line (click, rich, pygments: 6 MB and a tenth of a second) wherever those
+# are installed, and does without it where they are not.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

@@ -29,7 +29,11 @@ from server.settings import Settings
 
 COOKIE = "gemini_proxy_key"
 
-_FORWARDING = ("forwarded", "via", "x-real-ip")
+_FORWARDED = re.compile(
+    r"forwarded|via|x-(?:original-)?forwarded.*|.*(?:real|client|connecting)-ip", re.ASCII
+)
+"""Headers only a proxy adds: RFC 7239 and 9110, and what nginx, HAProxy and the big clouds send."""
+
 _LOCAL_NAMES = (
     "localhost",
     "host.docker.internal",
@@ -172,7 +176,7 @@ class Access:
             raise PermissionDeniedError("Requests made by a foreign web page are refused.")
 
     def _is_local(self, headers: Mapping[str, str], peer: str | None) -> bool:
-        forwarded = any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers)
+        forwarded = any(_FORWARDED.fullmatch(name.replace("_", "-")) for name in headers)
         return not forwarded and peer is not None and _is_loopback(peer)
 
     def _check_key(

@@ -1,22 +1,25 @@
 """The edge: HTTP in, HTTP out. Binds every dialect's routes to the pipeline.
 
 An ASGI application of two layers. API routes are answered here, directly: a stream needs to know at
-once that its client left, and costs nothing it does not need. Everything else (pages, ``/usage``,
-``/health``) is the Quart application behind it. The access check stands before both.
+once that its client left, and costs nothing it does not need. Everything else (``/health``,
+``/usage``, the pages) is ``server/behind.py``. The access check stands before both.
 """
 
 import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from functools import lru_cache
+from typing import assert_never, cast
 from urllib.parse import unquote
 
 from server import openapi
 from server.access import Access
-from server.body import read_json
+from server.behind import Behind
+from server.body import Incoming, read_json
+from server.connections import bounded
 from server.dialects.base import (
     CountTokens,
     Dialect,
@@ -37,6 +40,7 @@ from server.errors import (
     NotFoundError,
     OverloadedError,
     ProxyError,
+    UpgradeRefusedError,
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
@@ -48,23 +52,24 @@ from server.reply import (
     Request,
     Scope,
     Send,
+    denying,
     facts,
     send_body,
     send_error,
     send_head,
     send_json,
     send_preflight,
-    send_websocket_refusal,
+    while_connected,
 )
 from server.response_store import ResponseStore
 
 log = logging.getLogger(__name__)
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
-"""(scope, receive, send); every framework types them in its own way."""
-
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
+
+USUAL_PATH = 200
+"""Characters of an address whose route is remembered."""
 
 _API_ROOTS = (
     *("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages"),
@@ -83,7 +88,7 @@ class Edge:
         pipeline: Pipeline,
         access: Access,
         dialects: Sequence[Dialect],
-        pages: Application,
+        behind: Behind,
         responses: ResponseStore,
         *,
         keep_alive_s: float = KEEP_ALIVE_S,
@@ -91,11 +96,12 @@ class Edge:
         self.access = access
         self._pipeline = pipeline
         self._dialects = dialects
-        self._pages = pages
+        self._behind = behind
         self._responses = responses
         self._keep_alive_s = keep_alive_s
-        self._running: set[asyncio.Future[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._route = lru_cache(256)(self._find)
 
     def stop(self) -> None:
         """End every request under way with a 503, or the in-stream error that stands for it."""
@@ -106,30 +112,56 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            slow = scope["http_version"] == "2"
+            await self._http(scope, receive, bounded(send) if slow else send)
         elif scope["type"] == "websocket":
-            await send_websocket_refusal(scope, receive, send, self._dialects[-1])
+            await self._websocket(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            await _live(receive, send)
+
+    def _admit(self, request: Request, *, is_api: bool) -> None:
+        """Let the request in, or raise the ``ProxyError`` that says why not."""
+        request.last = True
+        check_head(request.scope)
+        request.last = False
+        client = request.scope.get("client")
+        request.caller = self.access.check(
+            request.method,
+            request.path,
+            request.headers,
+            client[0] if client else None,
+            "api" if is_api else "page",
+        )
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse it: Codex then speaks plain HTTP at once, and after any other refusal than 426
+        tries again for seconds."""
+        scope = origin_form({**scope, "method": "GET"})
+        request = Request(scope, receive, denying(send), headers_of(scope))
+        try:
+            self._admit(request, is_api=True)
+            message = "There are no WebSockets here. Send the same request as POST, over HTTP."
+            raise UpgradeRefusedError(message)  # one way out for all
+        except ProxyError as error:
+            await send_error(request, self._dialects[-1], error)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = origin_form(scope)
         headers = headers_of(scope)
-        request = Request(scope, receive, send, headers)
+        if "content-length" in headers or "transfer-encoding" in headers:
+            incoming = Incoming(receive, send)
+            receive, send = incoming.receive, incoming.send
+        await self._answer(Request(scope, receive, send, headers))
+
+    async def _answer(self, request: Request) -> None:
+        headers = request.headers
         is_api = request.path.startswith(_API_ROOTS)
         dialect = self._dialect_of(headers, request.path)
         try:
-            request.last = True
-            check_head(scope)
-            request.last = False
-            peer = scope["client"][0] if scope.get("client") else None
-            request.caller = self.access.check(
-                request.method, request.path, headers, peer, "api" if is_api else "page"
-            )
+            self._admit(request, is_api=is_api)
         except ProxyError as error:
             if not is_api and error.status == 401:
-                scope["gemini_proxy.locked"] = True
-                await self._pages(scope, receive, send)
+                await self._behind(request, locked=True)
             else:
                 await send_error(request, dialect, error)
             return
@@ -138,22 +170,13 @@ class Edge:
         elif request.path.startswith(_IGNORED) or (request.method, request.path) == ("HEAD", "/"):
             await send_body(request, 200, b"", {})
         elif (request.method, request.path) == ("GET", openapi.PATH):
-            document = openapi.describe(self._dialects, self._page_routes())
+            pages = [("GET", openapi.PATH), *await self._behind.routes()]
+            document = openapi.describe(self._dialects, pages)
             await send_json(request, dialect, document, {})
         elif is_api:
             await self._api(request, dialect)
         else:
-            scope["gemini_proxy.local"] = request.caller.local
-            await self._pages(scope, receive, send)
-
-    def _page_routes(self) -> list[tuple[str, str]]:
-        """(method, path) of the pages, where their application can tell."""
-        rules = getattr(self._pages, "url_map", None)
-        found = [("GET", openapi.PATH)]
-        for rule in rules.iter_rules() if rules is not None else ():
-            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-            found += [(method, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
-        return found
+            await self._behind(request, locked=False)
 
     def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
         """The dialect these headers speak; else the last one that has addresses of this root."""
@@ -166,40 +189,54 @@ class Edge:
 
     async def _api(self, request: Request, dialect: Dialect) -> None:
         """Find the route, run it while the client listens, and word its errors in its dialect."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._running.add(task)
         try:
-            dialect, route, placeholders = self._route(request, dialect)
-            work = asyncio.ensure_future(
-                self._operate(request, dialect, route.operation, placeholders)
-            )
-            self._running.add(work)
-            work.add_done_callback(self._running.discard)
-            await _while_connected(request, work)
+            find = self._route if len(request.path) < USUAL_PATH else self._find
+            dialect, route, placeholders = find(request.method, request.path, dialect.name)
+            work = self._operate(request, dialect, route.operation, placeholders)
+            await while_connected(request, work)
         except ProxyError as error:
             await send_error(request, dialect, error)
         except Exception:
             log.exception("%s failed", request.id)
             await send_error(request, dialect, _our_fault(request))
+        finally:
+            self._running.discard(task)
 
-    def _route(self, request: Request, fallback: Dialect) -> tuple[Dialect, Route, dict[str, str]]:
-        path = canonical(request.path)
+    def _find(
+        self, method: str, asked: str, fallback: str
+    ) -> tuple[Dialect, Route, Mapping[str, str]]:
+        """The route of an address; the dialect named ``fallback`` is asked first."""
+        path = canonical(asked)
         found = []
         other_method = False
-        for dialect in (fallback, *self._dialects):
+        for dialect in sorted(self._dialects, key=lambda dialect: dialect.name != fallback):
             for route in dialect.routes:
                 placeholders = match(route.path, path)
                 if placeholders is None:
                     continue
-                if route.method == request.method:
+                if route.method == method:
                     found.append((dialect, route, placeholders))
                 # Only an address without placeholders is known to exist.
                 other_method = other_method or not placeholders
         if found:
             return found[0]
         if other_method:
-            raise MethodNotAllowedError(f"{request.method} is not supported at {request.path}.")
-        raise NotFoundError(f"There is nothing at {request.method} {request.path}.")
+            raise MethodNotAllowedError(f"{method} is not supported at {asked}.")
+        raise NotFoundError(f"There is nothing at {method} {asked}.")
 
     async def _operate(
+        self,
+        request: Request,
+        dialect: Dialect,
+        operation: Operation,
+        placeholders: Mapping[str, str],
+    ) -> None:
+        with self._until_stopped():
+            await self._run(request, dialect, operation, placeholders)
+
+    async def _run(
         self,
         request: Request,
         dialect: Dialect,
@@ -247,7 +284,7 @@ class Edge:
         self, request: Request, dialect: Dialect, operation: Embed, params: Params
     ) -> None:
         exchange = self._exchange(request, dialect, "embed")
-        with self._pipeline.recorded(exchange):
+        with self._pipeline.recorded(exchange), self._until_stopped():
             call = operation.parse(await read_json(request.receive, request.headers), params)
             embedding = await self._pipeline.embed(call, exchange)
             flag = {"x-embedding-mock": "true"} if embedding.mock else {}
@@ -285,7 +322,7 @@ class Edge:
         in-stream error, never a cut connection."""
         encoder = operation.encoder(call)
         out = _Stream(request, dialect, encoder, exchange, self._limits())
-        quiet = asyncio.create_task(out.keep_alive(self._keep_alive_s))
+        out.keep_alive(self._keep_alive_s)
         try:
             with self._until_stopped():
                 async with contextlib.aclosing(self._pipeline.generate(call, exchange)) as batches:
@@ -307,7 +344,7 @@ class Edge:
             exchange.fail(fault)
             await out.write(encoder.fail(fault))
         finally:
-            quiet.cancel()
+            out.be_quiet()
         await out.end()
 
     @contextlib.contextmanager
@@ -348,6 +385,8 @@ class _Stream:
     headers: dict[str, str]
     started: bool = False
     _spoke_at: float = 0.0
+    _looking: asyncio.TimerHandle | None = None
+    _speaking: asyncio.Task[None] | None = None
 
     async def write(self, data: bytes) -> None:
         if not data:
@@ -365,14 +404,26 @@ class _Stream:
         self._spoke_at = asyncio.get_running_loop().time()
         await self.request.send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def keep_alive(self, silence_s: float) -> None:
-        """Speak whenever nothing was said for ``silence_s``."""
+    def keep_alive(self, silence_s: float, wait_s: float | None = None) -> None:
+        """Speak whenever nothing was said for ``silence_s``: a look after that long, no task."""
         loop = asyncio.get_running_loop()
-        self._spoke_at = loop.time()
-        while True:
-            await asyncio.sleep(max(0.05, self._spoke_at + silence_s - loop.time()))
-            if loop.time() - self._spoke_at >= silence_s:
-                await self.write(self.encoder.keep_alive())
+
+        def look() -> None:
+            silent_s = loop.time() - self._spoke_at
+            if silent_s < silence_s:
+                self.keep_alive(silence_s, silence_s - silent_s)
+            else:
+                self._speaking = asyncio.create_task(self.write(self.encoder.keep_alive()))
+                self.keep_alive(silence_s)
+
+        self._spoke_at = self._spoke_at or loop.time()
+        self._looking = loop.call_later(wait_s or silence_s, look)
+
+    def be_quiet(self) -> None:
+        """No more of it."""
+        for pending in (self._looking, self._speaking):
+            if pending is not None:
+                pending.cancel()
 
     async def end(self) -> None:
         await self.request.send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -400,42 +451,12 @@ def match(pattern: str, path: str) -> dict[str, str] | None:
     return {"id": unquote(value)}
 
 
-async def _while_connected(request: Request, task: "asyncio.Future[None]") -> None:
-    """Wait for ``task``; cancel it as soon as the client hangs up.
-
-    The body is read by the task itself, so the watch starts when nothing is left to receive.
-    """
-    received = asyncio.Event()
-    receive = request.receive
-
-    async def receive_body() -> dict[str, Any]:
+async def _live(receive: Receive, send: Send) -> None:
+    """The lifespan protocol: nothing of ours waits for it."""
+    message = {"type": ""}
+    while message["type"] != "lifespan.shutdown":
         message = await receive()
-        if not message.get("more_body", False):
-            received.set()
-        return message
-
-    async def watch() -> None:
-        await received.wait()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    request.receive = receive_body
-    if request.method == "GET":
-        received.set()
-    watcher = asyncio.create_task(watch())
-    try:
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            return
-        task.result()
-    finally:
-        watcher.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await send({"type": f"{message['type']}.complete"})
 
 
 def _our_fault(request: Request) -> InternalServerError:

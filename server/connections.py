@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import logging
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import hypercorn.asyncio.run
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -16,8 +18,13 @@ from hypercorn.events import Closed, Event, RawData, Updated
 
 log = logging.getLogger(__name__)
 
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
 SLOW_READER_S = 300.0
 """How long a client may take none (or next to none) of what is being sent to it."""
+
+LARGE = 32 * 1024
+"""Bytes that are written at once, and then waited for."""
 
 CLOSING_S = 5.0
 """How long what is left in the buffer may take once a connection is being closed."""
@@ -27,7 +34,17 @@ FILES_WANTED = 8192
 
 
 class BoundedConnection(TCPServer):
-    """One connection. ``abort`` frees it at once, whatever the other side does."""
+    """One connection. ``abort`` frees it at once, whatever the other side does.
+
+    What one turn of the loop writes leaves in one piece, and one task watches for idleness as long
+    as the connection lives: Hypercorn's own ways cost several tasks and timers for each request.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._idle_since: float | None = self.loop.time()
+        """None while a request is under way."""
+        self._unsent: list[bytes] = []
 
     async def _read_data(self) -> None:
         """Without this, Hypercorn keeps the connection of a client that has left, and three tasks,
@@ -36,24 +53,62 @@ class BoundedConnection(TCPServer):
         await self.idle_task.stop()
 
     async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Updated) and event.idle and self.reader.at_eof():
-            return
-        if not isinstance(event, RawData):
+        if isinstance(event, RawData):
+            if event.data:
+                await self._send(event.data)
+        elif isinstance(event, Updated):
+            self._idle_since = self.loop.time() if event.idle else None
+        else:
             await super().protocol_send(event)
-            return
+
+    async def _send(self, data: bytes) -> None:
         if self.writer.is_closing():  # writing on would only fill the log with asyncio's warnings
             await self.protocol.handle(Closed())
             await asyncio.sleep(0)  # lets the request learn of it before it writes again
             return
+        if not self._unsent:
+            self.loop.call_soon(self._flush)
+        self._unsent.append(data)
+        if len(data) < LARGE and not self.writer.transport.get_write_buffer_size():
+            return
+        self._flush()
         try:
-            async with asyncio.timeout(SLOW_READER_S):
-                await super().protocol_send(event)
+            async with asyncio.timeout(SLOW_READER_S), self.send_lock:
+                await self.writer.drain()
+        except ConnectionError:
+            await self.protocol.handle(Closed())
         except TimeoutError:
             log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
             self.writer.transport.abort()
             await self.protocol.handle(Closed())
 
+    def _flush(self) -> None:
+        """Write what was sent since the loop's last turn."""
+        if self._unsent and not self.writer.is_closing():
+            self.writer.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    async def _idle_timeout(self) -> None:
+        """Close after ``keep_alive_timeout`` without a request, or at once when the server stops.
+        A request under way at that moment is ended by Hypercorn."""
+        limit = self.config.keep_alive_timeout
+        while True:
+            since = self._idle_since
+            left = limit if since is None else since + limit - self.loop.time()
+            if left <= 0:
+                break
+            try:
+                async with asyncio.timeout(left):
+                    await self.context.terminated.wait()
+            except TimeoutError:
+                continue
+            if self._idle_since is None:
+                return
+            break
+        await asyncio.shield(self._initiate_server_close())
+
     async def _close(self) -> None:
+        self._flush()
         # Hypercorn swallows the cancellation by which a time-out speaks, so it is asked afterwards.
         async with asyncio.timeout(CLOSING_S) as limit:
             await super()._close()
@@ -61,13 +116,29 @@ class BoundedConnection(TCPServer):
             self.writer.transport.abort()
 
     async def _initiate_server_close(self) -> None:
+        self._flush()
         await super()._initiate_server_close()
         self.loop.call_later(CLOSING_S, self.writer.transport.abort)
 
 
+def bounded(send: Send) -> Send:
+    """``send`` for one stream of an HTTP/2 connection, whose client may hold a single stream back
+    while the connection itself moves. It is then treated as one that has left."""
+
+    async def bounded_send(message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SLOW_READER_S):
+                await send(message)
+        except TimeoutError:
+            log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
+            raise asyncio.CancelledError from None
+
+    return bounded_send
+
+
 def bound_connections() -> None:
     """Let Hypercorn use these connections; it offers no setting for it."""
-    hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined]
+    hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined,assignment]
 
 
 def allow_many_files() -> None:

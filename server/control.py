@@ -21,7 +21,7 @@ from server.errors import ProxyError
 from server.gateway import Gateway
 from server.options import ALL_OPTIONS
 from server.ports import conflict
-from server.runtime import PortInUseError, Server
+from server.runtime import PortInUseError, PortLostError, Server
 from server.settings import Loaded, Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -252,7 +252,9 @@ class Controller:
         """A server that nobody stopped has ended."""
         if self._server is server:
             self._server = None
-            self._fail(Trouble("The server ended unexpectedly; the log says why."))
+            known = isinstance(server.failure, PortLostError)
+            message = "The server ended unexpectedly; the log says why."
+            self._fail(Trouble(str(server.failure) if known else message))
 
     def _fail(self, trouble: Trouble) -> None:
         self._show(replace(self._status, phase="stopped", running=0, queued=0, trouble=trouble))

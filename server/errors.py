@@ -44,7 +44,8 @@ class ProxyError(Exception):
         retry_after_s: float | None = None,
         should_retry: bool | None = None,
     ) -> None:
-        self.message = blank(message)
+        # Half a surrogate pair, which Google's JSON may hold, cannot be written anywhere.
+        self.message = blank(message.encode("utf-8", "replace").decode())
         super().__init__(self.message)
         self.param = param
         """The request field at fault, as a path in the caller's own notation."""

@@ -116,7 +116,7 @@ class Gateway:
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
         self.access = Access(settings)
-        self.metrics.queued.set_function(lambda: self.throttle.state().waiting)
+        self.metrics.queued = lambda: self.throttle.state().waiting
         self._background: set[asyncio.Task[None]] = set()
 
     @property

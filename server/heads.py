@@ -43,8 +43,15 @@ def origin_form(scope: Scope) -> Scope:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers by name, in lower case; of one sent twice, the last."""
-    return {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+    """The headers by name, in lower case; one sent twice is the list of its values, as RFC 9110
+    (section 5.3) has it, so that a second line cannot hide the first."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+        headers[name] = value
+    return headers
 
 
 def check_head(scope: Scope) -> None:

@@ -6,14 +6,15 @@ nesting and more; whatever it refuses is left to ``json``, so both ways mean the
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
-MOST_DEEP = 250
-"""Levels of nesting. Python can walk about a thousand, our own included."""
-_TOO_DEEP = f"it is nested more than {MOST_DEEP} levels deep"
+DEEPEST = 200
+"""Levels of nesting in what comes from outside: more than anybody needs (Google's own limit is half
+of it), and few enough to be copied, compared and written again."""
+_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
@@ -23,7 +24,7 @@ _TOO_LARGE = b":" + b"0" * 19
 
 def loads(data: bytes) -> Any:
     """The value of JSON; a number that no float can hold, and NaN, are None. Raises ``ValueError``,
-    also for what is nested more than ``MOST_DEEP``."""
+    also for what is nested more than ``DEEPEST``."""
     return _read(data, _nothing)
 
 
@@ -51,19 +52,29 @@ def _read(data: bytes, endless: Callable[[str], float | None]) -> Any:
 
 def _shallow(value: Any, data: bytes) -> Any:
     """``value``, which ``data`` held. Whatever walks through it later may count on its depth."""
-    if data.count(b"[") + data.count(b"{") <= MOST_DEEP:
-        return value
+    if is_too_deep(value, data):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+def is_too_deep(value: object, data: bytes) -> bool:
+    """Whether ``value``, read from ``data``, has more than ``DEEPEST`` levels."""
+    if data.count(b"{") + data.count(b"[") <= DEEPEST:
+        return False
     level = [value]
-    for _ in range(MOST_DEEP + 1):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return value
-    raise ValueError(_TOO_DEEP)
+    for _ in range(DEEPEST):
+        level = [child for item in level for child in _inside(item)]
+    return bool(level)
+
+
+def _inside(value: object) -> list[object]:
+    """The objects and lists directly in ``value``."""
+    children: Iterable[object] = ()
+    if isinstance(value, dict):
+        children = value.values()
+    elif isinstance(value, list):
+        children = value
+    return [child for child in children if isinstance(child, dict | list)]
 
 
 def dumps(value: object, *, errors: str = "replace") -> bytes:
@@ -82,10 +93,13 @@ def dumps(value: object, *, errors: str = "replace") -> bytes:
 
 def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return not isinstance(value, float) or math.isfinite(value)
+    return all(type(item) in _FINITE or _is_finite(item) for item in value)
+
+
+_FINITE = frozenset((str, int, bool, type(None)))
 
 
 def _nothing(word: str) -> float | None:

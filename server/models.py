@@ -61,7 +61,9 @@ CATALOGUE: tuple[Model, ...] = tuple(describe(model_id) for model_id in _RELEASE
 
 _PREFIXES = ("models/", "google/", "gemini/", "openai/", "anthropic/")
 _GOOGLES_OWN = ("gemini-", "gemma-", "text-embedding-00")
-_LEGAL_ID = re.compile(r"[A-Za-z0-9._-]+")
+_LEGAL_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_LONGEST_NAME = 128
+"""A longer name is none, and is not repeated whole."""
 _FAST = ("*haiku*", "*mini*", "*nano*", "*flash*", "*lite*", "gpt-3.5*", "claude-instant*")
 _BEST = ("*opus*", "gpt-4*", "gpt-5*", "gpt-6*", "o1*", "o2*", "o3*", "o4*", "*fable*", "*mythos*")
 _MAIN = ("claude-*", "gpt-*", "sonnet", "default")
@@ -116,6 +118,8 @@ class Aliases:
     def _target(self, name: str, available: Sequence[Model]) -> str | None:
         if name in self.table:
             return self.table[name]
+        if len(name) > _LONGEST_NAME:
+            return self.unknown
         bare = bare_name(name)
         if bare in self.table:
             return self.table[bare]
@@ -198,6 +202,7 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _unknown_model(name: str, available: Sequence[Model]) -> NotFoundError:
     known = [m.id for m in available] or [m.id for m in CATALOGUE]
+    name = name[:_LONGEST_NAME]
     near = difflib.get_close_matches(name, [*known, *ADVERTISED_ALIASES], n=3, cutoff=0.0)
     hint = f" Near it: {', '.join(near)}."
     return NotFoundError(

@@ -7,12 +7,11 @@ the life of a request; everything it calls does one thing.
 import asyncio
 import contextlib
 import hashlib
-import json
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.attempt import Attempt
 from server.doors import Doors
@@ -24,11 +23,12 @@ from server.gemini.events import Event
 from server.gemini.fit import fit
 from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
+from server.json_codec import dumps
 from server.models import Model, bare_name
 from server.retry import Retries
 from server.signature_store import SignatureStore
-from server.throttle import Throttle
-from server.upstreams.base import Outgoing, Upstream
+from server.throttle import Throttle, Ticket
+from server.upstreams.base import Outgoing, Turn, Upstream
 from server.usage import UsageLog
 
 COUNT_TIMEOUT_S = 2.0
@@ -58,7 +58,7 @@ class Pipeline:
     def recorded(self, exchange: Exchange) -> Iterator[None]:
         """Around all that happens to a request: it writes the one usage entry, whatever happens."""
         self.live[exchange.id] = exchange
-        self.usage.metrics.in_flight.inc()
+        self.usage.metrics.in_flight += 1
         self.usage.publish({"type": "started", "id": exchange.id, "client": exchange.client})
         try:
             yield
@@ -73,7 +73,7 @@ class Pipeline:
             raise
         finally:
             del self.live[exchange.id]
-            self.usage.metrics.in_flight.dec()
+            self.usage.metrics.in_flight -= 1
             self.usage.record(exchange.entry())
 
     async def generate(
@@ -106,7 +106,8 @@ class Pipeline:
         ticket = self.throttle.ticket((upstream.name, out.model))
         exchange.tickets.append(ticket)
         retries = Retries(ticket, self.sleep, call.verbatim)
-        await ticket.turn()
+        out = replace(out, again=_again(ticket, exchange))
+        await ticket.turn(further=choice > 0)
         while True:
             exchange.attempts += 1
             attempt = Attempt(
@@ -190,7 +191,7 @@ class Pipeline:
         while True:
             exchange.attempts += 1
             try:
-                return await upstream.embed(call, exchange.model)
+                return await upstream.embed(call, exchange.model, _again(ticket, exchange))
             except ProxyError as error:
                 await retries.again(error, out)
 
@@ -203,6 +204,16 @@ class Pipeline:
         return self.doors.aliases.find(name, await self.doors.available())
 
 
+def _again(ticket: Ticket, exchange: Exchange) -> Turn:
+    """The turn for each further request of ``exchange``, which counts it."""
+
+    async def again() -> None:
+        await ticket.turn(further=True)
+        exchange.attempts += 1
+
+    return again
+
+
 def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
     """The request with its ids: a session per conversation and model, a prompt id per user prompt.
 
@@ -210,10 +221,10 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
     session with the model, and keeps the prompt id through the tool rounds of one prompt.
     """
     contents = request.get("contents") or []
-    seed = call.session or json.dumps(contents[:1], sort_keys=True)
+    seed = call.session or dumps(contents[:1]).decode()
     session = uuid.uuid5(_NAMESPACE, f"{model.id}\n{seed}")
     prompts = [content for content in contents if _is_prompt(content)]
-    last = json.dumps(prompts[-1:], sort_keys=True)
+    last = dumps(prompts[-1:]).decode()
     return Outgoing(
         model=model.id,
         request=request,
@@ -233,8 +244,7 @@ def _is_prompt(content: Content) -> bool:
 
 
 def _digest(upstream: str, out: Outgoing) -> bytes:
-    body = json.dumps([upstream, out.model, out.request], sort_keys=True)
-    return hashlib.sha256(body.encode()).digest()
+    return hashlib.sha256(dumps([upstream, out.model, out.request])).digest()
 
 
 async def merged(

@@ -1,16 +1,17 @@
 """HTTP requests as the edge sees them, and the responses it sends."""
 
+import asyncio
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from server.access import Caller
 from server.dialects.base import Dialect, Params
-from server.errors import ProxyError, RateLimitError, UpgradeRefusedError
+from server.errors import ProxyError, RateLimitError
 from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 from server.json_codec import dumps
@@ -143,7 +144,9 @@ def cors(request: Request) -> dict[str, str]:
 
 def _header_value(value: str) -> bytes:
     """Some values repeat what a client sent (model and field names): plain, short and one line."""
-    return re.sub(r"[^\x20-\x7e]", "?", value)[:1000].strip().encode("ascii")
+    if not (value.isascii() and value.isprintable()):
+        value = re.sub(r"[^\x20-\x7e]", "?", value)
+    return value[:1000].strip().encode("ascii")
 
 
 async def send_preflight(request: Request) -> None:
@@ -161,17 +164,48 @@ async def send_preflight(request: Request) -> None:
     await send_body(request, 204, b"", headers)
 
 
-async def send_websocket_refusal(
-    scope: Scope, receive: Receive, send: Send, dialect: Dialect
-) -> None:
-    """Answer a WebSocket handshake with 426 (ASGI extension *Websocket Denial Response*).
+async def while_connected(request: Request, work: Coroutine[None, None, None]) -> None:
+    """Do ``work``; it is cancelled as soon as the client hangs up.
 
-    Codex then speaks plain HTTP at once; after any other refusal it tries again for seconds.
+    It reads the body itself, so the watch starts when nothing is left to receive.
     """
+    task = cast("asyncio.Task[None]", asyncio.current_task())
+    receive = request.receive
+    watching: list[asyncio.Task[None]] = []
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    async def receive_body() -> dict[str, Any]:
+        message = await receive()
+        if not message.get("more_body", False):
+            watching.append(asyncio.create_task(watch()))
+        return message
+
+    request.receive = receive_body
+    if request.method == "GET":
+        watching.append(asyncio.create_task(watch()))
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+    finally:
+        for watcher in watching:
+            watcher.cancel()
+
+
+def denying(send: Send) -> Send:
+    """Answers a WebSocket handshake as if it were plain HTTP (ASGI extension *Websocket Denial
+    Response*)."""
 
     async def deny(message: dict[str, Any]) -> None:
         await send({**message, "type": f"websocket.{message['type']}"})
 
-    request = Request({**scope, "method": "GET"}, receive, deny, {})
-    message = "There are no WebSockets here. Send the same request as POST, over HTTP."
-    await send_error(request, dialect, UpgradeRefusedError(message))
+    return deny

@@ -131,8 +131,8 @@ class ResponseStore:
             f"SELECT items, body, kept FROM responses WHERE {condition} AND kept >= ? "  # noqa: S608 -- the condition is one of two constants above
             "ORDER BY kept DESC LIMIT 1"
         )
-        rows = self._store.read(sql, (value, self._oldest()))
-        return _Kept(*rows[0]) if rows else None
+        row = self._store.find(sql, (value, self._oldest()))
+        return _Kept(*row) if row else None
 
     def _drop(self, name: str) -> None:
         kept = self._recent.pop(name, None)

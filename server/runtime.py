@@ -20,7 +20,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
-from server.app import Application, Edge
+from server.app import Edge
+from server.behind import Application, Behind
 from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
 from server.gateway import Gateway
@@ -47,6 +48,15 @@ class PortInUseError(Exception):
         self.port = port
 
 
+class PortLostError(Exception):
+    """The system has taken the listening socket away."""
+
+    def __init__(self, port: int, reason: BaseException) -> None:
+        super().__init__(
+            f"Port {port} was lost while the server was running ({reason}). Start it again."
+        )
+
+
 class Server:
     """One server thread. ``start`` returns once it answers; ``stop`` within about two seconds."""
 
@@ -57,17 +67,22 @@ class Server:
         *,
         announce: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
         make_gateway: Callable[[Settings], Gateway] = Gateway,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """``announce`` runs in the server's loop once it answers; it may ask Google who we are."""
+        """``announce`` runs in the server's loop once it answers; it may ask Google who we are.
+        ``on_end`` is called in the server's thread when that ends, for whatever reason.
+        """
         self.settings = settings
         self._make_pages = make_pages
         self._announce = announce
         self._make_gateway = make_gateway
+        self._on_end = on_end
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None
+        """Why the server ended, when nobody stopped it."""
         self.gateway: Gateway | None = None
 
     @property
@@ -82,7 +97,7 @@ class Server:
         allow_many_files()
         sockets = bind(self.settings)
         self._ready.clear()
-        self._failure = None
+        self.failure = None
         self._thread = threading.Thread(target=self._run, args=(sockets,), name="server")
         self._thread.start()
         self._ready.wait()
@@ -94,7 +109,7 @@ class Server:
 
     def _outcome(self) -> "tuple[Gateway | None, BaseException | None]":
         """What the thread has come to, once it is ready."""
-        return (None if self._failure else self.gateway), self._failure
+        return (None if self.failure else self.gateway), self.failure
 
     def stop(self) -> None:
         """End every request and stop listening."""
@@ -125,21 +140,36 @@ class Server:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._main(sockets))
+        except PortLostError as error:
+            self.failure = error
+            log.error("%s", error)
         except BaseException as error:
-            self._failure = error
+            self.failure = error
             log.exception("The server ended unexpectedly")
         finally:
             for open_socket in sockets:
                 open_socket.close()
             self._ready.set()
+            self._on_end()
 
     async def _main(self, sockets: Sequence[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(_on_loop_error)
         self._stop = stop = asyncio.Event()
+        lost: list[PortLostError] = []
+
+        def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+            """Log what no task handled; connections cut by a stop are no news."""
+            error = context.get("exception")
+            if isinstance(error, OSError) and _is_of_listener(context):
+                lost.append(PortLostError(self.settings.port, error))
+                stop.set()
+            elif not isinstance(error, asyncio.CancelledError | ConnectionError):
+                loop.default_exception_handler(context)
+
+        self._loop.set_exception_handler(on_loop_error)
         self.gateway = gateway = self._make_gateway(self.settings)
-        pages = self._make_pages(gateway)
-        edge = Edge(gateway.pipeline, gateway.access, DIALECTS, pages, gateway.responses)
+        behind = Behind(gateway, self._make_pages)
+        edge = Edge(gateway.pipeline, gateway.access, DIALECTS, behind, gateway.responses)
         config = hypercorn_config(sockets)
         framework = cast("ASGIFramework", edge)
         serving = asyncio.create_task(serve(framework, config, shutdown_trigger=stop.wait))
@@ -166,6 +196,8 @@ class Server:
             stopping.cancel()
             await gateway.aclose()
             gc.unfreeze()
+        if lost:
+            raise lost[0]
 
 
 def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
@@ -181,15 +213,17 @@ def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
     config.keep_alive_max_requests = 1_000_000
     config.h11_max_incomplete_size = 64 * 1024
     config.backlog = 1024
+    # Without a bound: a full queue would hold up the news that its request has been answered, and
+    # with it the end of the connection, for ever. ``server.body`` bounds what is read.
+    config.max_app_queue_size = 0
     return config
 
 
-def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """Log what no task handled; connections cut by a stop are no news."""
-    error = context.get("exception")
-    if isinstance(error, asyncio.CancelledError | ConnectionError):
-        return
-    loop.default_exception_handler(context)
+def _is_of_listener(context: dict[str, object]) -> bool:
+    """Whether this error of the loop is one of accepting connections at all. asyncio goes on trying
+    for ever, at full speed; too many open files, which passes, it reports in another way."""
+    message = str(context.get("message", ""))
+    return "_accept_connection" in message or message == "Accept failed on a socket"
 
 
 def bind(settings: Settings) -> list[socket.socket]:

@@ -75,11 +75,11 @@ class SignatureStore:
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]
-        rows = self._store.read(
+        row = self._store.find(
             "SELECT model, signature, upstream_id FROM signatures WHERE id = ? AND kept > ?",
             (key, self._now() - KEPT_S),
         )
-        found = StoredSignature(*rows[0]) if rows else None
+        found = StoredSignature(*row) if row else None
         self._remember(key, found)
         return found
 

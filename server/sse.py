@@ -30,6 +30,11 @@ class SSEReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def pending(self) -> int:
+        """Bytes of the event that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event completed by these bytes."""
         # What is there already holds no whole blank line: a long event is searched only once.
@@ -56,7 +61,14 @@ class SSEReader:
 
 def _data_of(block: bytes) -> bytes:
     """The joined ``data:`` lines of one event; the block itself when it is bare JSON."""
-    lines = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+        return block[6:]  # as nearly every event is
+    lines = (
+        block.removeprefix(b"\xef\xbb\xbf")
+        .replace(b"\r\n", b"\n")
+        .replace(b"\r", b"\n")
+        .split(b"\n")
+    )
     data = [
         line[6:] if line.startswith(b"data: ") else line[5:]
         for line in lines

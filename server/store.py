@@ -1,17 +1,18 @@
 """SQLite files in the data folder: one writer thread per file, batches within a second.
 
 Used by the usage log and by the signature store. The event loop only ever puts a statement into a
-queue; an idle store has no timer. A file that is not a database is set aside, and a folder that
-cannot be written costs persistence, not service: the rows then live in memory.
+queue; an idle store has no timer. A file that is not a database, or stops being one, is set aside
+and a new one begun; a folder that cannot be written costs persistence, not service: the rows then
+live in memory.
 """
 
 import contextlib
 import logging
 import os
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,48 @@ COMMIT_WITHIN_S = 0.5
 MOST_UNSAVED = 20_000
 """Statements kept for the next commit while the file takes none (a full disk, a long lock)."""
 _STOP = object()
+_IMPOSSIBLE = (
+    *(OverflowError, UnicodeError),
+    *(sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+)
+"""Faults of a statement itself: a number beyond 64 bits, half a surrogate pair, ..."""
 
 Statement = tuple[str, Sequence[Any]]
+
+
+class _Queue:
+    """From the loop to the writer, which is woken once for all that comes within a moment: waking
+    a thread costs a request more than recording it. A flush or a stop ends the moment."""
+
+    def __init__(self) -> None:
+        self._items: deque[object] = deque()
+        self._something, self._urgent = threading.Event(), threading.Event()
+
+    def put(self, item: object) -> None:
+        self._items.append(item)
+        if not isinstance(item, tuple):
+            self._urgent.set()
+        if not self._something.is_set():
+            self._something.set()
+
+    def get(self) -> list[object]:
+        """All that came, once something came; there is no timer before that."""
+        self._something.wait()
+        self._urgent.wait(COMMIT_WITHIN_S)
+        self._something.clear()
+        self._urgent.clear()
+        return [self._items.popleft() for _ in range(len(self._items))]
 
 
 class Store:
     """One database. ``write`` never blocks; ``read`` sees everything flushed before it."""
 
     def __init__(self, path: Path, schema: str) -> None:
-        self._path = path
+        self._path, self._schema = path, schema
+        self._opening = threading.Lock()
         self._target, self._keeper = _open(path, schema)
-        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._inode = _inode(path)
+        self._queue = _Queue()
         self._unsaved: list[Statement] = []
         self._thread = threading.Thread(target=self._run, name=f"{path.stem}-writer", daemon=True)
         self._thread.start()
@@ -55,8 +87,25 @@ class Store:
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of a query, from a connection of its own."""
+        keeper = self._keeper
+        try:
+            with self._connection() as connection:
+                return connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not self._is_lost(error):
+                raise
+            self._begin_anew(keeper, error)
         with self._connection() as connection:
             return connection.execute(sql, values).fetchall()
+
+    def find(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """The first row of a query; None also while the file cannot be read."""
+        try:
+            rows = self.read(sql, values)
+        except sqlite3.Error as error:
+            log.warning("%s cannot be read now: %s", self._path.name, error)
+            return None
+        return rows[0] if rows else None
 
     def close(self) -> None:
         """Commit what is queued and end the thread."""
@@ -72,50 +121,83 @@ class Store:
         finally:
             connection.close()
 
-    def _run(self) -> None:
-        with self._connection() as connection:
-            # With WAL a power cut may cost the last commits, never the database.
-            connection.execute("PRAGMA synchronous=NORMAL")
-            running = True
-            while running:
-                batch = [self._queue.get()]
-                if not isinstance(batch[0], threading.Event) and batch[0] is not _STOP:
-                    running = self._collect(batch)
-                running = running and batch[-1] is not _STOP
-                self._commit(connection, batch)
+    def _is_lost(self, error: sqlite3.DatabaseError) -> bool:
+        """Whether the file is damaged, or no longer where it was opened."""
+        return self.persistent and (_is_damage(error) or _inode(self._path) != self._inode)
 
-    def _collect(self, batch: list[object]) -> bool:
-        """Add what arrives within a moment; a flush or a stop ends the wait. False to stop."""
-        deadline = time.monotonic() + COMMIT_WITHIN_S
-        while (left := deadline - time.monotonic()) > 0:
+    def _begin_anew(self, keeper: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:
+        """Open a new file in place of the one ``keeper`` kept, once for all who noticed."""
+        with self._opening:
+            if keeper is not self._keeper:
+                return
+            log.error("%s cannot be used any more: %s", self._path, error)
+            keeper.close()
             try:
-                batch.append(self._queue.get(timeout=left))
-            except queue.Empty:
-                break
-            if batch[-1] is _STOP or isinstance(batch[-1], threading.Event):
-                break
-        return batch[-1] is not _STOP
+                if _is_damage(error):
+                    _set_aside(self._path)
+                self._target, self._keeper = _open(self._path, self._schema)
+            except OSError as in_the_way:
+                log.error("%s stays where it is: %s", self._path, in_the_way)
+                self._target, self._keeper = _in_memory(self._path, self._schema)
+            self._inode = _inode(self._path)
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[object]) -> None:
-        """Save what earlier commits could not, then the batch. What fails is kept for the next."""
+    def _run(self) -> None:
+        running = True
+        while running:
+            keeper = self._keeper
+            with self._connection() as connection:
+                # With WAL a power cut may cost the last commits, never the database.
+                connection.execute("PRAGMA synchronous=NORMAL")
+                while running and keeper is self._keeper:
+                    running = self._turn(connection, keeper)
+
+    def _turn(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
+        """One batch; False to stop."""
+        batch = self._queue.get()
+        running = _STOP not in batch
         for item in batch:
             if isinstance(item, tuple):
                 self._unsaved.extend(item)
+        if not self._save(connection, keeper):
+            with self._connection() as new_file:
+                self._save(new_file, self._keeper)
+        for item in batch:
+            if isinstance(item, threading.Event):
+                item.set()
+        return running
+
+    def _save(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
+        """Commit what is unsaved. What cannot be now is kept; False: try in the new file."""
+        if keeper is not self._keeper:
+            return False
         try:
             with connection:
                 for sql, values in self._unsaved:
                     connection.execute(sql, values)
             self._unsaved.clear()
-        except sqlite3.OperationalError as error:
+        except _IMPOSSIBLE:
+            self._save_one_by_one(connection)
+        except sqlite3.DatabaseError as error:
+            if self._is_lost(error):
+                self._begin_anew(keeper, error)
+                return False
             count = len(self._unsaved)
             log.error("%s: %d changes could not be saved yet: %s", self._path.name, count, error)
             del self._unsaved[:-MOST_UNSAVED]
-        except sqlite3.Error as error:  # no later try can succeed
-            log.error("%s: changes could not be saved: %s", self._path.name, error)
-            self._unsaved.clear()
-        for item in batch:
-            if isinstance(item, threading.Event):
-                item.set()
+        return True
+
+    def _save_one_by_one(self, connection: sqlite3.Connection) -> None:
+        """Leave out what no try can ever save: it must not take the rest with it."""
+        kept = []
+        for sql, values in self._unsaved:
+            try:
+                with connection:
+                    connection.execute(sql, values)
+            except _IMPOSSIBLE as error:
+                log.error("%s: a change cannot be saved: %s", self._path.name, error)
+            except sqlite3.Error:
+                kept.append((sql, values))
+        self._unsaved = kept
 
 
 def _open(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
@@ -127,17 +209,42 @@ def _open(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             return str(path), _prepare(str(path), schema)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            if not _is_damage(error):
                 log.warning("%s cannot be used (%s): nothing will be saved", path, error)
                 break
-            aside = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
-            log.warning("%s is damaged and was set aside as %s", path, aside.name)
-            path.rename(aside)
+            _set_aside(path)
         except OSError as error:
             log.warning("%s cannot be written (%s): nothing will be saved", path, error)
             break
+    return _in_memory(path, schema)
+
+
+def _in_memory(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
+    """As ``_open``, for a file that cannot be used."""
     target = f"file:{path.stem}-{id(path)}?mode=memory&cache=shared"
     return target, _prepare(target, schema)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file's content is at fault."""
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _set_aside(path: Path) -> None:
+    """Move a damaged database away with its journal, which would be replayed into a new one."""
+    aside = f"{path.name}.corrupt-{int(time.time())}"
+    log.warning("%s is damaged and was set aside as %s", path, aside)
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ending).replace(path.with_name(aside + ending))
+
+
+def _inode(path: Path) -> int | None:
+    """What tells a file from another one at its place; None when there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _prepare(target: str, schema: str) -> sqlite3.Connection:

@@ -54,14 +54,20 @@ class Ticket:
     number: int
     waited_s: float = 0.0
     released: "asyncio.Future[None] | None" = field(default=None, repr=False)
+    _one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
-    async def turn(self) -> None:
+    async def turn(self, *, further: bool = False) -> None:
         """Return when the next request may be sent; the turn is then taken.
+
+        ``further``: the client request has had its turn, and this is another part of it (a second
+        choice, the next texts, the same with a renewed token). It waits for RATE_LIMIT in any mode:
+        refused, the client could only ask for the whole once more, and be refused again.
 
         Raises ``RateLimitError`` at once when WAIT_MODE is off or the queue is full, or later when
         the request has waited ten minutes in all; ``OverloadedError`` on shutdown.
         """
-        await self.throttle._turn(self)  # the two classes are one mechanism
+        async with self._one_by_one:
+            await self.throttle._turn(self, further=further)  # the two classes are one mechanism
 
     def try_turn(self) -> bool:
         """Take a turn only if it is free now (a quick retry is not worth waiting for)."""
@@ -132,12 +138,13 @@ class Throttle:
         self._waiting.clear()
         self._changed.set()
 
-    async def _turn(self, ticket: Ticket) -> None:
+    async def _turn(self, ticket: Ticket, *, further: bool) -> None:
         if self._closed:
             raise _shutting_down()
         if self._take(ticket):
             return
-        if not self.wait_mode:
+        held = self._holds.get(ticket.lane, -math.inf) > self._now()
+        if not self.wait_mode and (held or not further):
             raise self._refusal(ticket)
         if len(self._waiting) >= self.queue_limit:
             raise RateLimitError(

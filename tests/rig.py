@@ -15,6 +15,7 @@ from hypercorn.asyncio import serve
 from hypercorn.typing import ASGIFramework
 
 from server.app import Edge
+from server.behind import Behind
 from server.dialects import DIALECTS
 from server.fetch import Fetcher
 from server.gateway import Gateway
@@ -89,7 +90,7 @@ async def running(
         gateway.pipeline,
         gateway.access,
         DIALECTS,
-        create_pages(gateway),
+        Behind(gateway, create_pages),
         gateway.responses,
         keep_alive_s=keep_alive_s,
     )

@@ -4,7 +4,8 @@
 
 Everything runs in one process, over sockets: the server in its own thread, the fake Google in
 another, clients in the main one. What is asserted: memory, open files, threads and tasks stay flat
-after the first cycle, and the accounts are exact.
+after the first cycle, and the accounts are exact: a row for every request, and in the row of every
+answer that was read to its end the tokens that this answer told.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import asyncio
 import gc
 import os
 import random
+import re
 import sys
 import tempfile
 import threading
@@ -38,6 +40,9 @@ KEY = "fake-gemini-api-key"
 CLIENTS = 12
 MEMORY_MIB = 24.0
 """How much the process may grow after its first cycle (allocators keep what they had)."""
+
+MOST_TASKS = 10
+"""Tasks of a server whose clients have all gone."""
 
 FAULTS: tuple[Failure, ...] = (
     failures.internal(),
@@ -76,6 +81,10 @@ class Report:
     left: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
     memory: list[float] = field(default_factory=list)
+    told: dict[str, int] = field(default_factory=dict)
+    """Tokens by request id, as clients were told them in this cycle."""
+    compared: int = 0
+    """Answers whose tokens were compared with their rows."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -114,6 +123,7 @@ def _one_cycle(
     """Start a server, use it, check its accounts, stop it."""
     server = Server(settings, create_pages)
     gateway = server.start()
+    report.told.clear()
     gateway.pipeline.sleep = at_once
     google.requests.clear()
     google._plans.clear()
@@ -121,6 +131,10 @@ def _one_cycle(
         sent = asyncio.run(_clients(settings.port, google, share, chance, report))
         _settle(gateway, report)
         _check_accounts(gateway, google, sent, report)
+        _check_tokens(gateway, report)
+        tasks = server.submit(count_tasks()).result(10)
+        if tasks > MOST_TASKS:
+            report.problems.append(f"{tasks} tasks are left with nothing to do")
     finally:
         server.stop()
 
@@ -161,8 +175,10 @@ async def _one_request(http: httpx.AsyncClient, chance: random.Random, report: R
         if chance.random() < 0.1:
             report.left += 1
             return
-        async for _ in answer.aiter_bytes():
-            pass
+        text = (await answer.aread()).decode()
+        tokens = tokens_in(text)
+        if tokens is not None:
+            report.told[answer.headers["x-request-id"]] = tokens
 
 
 def _settle(gateway: Gateway, report: Report) -> None:
@@ -180,11 +196,39 @@ def _check_accounts(gateway: Gateway, google: FakeGoogle, sent: int, report: Rep
     for what, counted, real in (
         ("rows", usage["total_requests"], sent),
         ("upstream requests", usage["upstream_requests"], upstream),
-        ("requests in flight", gateway.metrics.in_flight._value.get(), 0),
+        ("requests in flight", gateway.metrics.in_flight, 0),
         ("requests queued", gateway.throttle.state().waiting, 0),
     ):
         if counted != real:
             report.problems.append(f"{what}: {counted} counted, {real} real")
+
+
+def _check_tokens(gateway: Gateway, report: Report) -> None:
+    rows = gateway.usage._store.read("SELECT id, input_tokens + output_tokens FROM entries")
+    summed = {row[0]: row[1] for row in rows}
+    wrong = {name: n for name, n in report.told.items() if summed.get(name) != n}
+    report.compared += len(report.told)
+    if wrong:
+        report.problems.append(f"{len(wrong)} answers told other tokens than their rows: {wrong}")
+
+
+def tokens_in(text: str) -> int | None:
+    """The tokens an answer tells at its end, in any dialect; None when it tells none."""
+    if totals := re.findall(r'"(?:total_tokens|totalTokenCount)":(\d+)', text):
+        return int(totals[-1])
+    inputs = re.findall(r'"input_tokens":(\d+)', text)
+    outputs = re.findall(r'"output_tokens":(\d+)', text)
+    ended = '"error"' not in text
+    return int(inputs[-1]) + int(outputs[-1]) if inputs and outputs and ended else None
+
+
+async def count_tasks() -> int:
+    """Tasks in the loop this runs in, besides itself, once it has settled."""
+    for _ in range(100):
+        if len(asyncio.all_tasks()) - 1 <= MOST_TASKS:
+            break
+        await asyncio.sleep(0.05)
+    return len(asyncio.all_tasks()) - 1
 
 
 @contextmanager
@@ -259,6 +303,7 @@ def main() -> int:
     lines = [
         f"{report.requests} requests in {time.monotonic() - began:.0f} s, {report.left} cut short",
         f"statuses {dict(sorted(report.statuses.items()))}, memory {report.memory} MiB",
+        f"{report.compared} answers told the tokens of their rows",
         *(report.problems or ["Nothing grew, and every request is accounted for."]),
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -83,7 +83,10 @@ async def test_a_rebound_name_reaches_nothing(tmp_path: Path, host: str, status:
 async def test_a_form_on_another_site_changes_nothing(tmp_path: Path, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
     async with running(tmp_path) as rig:
-        for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
+        for origin in (
+            *("https://evil.example", "null", "http://localhost.evil.example"),
+            *("http://[::1", "http://localhost@evil.example", "file://", ""),
+        ):
             for path in ("/v1/chat/completions", "/v1/messages", "/setup", "/settings", "/login"):
                 answer = await rig.http.post(
                     path, content=CHAT, headers={**headers, "origin": origin}
@@ -132,6 +135,12 @@ async def test_a_foreign_page_cannot_read_embed_or_preflight(tmp_path: Path) -> 
         "Forwarded: for=127.0.0.1",
         "X-Real-IP: 127.0.0.1",
         "Via: 1.1 somebody",
+        "via:",
+        "X-Forwarded: 1",
+        "X_Forwarded_For: 127.0.0.1",
+        "X-Original-Forwarded-For: 127.0.0.1",
+        "CF-Connecting-IP: 127.0.0.1",
+        "True-Client-Ip: 127.0.0.1",
     ],
 )
 async def test_a_forged_forwarding_header_never_makes_a_stranger_local(
@@ -205,6 +214,9 @@ async def test_the_address_inside_a_target_is_the_one_that_counts(tmp_path: Path
             assert status_of(foreign) == 421
             ours = await raw(rig, http_request("GET", f"http://127.0.0.1{path}", "Host: x.example"))
             assert status_of(ours) == 200
+            for unreadable in ("http://[::1", "http://[x]", "http://", "http://127.0.0.1:x"):
+                answer = await raw(rig, http_request("GET", unreadable + path, HERE))
+                assert status_of(answer) == 400, answer
 
 
 SMUGGLED = {
@@ -238,6 +250,28 @@ async def test_a_head_with_two_meanings_is_refused(tmp_path: Path, name: str) ->
         assert answer.count(b"HTTP/1.1 ") <= 1
         assert b"total_requests" not in answer
         assert (await rig.http.get("/health")).status_code == 200
+
+
+async def test_a_request_that_has_passed_through_here_is_told_so(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for later in ("", "Via: 1.1 another"):
+            lines = [line for line in (HERE, "Via: 1.1 gemini-api-proxy", later) if line]
+            assert status_of(await raw(rig, http_request("GET", "/v1/models", *lines))) == 508
+
+
+async def test_a_websocket_gets_no_further_than_anything_else(tmp_path: Path) -> None:
+    asked = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    async with running(tmp_path) as rig:
+        for path in ("/v1/responses", "/events", "/", "/nothing"):
+            for lines, status in (
+                ([HERE], 426),
+                (["Host: evil.example"], 421),
+                ([HERE, "Origin: https://evil.example"], 403),
+                ([HERE, "X-Forwarded-For: 127.0.0.1"], 401),
+            ):
+                head = "\r\n".join([f"GET {path} HTTP/1.1", *lines, *asked, key, "", ""])
+                assert status_of(await raw(rig, head.encode())) == status, (path, lines)
 
 
 async def test_the_rules_hold_over_http_2_as_well(tmp_path: Path) -> None:
@@ -301,6 +335,7 @@ async def test_a_body_that_stops_or_trickles_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999\r\n\r\n{"
+    monkeypatch.setattr("server.body.LINGER_S", 0.1)
     async with running(tmp_path) as rig:
         monkeypatch.setattr("server.body.SILENCE_S", 0.1)
         answer = await raw(rig, head)

@@ -1,27 +1,38 @@
 """What is saved stays saved: full disks, read-only folders, damaged files, and kill -9."""
 
 import asyncio
+import contextlib
+import itertools
 import json
 import os
+import re
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from server import settings as settings_file
 from server.files import write_private
 from server.gemini.signatures import StoredSignature
+from server.google_fake.google import FakeGoogle
+from server.google_fake.model import Answer
 from server.metrics import Metrics
 from server.signature_store import SignatureStore
 from server.token_files import parse_token_file
 from server.usage import UsageLog
 from tests.faults import ENDS, ask, last_entry, request_of, signed_in
 from tests.rig import Rig, running
+from tests.support import call, serve
 
 ROOT = Path(__file__).parents[1]
 
@@ -227,3 +238,239 @@ async def test_a_renewed_sign_in_is_on_disk_before_it_is_used(tmp_path: Path) ->
         used = rig.google.calls("streamGenerateContent")[0].headers["authorization"]
         saved = parse_token_file((tmp_path / "google_token.json").read_text())
         assert used == f"Bearer {saved.access_token}"
+
+
+# ── the whole program, really started ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["usage.sqlite3", "signatures.sqlite3"])
+@pytest.mark.parametrize("how", ["overwritten", "torn", "deleted"])
+async def test_a_database_that_breaks_while_running_is_replaced(
+    tmp_path: Path, name: str, how: str
+) -> None:
+    file = tmp_path / name
+    async with running(tmp_path) as rig:
+        await answers_everybody(rig)
+        await asyncio.to_thread(rig.gateway.usage._store.flush)
+        journal = file.with_name(f"{name}-wal")
+        if how == "overwritten":
+            file.write_bytes(os.urandom(50_000))
+            journal.write_bytes(os.urandom(50_000))
+        elif how == "torn":
+            file.write_bytes(file.read_bytes()[:5000] + os.urandom(9_000))
+            journal.write_bytes(b"")
+        else:
+            file.unlink()
+        for _ in range(2):
+            for dialect in ENDS:
+                assert (await ask(rig, dialect, stream=True)).status_code == 200
+            assert (await rig.http.get("/usage")).status_code == 200
+        before = (await rig.usage())["total_requests"]
+        await ask(rig, "openai")
+        assert (await rig.usage())["total_requests"] == before + 1
+    async with running(tmp_path) as rig:
+        assert (await rig.usage())["total_requests"] == before + 1
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def answering(port: int, ended: Callable[[], object] = lambda: None) -> None:
+    """Return once the server answers."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end and ended() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200:
+                return
+        time.sleep(0.05)
+    pytest.fail("the server did not start")
+
+
+def chat(port: int) -> int:
+    path, body = request_of("openai", stream=False)
+    return httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=30).status_code
+
+
+def total(port: int) -> int:
+    answer = httpx.get(f"http://127.0.0.1:{port}/usage", timeout=30)
+    return int(answer.json()["total_requests"])
+
+
+def works(*command: str) -> bool:
+    """Whether this machine lets us."""
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+OWN_DISK = ("unshare", "--user", "--map-root-user", "--mount")
+POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+FULL = """
+set -e; mount -t tmpfs -o size=900k tmpfs "$1"
+"$2" main.py --headless --upstream demo --host 127.0.0.1 --port "$3" --data-dir "$1" & pid=$!
+read -r _; cat /dev/zero > "$1/fill" 2>/dev/null || true; echo full
+read -r _; rm "$1/fill"; echo room
+read -r _; kill -TERM $pid; wait $pid; cp "$1"/usage.sqlite3* "$4"; echo kept
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a disk of its own takes Linux")
+def test_a_real_read_only_folder_and_a_really_full_disk(tmp_path: Path) -> None:
+    locked, disk, kept = tmp_path / "locked", tmp_path / "disk", tmp_path / "kept"
+    for folder in (locked, disk, kept):
+        folder.mkdir()
+    locked.chmod(0o500)
+    if os.geteuid() != 0 or works(*POWERLESS, "true"):
+        serves_from_memory(locked, POWERLESS if os.geteuid() == 0 else ())
+    if works(*OWN_DISK, "sh", "-c", f"mount -t tmpfs tmpfs {disk}"):
+        serves_on_a_full_disk(disk, kept)
+
+
+def serves_from_memory(folder: Path, powerless: tuple[str, ...]) -> None:
+    port = free_port()
+    options = ("--headless", "--upstream", "demo", "--host", "127.0.0.1", "--port", str(port))
+    command = [*powerless, sys.executable, "main.py", *options, "--data-dir", str(folder)]
+    started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        answering(port, started.poll)
+        assert [chat(port) for _ in range(3)] == [200] * 3
+        assert total(port) == 3
+    finally:
+        started.terminate()
+        _, told = started.communicate(timeout=30)
+    assert started.returncode == 0
+    assert "nothing will be saved" in told
+    assert "Traceback" not in told
+    assert list(folder.iterdir()) == []
+
+
+def serves_on_a_full_disk(disk: Path, kept: Path) -> None:
+    port = free_port()
+    arguments = ("sh", "-c", FULL, "sh", str(disk), sys.executable, str(port), str(kept))
+    started = subprocess.Popen(
+        [*OWN_DISK, *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert started.stdin is not None
+    assert started.stdout is not None
+    told = ""
+
+    def go_on(until_said: str) -> None:
+        nonlocal told
+        started.stdin.write("\n")  # type: ignore[union-attr]
+        started.stdin.flush()  # type: ignore[union-attr]
+        for line in started.stdout:  # type: ignore[union-attr]
+            told += line
+            if line.strip() == until_said:
+                return
+        pytest.fail(told)
+
+    try:
+        answering(port, started.poll)
+        assert chat(port) == 200
+        go_on("full")
+        assert [chat(port) for _ in range(40)] == [200] * 40
+        assert httpx.get(f"http://127.0.0.1:{port}/usage", timeout=30).status_code == 200
+        go_on("room")
+        assert chat(port) == 200
+        assert total(port) == 42
+        go_on("kept")
+    finally:
+        started.kill()
+        started.wait()
+        started.stdin.close()
+        started.stdout.close()
+    assert "Traceback" not in told
+    with contextlib.closing(sqlite3.connect(kept / "usage.sqlite3")) as saved:
+        assert saved.execute("SELECT count(*) FROM entries").fetchone()[0] == 42
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+async def test_kill_9_of_a_busy_server_again_and_again(tmp_path: Path) -> None:
+    """Rows, renewed sign-ins, settings, signatures and kept answers are all being written."""
+    google = FakeGoogle()
+    called = Answer(parts=[call("get_weather", {"city": "Oslo"})], signed=True)
+    google.answers.extend([called] * 5000)
+    async with serve(google) as base:
+        (tmp_path / "google_token.json").write_text(json.dumps(google.oauth.credentials(base)))
+        (tmp_path / "client.json").write_text(json.dumps(google.oauth.client_config(base)))
+        told = 0
+        for round_ in range(3):
+            told = await busy_until_killed(tmp_path, base, google, told, 0.8 + 0.3 * round_)
+            for database in tmp_path.glob("*.sqlite3"):
+                with contextlib.closing(sqlite3.connect(database)) as file:
+                    assert file.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            parse_token_file((tmp_path / "google_token.json").read_text())
+            assert "WAIT_MODE" in tomllib.loads((tmp_path / "settings.toml").read_text())
+        for name in ("signatures", "responses"):
+            with contextlib.closing(sqlite3.connect(tmp_path / f"{name}.sqlite3")) as file:
+                assert file.execute(f"SELECT count(*) FROM {name}").fetchone()[0] > 0  # noqa: S608
+        usage = UsageLog(tmp_path, Metrics())
+        assert usage._summary()["total_requests"] >= told > 0
+        usage.close()
+        assert len(google.calls("token")) > 3
+        assert list(tmp_path.glob("*.corrupt-*")) == []
+
+
+async def busy_until_killed(
+    folder: Path, base: str, google: FakeGoogle, told: int, busy_s: float
+) -> int:
+    """Start the server, use it from all sides, kill it. Returns the rows it has told of."""
+    port = free_port()
+    given = {
+        **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+        "GOOGLE_OAUTH_CLIENT_FILE": str(folder / "client.json"),
+        "CODE_ASSIST_ENDPOINT": base,
+        "RESPONSE_STORE": "disk",
+    }
+    options = ("--headless", "--upstream", "code-assist", "--host", "127.0.0.1")
+    place = ("--port", str(port), "--data-dir", str(folder))
+    command = [sys.executable, "main.py", *options, *place]
+    started = await asyncio.to_thread(
+        subprocess.Popen, command, cwd=ROOT, env=given, stdout=subprocess.DEVNULL
+    )
+    try:
+        await asyncio.to_thread(answering, port, started.poll)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            page = (await http.get("/settings")).text
+            token = re.findall(r'name="token" value="([^"]+)"', page)[0]
+            known = (await http.get("/usage")).json()["total_requests"]
+            assert known >= told
+            busy = [asyncio.create_task(keep_asking(http)) for _ in range(4)]
+            busy.append(asyncio.create_task(keep_changing(http, token, google)))
+            end = time.monotonic() + busy_s
+            while time.monotonic() < end or known < told + 10:
+                known = (await http.get("/usage")).json()["total_requests"]
+            started.kill()
+            await asyncio.gather(*busy, return_exceptions=True)
+    finally:
+        started.kill()
+        started.wait()
+    return int(known)
+
+
+async def keep_asking(http: httpx.AsyncClient) -> None:
+    body = {"model": "gemini-3-pro-preview", "input": "Weather?", "tools": [WEATHER]}
+    while True:
+        await http.post("/v1/responses", json=body)
+
+
+async def keep_changing(http: httpx.AsyncClient, token: str, google: FakeGoogle) -> None:
+    for number in itertools.count():
+        google.oauth.expire_access()
+        form = {"token": token, "WAIT_MODE": str(number % 2 == 0).lower(), "RATE_LIMIT": "0"}
+        await http.post("/settings", data=form)
+
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}

@@ -39,6 +39,8 @@ WHOLE_PROGRAM = {
     "tests/test_tree.py",
     "tests/test_reliability.py",
     "tests/test_lasting.py",
+    "tests/test_limits.py",
+    "tests/test_bodies.py",
     "tests/test_attacks.py",
     "tests/test_crowds.py",
     "tests/test_docs.py",

@@ -1,18 +1,16 @@
-"""The pages and the small JSON endpoints beside them: a Quart application behind the edge.
+"""The pages: a Quart application behind the edge, built with the first visitor.
 
 Plain server-rendered HTML that works with scripts off. A form that changes anything carries the
 page token of this server start. Nothing here returns a credential, except the generated API key,
 shown to this machine only.
 """
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from quart import Quart, Response, g, redirect, render_template, request
 
-from server import __version__, metrics
+from server import __version__
 from server.access import COOKIE
 from server.doctor import Check
 from server.gateway import Gateway
@@ -37,8 +35,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
-FEED_PING_S = 25.0
-_JSON_PATHS = ("/usage", "/metrics", "/events")
 
 
 def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
@@ -66,10 +62,6 @@ def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
         ("GET", "/auth", setup.came_back),
         ("GET", "/oauth2callback", setup.came_back),
         ("POST", "/login", pages.log_in),
-        ("GET", "/usage", pages.usage),
-        ("GET", "/health", pages.health),
-        ("GET", "/metrics", pages.metrics),
-        ("GET", "/events", pages.events),
     ):
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])
     app.register_error_handler(404, pages.not_found)
@@ -102,8 +94,6 @@ class _Pages:
         g.local = request.scope.get("gemini_proxy.local", False)
         if not locked or request.path in ("/login", "/static/style.css", "/static/icon.svg"):
             return None
-        if request.path in _JSON_PATHS:
-            return {"error": {"message": "This server wants its API key."}}, 401
         return await render_template("login.html", locked=True), 401
 
     async def log_in(self) -> Any:
@@ -115,41 +105,6 @@ class _Pages:
         response = redirect("/", 303)
         response.set_cookie(COOKIE, access.cookie_value(key), httponly=True, samesite="Lax")
         return response
-
-    async def usage(self) -> dict[str, Any]:
-        return await self._gateway.usage.summary()
-
-    async def health(self) -> dict[str, Any]:
-        status = self._gateway.status()
-        return {
-            "status": "ok",
-            "version": status.version,
-            "upstream": status.upstream,
-            "authenticated": status.account.authenticated,
-            "rate_limit": status.throttle.rate_limit_s,
-            "wait_mode": status.throttle.wait_mode,
-        }
-
-    async def metrics(self) -> Response:
-        text = self._gateway.metrics.render()
-        return Response(text, content_type=metrics.CONTENT_TYPE)
-
-    async def events(self) -> Response:
-        """The change feed as server-sent events."""
-        response = Response(self._feed(), content_type="text/event-stream")
-        response.timeout = None
-        return response
-
-    async def _feed(self) -> AsyncIterator[bytes]:
-        with self._gateway.usage.feed() as queue:
-            yield b": connected\n\n"
-            while not self._gateway.stopping.is_set():
-                try:
-                    change = await asyncio.wait_for(queue.get(), FEED_PING_S)
-                except TimeoutError:
-                    yield b": still here\n\n"
-                else:
-                    yield b"data: " + json.dumps(change).encode() + b"\n\n"
 
     async def not_found(self, _error: Exception) -> Any:
         page = await render_template(

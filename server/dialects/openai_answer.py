@@ -172,17 +172,18 @@ class Answer:
             "model": call.model,
         }
         # Most frames carry one piece of text: everything around it is built once per stream.
-        self._head = dump({"object": shape.chunk, **self._top})[:-1]
         self._tail = b'],"usage":null}' if include_usage else b"]}"
         self._text_end = shape.text[1] + self._tail
-        self._choices: dict[int, tuple[Choice, bytes]] = {}
+        self._starts: dict[int, bytes] = {}
+        self._choices: dict[int, Choice] = {}
         self._usage: dict[int, Usage] = {}
 
     def feed(self, event: Event) -> bytes:
-        if isinstance(event, UsageSeen):
-            self._usage[event.choice] = event.usage
-        choice, start = self._choice(event.choice)
-        return b"".join([self._frame(start, piece) for piece in choice.feed(event)])
+        pieces = self._pieces(event)
+        if not pieces:
+            return b""
+        start = self._start(event.choice)
+        return b"".join([self._frame(start, piece) for piece in pieces])
 
     def finish(self) -> bytes:
         if not self._include_usage:
@@ -205,22 +206,32 @@ class Answer:
     def fold(self, events: Iterable[Event]) -> Json:
         """The unary response: what the stream of the same events adds up to."""
         for event in events:
-            self.feed(event)
+            self._pieces(event)
         return {
             "object": self._shape.whole,
             **self._top,
             "choices": [
                 {"index": index, **choice.whole()}
-                for index, (choice, _) in sorted(self._choices.items())
+                for index, choice in sorted(self._choices.items())
             ],
             "usage": usage_body(self._total()),
         }
 
-    def _choice(self, index: int) -> tuple[Choice, bytes]:
-        if index not in self._choices:
-            start = self._head + b',"choices":[{"index":%d,' % index
-            self._choices[index] = self._shape.choice(self._call), start
-        return self._choices[index]
+    def _pieces(self, event: Event) -> list[Piece]:
+        """What one event adds to its choice."""
+        if isinstance(event, UsageSeen):
+            self._usage[event.choice] = event.usage
+        choice = self._choices.get(event.choice)
+        if choice is None:
+            choice = self._choices[event.choice] = self._shape.choice(self._call)
+        return list(choice.feed(event))
+
+    def _start(self, index: int) -> bytes:
+        """The beginning of every frame of one choice."""
+        if index not in self._starts:
+            head = dump({"object": self._shape.chunk, **self._top})[:-1]
+            self._starts[index] = head + b',"choices":[{"index":%d,' % index
+        return self._starts[index]
 
     def _frame(self, start: bytes, piece: Piece) -> bytes:
         if isinstance(piece, str):

@@ -115,6 +115,9 @@ class RawChunk:
         return any(part[key] for part in parts for key in part if key not in _NOTES)
 
 
+_MOST_TOKENS = 10**9
+"""A count beyond this is no count."""
+
 _NOTES = frozenset({"thought", "thoughtSignature", "thought_signature"})
 """Fields of a part that say something about it."""
 
@@ -140,7 +143,7 @@ def read_usage(metadata: Json) -> Usage:
 
     def count(name: str) -> int:
         value = _field(metadata, name)
-        return value if isinstance(value, int) and value > 0 else 0
+        return value if isinstance(value, int) and 0 < value <= _MOST_TOKENS else 0
 
     prompt = count("promptTokenCount") + count("toolUsePromptTokenCount")
     candidates, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")
@@ -165,8 +168,8 @@ class EventReader:
     saw_visible: bool = False
     saw_thought: bool = False
     saw_usage: bool = False
-    _usage: tuple[Json, UsageSeen] | None = None
-    """The last usage metadata, as sent and as read."""
+    _usage: Json | None = None
+    """The last usage metadata."""
     _detail: str | None = None
     _version: str | None = None
     _pending_signature: str | None = None
@@ -175,7 +178,8 @@ class EventReader:
     def read(self, chunks: Iterable[Chunk]) -> list[Event]:
         """The events of ``chunks``, in order; unknown parts are skipped, never an error.
 
-        A chunk's usage comes before its content: dialects tell the input size first.
+        A chunk's usage comes before its content: dialects tell the input size first. Usage that
+        only repeats the last is no news.
         """
         events: list[Event] = []
         for chunk in chunks:
@@ -184,9 +188,9 @@ class EventReader:
             usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
-                if self._usage is None or usage != self._usage[0]:  # often repeated as it was
-                    self._usage = usage, UsageSeen(read_usage(usage), self.choice)
-                events.append(self._usage[1])
+                if usage != self._usage:
+                    self._usage = usage
+                    events.append(UsageSeen(read_usage(usage), self.choice))
             for candidate in _dicts(chunk.get("candidates")):
                 events.extend(self._candidate(candidate))
             feedback = _field(chunk, "promptFeedback")

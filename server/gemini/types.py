@@ -182,12 +182,19 @@ class Usage:
         )
 
 
-def new_id(prefix: str, length: int = 24) -> str:
+def new_id(prefix: str) -> str:
     """A short, opaque id that is unique for ever: Claude Code loops on a repeated one."""
-    # One draw for all letters; what is drawn beyond them leaves each equally likely.
-    number = secrets.randbits(6 * length + 64)
-    letters = []
-    for _ in range(length):
-        number, letter = divmod(number, len(ID_LETTERS))
-        letters.append(ID_LETTERS[letter])
-    return prefix + "".join(letters)
+    while True:
+        try:
+            return prefix + _IDS.pop()
+        except IndexError:  # the system is asked for many at once; ``pop`` is safe in any thread
+            letters = [_LETTERS[byte] for byte in secrets.token_bytes(4096) if byte in _LETTERS]
+            whole = len(letters) - len(letters) % _ID_LENGTH
+            _IDS.extend("".join(letters[i : i + _ID_LENGTH]) for i in range(0, whole, _ID_LENGTH))
+
+
+_ID_LENGTH = 24
+_IDS: list[str] = []
+"""Drawn, and not given away yet."""
+_LETTERS = dict(enumerate(ID_LETTERS * 4))
+"""Of 256 bytes the first 248, so that each letter is equally likely."""

@@ -2,10 +2,10 @@
 
 An upstream yields *batches*: the chunks that one network read completed, so that a burst costs one
 write to the client. All failures leave as ``ProxyError``; an upstream never retries on its own,
-except for one refresh of its own credentials after a 401.
+except once with renewed credentials after a 401 or a bare 403, and takes a turn for that.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,14 @@ from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
 from server.oauth import Tokens
 from server.settings import Settings
+
+Turn = Callable[[], Awaitable[None]]
+"""Awaited before each further request sent for the same client request: RATE_LIMIT spaces it, and
+it is counted."""
+
+
+async def at_once() -> None:
+    """The turn of whoever need not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +40,7 @@ class Outgoing:
     """Stable per client request (a UUID)."""
     unary: bool = False
     """Ask for the answer in one piece: exactly one chunk, just as Google made it."""
+    again: Turn = at_once
 
     @property
     def method(self) -> str:
@@ -65,8 +74,8 @@ class Upstream(Protocol):
         """Tokens of exactly this request: system, tools and media included."""
         ...
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
-        """Vectors for ``call.inputs``."""
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
+        """Vectors for ``call.inputs``; ``again`` for each request but the first."""
         ...
 
     async def models(self) -> tuple[Model, ...]:

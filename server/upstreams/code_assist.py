@@ -29,7 +29,7 @@ from server.errors import ProxyError
 from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
 from server.models import CATALOGUE, Model, describe
 from server.oauth import Tokens
-from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.code_assist_account import Setup, set_up
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
@@ -104,9 +104,9 @@ class CodeAssist:
         look at the account.
         """
         if out.unary:
-            yield [await self._in_project(partial(self._whole, out))]
+            yield [await self._in_project(partial(self._whole, out), out.again)]
             return
-        response = await self._in_project(partial(self._open, out))
+        response = await self._in_project(partial(self._open, out), out.again)
         async with aclosing(read_chunks(response, _unwrap)) as batches:
             async for batch in batches:
                 yield batch
@@ -117,7 +117,7 @@ class CodeAssist:
         answer = await self._ask(":countTokens", {"request": request})
         return total_tokens(answer)
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Mock vectors: Code Assist has no embeddings."""
         return mock_vectors(call.inputs, call.dimensions or default_dimensions(call.model))
 
@@ -216,16 +216,17 @@ class CodeAssist:
         self._problem = None
         return answer
 
-    async def _in_project(self, send: Callable[[str, str], Awaitable[T]]) -> T:
+    async def _in_project(self, send: Callable[[str, str], Awaitable[T]], again: Turn) -> T:
         """``send(project, token)``; once more with a freshly loaded project after a bare 403."""
         setup = await self._ready()
         try:
-            return await self._noted(with_token(self._tokens, partial(send, setup.project)))
+            return await self._noted(with_token(self._tokens, partial(send, setup.project), again))
         except EligibilityError as error:
             if error.code != "PERMISSION_DENIED":
                 raise
         setup = await self._ready(instead_of=setup)
-        return await self._noted(with_token(self._tokens, partial(send, setup.project)))
+        await again()
+        return await self._noted(with_token(self._tokens, partial(send, setup.project), again))
 
     # ── the wire ──
 
@@ -253,7 +254,6 @@ class CodeAssist:
 
     def _request(self, path: str, body: Json | None, token: str, within_s: float) -> httpx.Request:
         return build_request(
-            self._http,
             "GET" if body is None else "POST",
             self._base + path,
             headers={"authorization": f"Bearer {token}"},

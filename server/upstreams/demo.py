@@ -8,7 +8,7 @@ import httpx
 
 from server.embeddings import default_dimensions, mock_vectors
 from server.gemini.types import EmbedCall, Embedding
-from server.upstreams.base import Account, Door, Parts, Upstream
+from server.upstreams.base import Account, Door, Parts, Turn, Upstream, at_once
 from server.upstreams.gemini_api import GeminiApi
 
 CHUNK_DELAY_S = 0.02
@@ -29,7 +29,7 @@ class Demo(GeminiApi):
         http = httpx.AsyncClient(transport=InProcessTransport(google))
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         return mock_vectors(call.inputs, call.dimensions or default_dimensions(model))
 
     def account(self) -> Account:

@@ -16,7 +16,7 @@ from server.eligibility import Problem, problem_for, problem_of
 from server.errors import AuthenticationError, ProxyError
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
 from server.models import CATALOGUE, Model, describe
-from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
@@ -82,14 +82,16 @@ class GeminiApi:
         )
         return total_tokens(answer)
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
         texts = texts_of(call)
         model = embedding_model(model, await self.models())
-        answers = [
-            await self._ask(f"/models/{quote(model, safe='')}:batchEmbedContents", body)
-            for body in embed_bodies(call, model, texts)
-        ]
+        path = f"/models/{quote(model, safe='')}:batchEmbedContents"
+        answers: list[Json] = []
+        for body in embed_bodies(call, model, texts):
+            if answers:
+                await again()
+            answers.append(await self._ask(path, body, short=False))
         values = [e.get("values") for a in answers for e in dicts(a.get("embeddings"))]
         return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
 
@@ -137,14 +139,16 @@ class GeminiApi:
             query["pageToken"] = str(page["nextPageToken"]).encode("utf-8", "replace").decode()
         return entries
 
-    async def _ask(self, path: str, body: Json | None, within_s: float = UNARY_S) -> Json:
-        return await ask(self._http, self._request(path, body, within_s), credential="key")
+    async def _ask(
+        self, path: str, body: Json | None, within_s: float = UNARY_S, *, short: bool = True
+    ) -> Json:
+        request = self._request(path, body, within_s)
+        return await ask(self._http, request, credential="key", short=short)
 
     def _request(
         self, path: str, body: Mapping[str, object] | None, within_s: float
     ) -> httpx.Request:
         return build_request(
-            self._http,
             "GET" if body is None else "POST",
             self._base + path,
             headers=self._headers,

@@ -129,7 +129,7 @@ def _by_status(refusal: Refusal, credential: Credential, now: float) -> ProxyErr
             return _not_found(refusal, credential)
         case 413:
             return PayloadTooLargeError(_worded("Google finds this request too large", refusal))
-        case 409 | 499 | 503:
+        case 408 | 409 | 499 | 503:
             return _unavailable(refusal, now)
         case code if 400 <= code < 500:
             return BadRequestError(_worded(f"Google refused the request ({code})", refusal))
@@ -304,7 +304,8 @@ def _not_found(refusal: Refusal, credential: Credential) -> ProxyError:
 
 
 def _unavailable(refusal: Refusal, now: float) -> ProxyError:
-    lead = "Google broke the request off" if refusal.code == 499 else "Google is overloaded"
+    broken = refusal.code in (408, 499)
+    lead = "Google broke the request off" if broken else "Google is overloaded"
     return OverloadedError(
         _worded(f"{lead} ({refusal.code})", refusal, "Try again shortly."),
         retry_after_s=delay_s(refusal, now),

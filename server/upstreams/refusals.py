@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from server import json_codec
 from server.gemini.types import Json
@@ -30,8 +31,6 @@ _STATUS_CODES: Mapping[str, int] = {
 }
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _RETRY_IN = re.compile(r"please retry in ([\d.]+m?s)", re.I)
-_LONGEST_S = 366 * 86_400.0
-"""No quota is reset later than this, whatever an answer says."""
 _RESETS_IN = re.compile(r"\b(?:after|in)\s+((?=\d)(?:\d+h)?(?:\d+m)?(?:[\d.]+s)?)", re.I)
 
 
@@ -156,13 +155,17 @@ def duration_s(text: object) -> float | None:
     return hours * 3600 + minutes * 60 + seconds + millis / 1000
 
 
+LONGEST_DELAY_S = 31 * 86_400.0
+"""No quota resets later than this: a longer delay is told as this one."""
+
+
 def delay_s(refusal: Refusal, now: float) -> float | None:
     """How long Google asks to wait, from the first of six places that says so."""
-    delay = _delay_s(refusal, now)
-    return None if delay is None else min(delay, _LONGEST_S)
+    delay = _stated_delay_s(refusal, now)
+    return None if delay is None else min(delay, LONGEST_DELAY_S)
 
 
-def _delay_s(refusal: Refusal, now: float) -> float | None:
+def _stated_delay_s(refusal: Refusal, now: float) -> float | None:
     metadata, message = refusal.metadata, refusal.message
     for text in (refusal.detail("RetryInfo").get("retryDelay"), metadata.get("quotaResetDelay")):
         if (delay := duration_s(text)) is not None:
@@ -176,5 +179,14 @@ def _delay_s(refusal: Refusal, now: float) -> float | None:
         found = pattern.search(message)
         if found and (delay := duration_s(found[1])) is not None:
             return delay
-    header = refusal.headers.get("retry-after", "")
-    return float(header) if header.isascii() and header.isdigit() else None
+    return _retry_after_s(refusal.headers.get("retry-after", ""), now)
+
+
+def _retry_after_s(header: str, now: float) -> float | None:
+    """``Retry-After``: seconds or a date (RFC 9110, section 10.2.3)."""
+    if re.fullmatch(r"[0-9]+", header):
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

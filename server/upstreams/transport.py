@@ -11,6 +11,8 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
@@ -58,19 +60,20 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxies = proxies or {}
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._loading: asyncio.Future[ModuleType] | None = None
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._proxies.get(request.url.scheme) or self._proxies.get("all")
         if proxy and not proxy_bypass(request.url.host):
             return await self._through(proxy).handle_async_request(request)
-        if self._session is None:
-            self._session = _session()
+        session = self._session or await self._begin()
         tls = await self._tls_context() if request.url.scheme == "https" else True
         limits = request.extensions.get("timeout") or {}
         with _mapped(request):
             async with asyncio.timeout(_longest(limits)):
-                answer = await _ask(self._session, request, limits, tls)
+                answer = await _ask(session, request, limits, tls)
+        request.stream = _SENT
         return httpx.Response(
             answer.status,
             headers=answer.raw_headers,
@@ -92,11 +95,25 @@ class Transport(httpx.AsyncBaseTransport):
             self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=address, limits=few)
         return self._proxied[proxy]
 
+    async def _begin(self) -> "aiohttp.ClientSession":
+        """The session of all requests. Its library is loaded in a thread: that takes a tenth of a
+        second, for which nobody else should wait."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(asyncio.to_thread(import_module, "aiohttp"))
+        await asyncio.shield(self._loading)
+        if self._session is None:
+            self._session = _session()
+        return self._session
+
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: reading the certificates takes a while."""
         if self._tls is None:
             self._tls = asyncio.ensure_future(asyncio.to_thread(httpx.create_ssl_context))
         return await asyncio.shield(self._tls)
+
+
+_SENT = httpx.ByteStream(b"")
+"""In place of a body that has been sent: a stream may last an hour, and needs it no more."""
 
 
 class _Body(httpx.AsyncByteStream):
@@ -124,7 +141,7 @@ class _Body(httpx.AsyncByteStream):
 
 def _session() -> "aiohttp.ClientSession":
     """A session that adds nothing of its own to a request, with as many connections as wanted."""
-    import aiohttp  # noqa: PLC0415  # 60 ms that the port need not wait for
+    import aiohttp  # noqa: PLC0415  # loaded by Transport._begin
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
@@ -149,21 +166,25 @@ async def _ask(
     tls: ssl.SSLContext | bool,
 ) -> "aiohttp.ClientResponse":
     """Send ``request``; returns with the head of the answer."""
-    import aiohttp  # noqa: PLC0415  # as above
-
+    data = b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
     return await session.request(
         request.method,
         _url(str(request.url)),
-        headers=request.headers.multi_items(),
-        data=await request.aread() or None,
+        headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
+        data=(await request.aread() if data is None else data) or None,
         allow_redirects=False,
         ssl=tls,
-        timeout=aiohttp.ClientTimeout(
-            connect=limits.get("pool"),
-            sock_connect=limits.get("connect"),
-            sock_read=limits.get("read"),
-        ),
+        timeout=_limits(limits.get("pool"), limits.get("connect"), limits.get("read")),
     )
+
+
+@lru_cache(64)
+def _limits(
+    pool: float | None, connect: float | None, read: float | None
+) -> "aiohttp.ClientTimeout":
+    import aiohttp  # noqa: PLC0415  # as above
+
+    return aiohttp.ClientTimeout(connect=pool, sock_connect=connect, sock_read=read)
 
 
 def _longest(limits: dict[str, float | None]) -> float | None:

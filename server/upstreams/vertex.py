@@ -24,7 +24,7 @@ from server.eligibility import (
 from server.errors import AuthenticationError, NotFoundError, ProxyError
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
 from server.models import CATALOGUE, Model, describe
-from server.upstreams.base import Account, Door, Outgoing, Parts, Upstream
+from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
@@ -98,9 +98,9 @@ class Vertex:
             FIRST_BYTE_S,
         )
         if out.unary:
-            yield [await self._with_token(partial(self._whole, build))]
+            yield [await self._with_token(partial(self._whole, build), out.again)]
             return
-        response = await self._with_token(partial(self._open, build))
+        response = await self._with_token(partial(self._open, build), out.again)
         async with aclosing(read_chunks(response, as_chunk, credential="adc")) as batches:
             async for batch in batches:
                 yield batch
@@ -114,16 +114,18 @@ class Vertex:
                 body[name] = request.get(name)
         return total_tokens(await self._ask(out.model, "countTokens", body))
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
         texts = texts_of(call)
         model = embedding_model(model, MODELS)
         if model.startswith("gemini-") and model != "gemini-embedding-001":
-            answers = await self._ask_all(model, "embedContent", content_bodies(call, texts))
+            bodies = content_bodies(call, texts)
+            answers = await self._ask_all(model, "embedContent", bodies, again)
             values = [_object(a, "embedding").get("values") for a in answers]
             return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
         most = 1 if model == "gemini-embedding-001" else MOST_PER_BATCH
-        answers = await self._ask_all(model, "predict", instance_bodies(call, texts, most))
+        bodies = instance_bodies(call, texts, most)
+        answers = await self._ask_all(model, "predict", bodies, again)
         found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
         counts = [_object(entry, "statistics").get("token_count") for entry in found]
         counted = sum(count for count in counts if isinstance(count, int))
@@ -175,33 +177,39 @@ class Vertex:
         path = "/projects/{}/locations/{}/publishers/google/models/{}".format(*parts)
         return f"{self._base}{path}:{method}"
 
-    async def _with_token(self, send: Callable[[str], Awaitable[T]]) -> T:
+    async def _with_token(self, send: Callable[[str], Awaitable[T]], again: Turn = at_once) -> T:
         """``send(token)``, with the account's problem kept in step with how it ends."""
         try:
-            answer = await with_token(self._adc, send)
+            answer = await with_token(self._adc, send, again)
         except (EligibilityError, AuthenticationError) as error:
             self._problem = problem_of(error)
             raise
         self._problem = None
         return answer
 
-    async def _ask(self, model: str, method: str, body: Json) -> Json:
+    async def _ask(
+        self, model: str, method: str, body: Json, again: Turn = at_once, *, short: bool = True
+    ) -> Json:
         build = partial(self._request, self._url(model, method), body, UNARY_S)
 
         async def send(token: str) -> Json:
-            return await ask(self._http, build(token), credential="adc")
+            return await ask(self._http, build(token), credential="adc", short=short)
 
-        return await self._with_token(send)
+        return await self._with_token(send, again)
 
-    async def _ask_all(self, model: str, method: str, bodies: Sequence[Json]) -> list[Json]:
+    async def _ask_all(
+        self, model: str, method: str, bodies: Sequence[Json], again: Turn
+    ) -> list[Json]:
         """The answers in order, a few questions at a time; the first failure ends all."""
         room = asyncio.Semaphore(EMBEDS_AT_ONCE)
 
-        async def one(body: Json) -> Json:
+        async def one(number: int, body: Json) -> Json:
             async with room:
-                return await self._ask(model, method, body)
+                if number:
+                    await again()
+                return await self._ask(model, method, body, again, short=False)
 
-        asking = [asyncio.create_task(one(body)) for body in bodies]
+        asking = [asyncio.create_task(one(n, body)) for n, body in enumerate(bodies)]
         try:
             return await asyncio.gather(*asking)
         finally:
@@ -216,7 +224,6 @@ class Vertex:
 
     def _request(self, url: str, body: Json, within_s: float, token: str) -> httpx.Request:
         return build_request(
-            self._http,
             "POST",
             url,
             headers={"authorization": f"Bearer {token}"},

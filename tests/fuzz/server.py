@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from server.app import Edge
+from server.behind import Behind
 from server.dialects import DIALECTS
 from server.fetch import Fetcher
 from server.gateway import Gateway
@@ -124,7 +125,7 @@ class Server:
             fetcher=Fetcher(resolve=_nowhere),
         )
         self.gateway.pipeline.sleep = at_once
-        pages = create_pages(self.gateway)
+        pages = Behind(self.gateway, create_pages)
         self.edge = Edge(
             self.gateway.pipeline, self.gateway.access, DIALECTS, pages, self.gateway.responses
         )

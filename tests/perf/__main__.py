@@ -1,4 +1,4 @@
-"""Run the benchmark: ``python -m tests.perf [--quick] [--only NAME] [--json FILE]``."""
+"""Run the benchmark: ``python -m tests.perf [--quick] [--only NAME] [--json FILE] [--write]``."""
 
 import argparse
 import json
@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from tests.perf import report
+from tests.perf.growth import growth
 from tests.perf.processes import MEASURABLE, helper, proxy
 from tests.perf.scenarios import TRANSLATED, Bench, Row, memory
 
-HEAD = (
-    "| scenario | dialect | unit | min | median | max | x pump | p50/p99 first ms | p99 delay ms |"
-)
+QUICK = ("start", "idle", "json c=16", "agent c=4", "burst c=16", "paced c=16", "leak")
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -26,6 +26,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--dialect", action="append", choices=TRANSLATED)
     parser.add_argument("--rounds", type=int, help="rounds against the byte pump")
     parser.add_argument("--leak-requests", type=int, default=100_000)
+    parser.add_argument(
+        "--write", action="store_true", help="put the figures into docs/performance.md"
+    )
     parser.add_argument("--json", type=Path, help="write one JSON line per scenario here")
     return parser
 
@@ -36,17 +39,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not MEASURABLE:
         print("The benchmark reads /proc and runs on Linux only.", file=sys.stderr)
         return 1
-    print(f"{platform.platform()}, Python {platform.python_version()}\n\n{HEAD}")
-    print("| --- " * HEAD.count(" | ") + "| --- |", flush=True)
+    print(f"{report.conditions()}\n\n{report.HEAD}\n{report.RULE}", flush=True)
     broken: list[str] = []
+    done: list[Row] = []
+    known = report.recorded()
     with ExitStack() as stack:
-        lines = stack.enter_context(options.json.open("w")) if options.json else None
+        lines = stack.enter_context(opened(options.json)) if options.json else None
         for row in rows(options):
             show(row, lines)
+            done.append(row)
             broken += row.problems
+            if options.quick and (slow := report.too_slow(row, known)):
+                broken.append(slow)
+    if options.write and not broken:
+        report.write(done)
     for problem in dict.fromkeys(broken):
         print(f"FAILED: {problem}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def opened(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", encoding="utf-8")
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -56,7 +70,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     def wanted(name: str) -> bool:
         if options.only:
             return any(name.startswith(start) for start in options.only)
-        return not quick or name in ("json c=16", "agent c=4", "burst c=16", "paced c=16")
+        return not quick or name in QUICK
 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -65,36 +79,34 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             server=stack.enter_context(proxy(upstream.port, folder)),
             pump=stack.enter_context(helper("tests.perf.pump", str(upstream.port))),
             upstream=upstream,
-            rounds=options.rounds or (1 if quick else 5),
-            seconds=0.7 if quick else 3.0,
+            rounds=options.rounds or (1 if quick else 3),
+            seconds=0.7 if quick else 1.5,
             idle_s=3 if quick else 60,
             leak_requests=500 if quick else options.leak_requests,
             leak_aborts=30 if quick else 1_000,
             starts=1 if quick else 5,
+            limits={k: r * report.MOST for k, r in report.recorded().items()} if quick else {},
         )
         dialects = tuple(options.dialect or TRANSLATED)
-        if wanted("start") or quick:
+        if wanted("start"):
             yield from bench.start()
-        if wanted("idle") or quick:
+        if wanted("idle"):
             yield memory(bench.server, "idle")
             yield from bench.idle()
         yield from bench.loads(dialects, wanted)
+        yield memory(bench.server, "after load")
+        if wanted("leak"):
+            yield bench.leak()
         if wanted("ladder"):
             yield from map(bench.ladder, dialects)
-        yield memory(bench.server, "after load")
-        if wanted("leak") or quick:
-            yield bench.leak()
+            yield memory(bench.server, "after the ladder")
+        if wanted("growth"):
+            yield from growth(bench)
 
 
 def show(row: Row, lines: TextIO | None) -> None:
     """One line of the table, and of the file."""
-    details = row.details or {}
-    ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
-    firsts = f"{details['first_p50_ms']} / {details['first_p99_ms']}" if details else ""
-    delay = details.get("delay_p99_ms", "") or ""
-    figures = [f"{figure:.3g}" for figure in (min(row.values), row.median, max(row.values))]
-    cells = (row.scenario, row.dialect, row.unit, *figures, ratio, firsts, str(delay))
-    print("| " + " | ".join(cells) + " |", flush=True)
+    print(report.line(row), flush=True)
     if lines is not None:
         python = f"{platform.python_implementation()} {platform.python_version()}"
         facts = {"machine": platform.platform(), "python": python}

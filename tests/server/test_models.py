@@ -47,6 +47,13 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
         Aliases().resolve("gemni-2.5-pro", CATALOGUE)
 
 
+@pytest.mark.parametrize("name", ["x" * 100_000, "gemini-" + "x" * 100_000, "gpt-4o" + "-" * 999])
+def test_a_name_without_end_is_unknown_and_not_repeated(name: str) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        Aliases().resolve(name, CATALOGUE)
+    assert len(caught.value.message) < 400
+
+
 def test_unknown_model_is_the_last_resort() -> None:
     assert Aliases(unknown=FAST).resolve("llama-3-70b", CATALOGUE).id == FAST
 

@@ -30,7 +30,10 @@ async def test_every_route_and_page_is_described(tmp_path: Path) -> None:
             for rule in create_pages(rig.gateway).url_map.iter_rules()
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
         }
-        assert described == routes | pages | {("GET", "/openapi.json")}
+        own = {
+            ("GET", f"/{name}") for name in ("openapi.json", "health", "usage", "metrics", "events")
+        }
+        assert described == routes | pages | own
 
 
 async def test_what_is_described_is_answered(tmp_path: Path) -> None:

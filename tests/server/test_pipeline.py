@@ -29,7 +29,7 @@ from server.pipeline import Pipeline
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle
-from server.upstreams.base import Account, Outgoing
+from server.upstreams.base import Account, Outgoing, Turn, at_once
 from server.usage import Entry, UsageLog
 from tests.clock import FakeClock, settle
 
@@ -90,7 +90,7 @@ class Scripted:
         assert isinstance(result, int)
         return result
 
-    async def embed(self, call: EmbedCall, model: str) -> Embedding:
+    async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         assert model
         return Embedding(tuple((1.0,) for _ in call.inputs), 5)
 

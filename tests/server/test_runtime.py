@@ -1,7 +1,9 @@
 """The server thread: immediate, typed errors at start; a stop that never hangs."""
 
 import json
+import os
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -12,8 +14,16 @@ from typing import Any
 
 import httpx
 import pytest
+from hypercorn.config import Config
 
-from server.runtime import PortInUseError, Server, bind, next_free_port
+from server.runtime import (
+    PortInUseError,
+    PortLostError,
+    Server,
+    bind,
+    hypercorn_config,
+    next_free_port,
+)
 from server.settings import Settings, SettingsError
 from webui.pages import create_pages
 
@@ -50,6 +60,36 @@ def test_it_answers_when_start_returns_and_starts_again_after_a_stop(
         server.stop()
         assert not server.running
     assert threading.active_count() == threads
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a socket is shut down in the POSIX way")
+def test_a_listener_taken_away_ends_the_server_with_a_reason(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners: list[socket.socket] = []
+
+    def remembering(sockets: list[socket.socket]) -> Config:
+        listeners.extend(socket.socket(fileno=os.dup(one.fileno())) for one in sockets)
+        return hypercorn_config(sockets)
+
+    monkeypatch.setattr("server.runtime.hypercorn_config", remembering)
+    ended = threading.Event()
+    server = Server(settings, create_pages, on_end=ended.set)
+    server.start()
+    assert health(settings)["status"] == "ok"
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    assert ended.wait(10)
+    server.join()
+    assert isinstance(server.failure, PortLostError)
+    assert str(settings.port) in str(server.failure)
+    server.start()
+    assert health(settings)["status"] == "ok"
+    assert server.failure is None
+    server.stop()
+    for listener in listeners:
+        listener.close()
 
 
 def test_a_port_in_use_is_told_at_once(settings: Settings) -> None:
@@ -108,3 +148,18 @@ def wait_until(done: Any) -> None:
             return
         time.sleep(0.01)
     pytest.fail("it did not happen")
+
+
+def test_limits_of_connections_are_set_on_purpose() -> None:
+    """Hypercorn's own: 5 s of idleness, 1,000 requests, 16 kB of head; Quart's bodies end at 16 MiB
+    and its streams after a minute, which is why neither carries the API (``server.body``)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = hypercorn_config([listener])
+    assert config.keep_alive_timeout >= 75
+    assert config.keep_alive_max_requests >= 100_000
+    assert config.backlog >= 1024
+    assert config.h11_max_incomplete_size == 64 * 1024
+    assert config.read_timeout is None
+    assert config.accesslog is None
+    assert not config.include_server_header
+    socket.socket(fileno=int(config.bind[0].removeprefix("fd://"))).close()

@@ -95,6 +95,25 @@ async def test_a_full_queue_is_refused_with_the_wait_behind_everybody(
     assert caught.value.retry_after_s == pytest.approx(6)
 
 
+async def test_a_further_part_of_a_request_waits_in_any_mode(clock: FakeClock) -> None:
+    """Others are still refused, and whoever is refused hears of the part that waits."""
+    throttle = Throttle(rate_limit_s=2.0, now=clock.now, sleep=clock.sleep)
+    ticket = throttle.ticket(PRO)
+    await ticket.turn()
+    parts = [asyncio.create_task(ticket.turn(further=True)) for _ in range(2)]
+    await settle()
+    with pytest.raises(RateLimitError):
+        await throttle.ticket(PRO).turn()
+    await clock.advance(2)
+    assert [part.done() for part in parts] == [True, False]
+    await clock.advance(2)
+    assert all(part.done() for part in parts)
+    throttle.hold(PRO, 30)
+    with pytest.raises(RateLimitError):
+        await ticket.turn(further=True)
+    assert throttle.state().waiting == 0
+
+
 async def test_a_pause_asked_by_google_holds_only_its_own_lane(clock: FakeClock) -> None:
     throttle = Throttle(wait_mode=True, now=clock.now, sleep=clock.sleep)
     line = Line(throttle, clock)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.gemini.types import Usage
-from server.metrics import Metrics
+from server.metrics import MOST_MODELS, Metrics
 from server.usage import Entry, UsageLog
 
 
@@ -138,6 +138,39 @@ async def test_metrics_count_requests_and_tokens(tmp_path: Path, outcome: str) -
     text = metrics.render().decode()
     assert f'outcome="{outcome}"' in text
     assert 'gemini_proxy_tokens_total{kind="input",model="gemini-2.5-pro"} 10.0' in text
+
+
+def test_durations_are_counted_into_every_bucket_they_fit() -> None:
+    metrics = Metrics()
+    for seconds in (0.05, 0.1, 0.3, 700.0):
+        count(metrics, "gemini-2.5-pro", seconds)
+    text = metrics.render().decode()
+    named = 'gemini_proxy_request_seconds_bucket{dialect="anthropic",le="%s"} %s'
+    for bound, requests in (("0.1", 2.0), ("0.25", 2.0), ("0.5", 3.0), ("600.0", 3.0)):
+        assert named % (bound, requests) in text
+    assert named % ("+Inf", 4.0) in text
+    assert 'gemini_proxy_request_seconds_count{dialect="anthropic"} 4.0' in text
+    assert 'gemini_proxy_request_seconds_sum{dialect="anthropic"} 700.45' in text
+
+
+def test_clients_that_make_up_models_do_not_make_the_metrics_grow() -> None:
+    metrics = Metrics()
+    for number in range(MOST_MODELS + 100):
+        count(metrics, f"gemini-{number}", 1.0)
+    text = metrics.render().decode()
+    assert text.count("gemini_proxy_requests_total{") == MOST_MODELS + 1
+    assert 'model="other",outcome="ok",upstream="demo"} 100.0' in text
+
+
+def count(metrics: Metrics, model: str, seconds: float) -> None:
+    metrics.finished(
+        dialect="anthropic",
+        upstream="demo",
+        model=model,
+        outcome="ok",
+        usage=Usage(),
+        latency_s=seconds,
+    )
 
 
 @pytest.mark.parametrize("days", [1, 7, 30])

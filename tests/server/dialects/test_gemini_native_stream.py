@@ -76,7 +76,7 @@ def test_a_failure_is_an_event_and_a_rest_that_no_reader_takes_for_an_end() -> N
 
 @pytest.mark.parametrize("query", ["", "?alt=sse"])
 @pytest.mark.parametrize(
-    "failure", [failures.error_event(), failures.connection_cut(), failures.truncated(after=1)]
+    "failure", [failures.error_event(), failures.connection_cut(1), failures.truncated(after=1)]
 )
 async def test_a_stream_that_breaks_ends_with_an_error(
     tmp_path: Path, query: str, failure: failures.Failure

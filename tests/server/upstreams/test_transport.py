@@ -1,13 +1,22 @@
 """The upstream transport against a socket that answers byte for byte what the test says."""
 
 import asyncio
+import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from server.upstreams.transport import Transport
+from server.upstreams.transport import Transport, make_client
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -199,3 +208,121 @@ async def test_a_proxy_is_asked_where_one_is_set() -> None:
         async with httpx.AsyncClient(transport=transport) as http:
             assert (await http.get("http://upstream.invalid/x")).content == b"ok"
     assert heard[0].startswith(b"GET http://upstream.invalid/x ")
+
+
+# ── TLS, and who goes through a proxy ────────────────────────────────────────────────────────────
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "perf.test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path = folder / "server.pem"
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@asynccontextmanager
+async def serving_tls(pem: Path) -> AsyncIterator[str]:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(WHOLE)
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem)
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def test_tls_is_checked_with_one_context_made_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    makers: list[threading.Thread] = []
+    real = httpx.create_ssl_context
+
+    def counting() -> ssl.SSLContext:
+        makers.append(threading.current_thread())
+        return real()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counting)
+    async with serving_tls(pem) as base, client() as http:
+        answers = await asyncio.gather(*(http.get(base) for _ in range(5)))
+        answers.append(await http.get(base))
+    assert [answer.content for answer in answers] == [b"ok"] * 6
+    assert len(makers) == 1
+    assert makers[0] is not threading.current_thread()
+
+
+async def test_a_certificate_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    async with serving_tls(certificate(tmp_path)) as base, client() as http:
+        with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+            await http.get(base)
+
+
+async def test_https_is_tunnelled_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+        writer.write(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")
+
+    async with serving(proxy) as base:
+        monkeypatch.setenv("HTTPS_PROXY", base)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        async with make_client() as http:
+            request = httpx.Request("GET", "https://generativelanguage.invalid/v1beta/models")
+            with pytest.raises(httpx.ProxyError):
+                await http.send(request)
+    assert asked == [b"CONNECT generativelanguage.invalid:443 HTTP/1.1"]
+
+
+async def test_an_address_that_no_proxy_names_is_asked_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(answering(WHOLE)) as base:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        async with make_client() as http:
+            assert (await http.send(httpx.Request("GET", base))).content == b"ok"
+        monkeypatch.setenv("NO_PROXY", "example.com")
+        async with make_client() as http:
+            with pytest.raises(httpx.ConnectError):
+                await http.send(httpx.Request("GET", base))
+
+
+async def test_what_was_sent_is_not_kept_while_the_answer_lasts() -> None:
+    async with serving(answering(WHOLE)) as base, client() as http:
+        request = http.build_request("POST", base, content=b"x" * 1000)
+        answer = await http.send(request, stream=True)
+        assert isinstance(answer.request.stream, httpx.ByteStream)
+        assert b"".join(answer.request.stream) == b""
+        await answer.aclose()

@@ -1,0 +1,122 @@
+"""What stands behind the edge: answers about the server itself, and the pages.
+
+``/health``, ``/usage``, ``/metrics`` and ``/events`` are asked by programs and answered here. Every
+other address is a page. The pages' application costs 8 MB and a third of a second, which a server
+without visitors never spends: it is built with the first of them, in a thread, so that no stream
+waits for it.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from server import metrics
+from server.gateway import Gateway
+from server.reply import Request, dump, send_body, send_head, while_connected
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+"""(scope, receive, send); every framework types them in its own way."""
+
+FEED_PING_S = 25.0
+
+_JSON = {"content-type": "application/json"}
+_HARDENED = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+
+
+class Behind:
+    """Answers what is not an API route. The edge has checked the caller, and says in the scope
+    whether it was turned away (``gemini_proxy.locked``)."""
+
+    def __init__(self, gateway: Gateway, make_pages: Callable[[Gateway], Application]) -> None:
+        self._gateway = gateway
+        self._make_pages = make_pages
+        self._pages: asyncio.Future[Application] | None = None
+        self._views = {
+            "/health": self._health,
+            "/usage": self._usage,
+            "/metrics": self._metrics,
+            "/events": self._events,
+        }
+
+    async def __call__(self, request: Request, *, locked: bool) -> None:
+        """Answer ``request``; ``locked``: its caller has no key."""
+        view = self._views.get(request.path)
+        if view is None or request.method not in ("GET", "HEAD"):
+            scope = {
+                **request.scope,
+                "gemini_proxy.locked": locked,
+                "gemini_proxy.local": request.caller.local,
+            }
+            await (await self.pages())(scope, request.receive, request.send)
+        elif locked:
+            refusal = {"error": {"message": "This server wants its API key."}}
+            await send_body(request, 401, dump(refusal), _JSON | _HARDENED)
+        else:
+            await view(request)
+
+    async def pages(self) -> Application:
+        """The pages' application, built when it is first wanted."""
+        if self._pages is None:
+            building = asyncio.to_thread(self._make_pages, self._gateway)
+            self._pages = asyncio.ensure_future(building)
+        return await asyncio.shield(self._pages)
+
+    async def routes(self) -> list[tuple[str, str]]:
+        """(method, path) of everything here, where the pages can tell theirs."""
+        rules = getattr(await self.pages(), "url_map", None)
+        found = [("GET", path) for path in self._views]
+        for rule in rules.iter_rules() if rules is not None else ():
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            found += [(method, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+        return found
+
+    async def _health(self, request: Request) -> None:
+        status = self._gateway.status()
+        health = {
+            "status": "ok",
+            "version": status.version,
+            "upstream": status.upstream,
+            "authenticated": status.account.authenticated,
+            "rate_limit": status.throttle.rate_limit_s,
+            "wait_mode": status.throttle.wait_mode,
+        }
+        await send_body(request, 200, dump(health), _JSON | _HARDENED)
+
+    async def _usage(self, request: Request) -> None:
+        usage = await self._gateway.usage.summary()
+        await send_body(request, 200, dump(usage), _JSON | _HARDENED)
+
+    async def _metrics(self, request: Request) -> None:
+        text = await asyncio.to_thread(self._gateway.metrics.render)
+        await send_body(request, 200, text, _HARDENED | {"content-type": metrics.CONTENT_TYPE})
+
+    async def _events(self, request: Request) -> None:
+        """The change feed as server-sent events, while somebody listens."""
+        head = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+        await send_head(request, 200, _HARDENED | head, None)
+        if request.method == "GET":
+            await while_connected(request, self._feed(request))
+        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _feed(self, request: Request) -> None:
+        async def say(line: bytes) -> None:
+            body = line + b"\n\n"
+            await request.send({"type": "http.response.body", "body": body, "more_body": True})
+
+        with self._gateway.usage.feed() as queue:
+            await say(b": connected")
+            while not self._gateway.stopping.is_set():
+                try:
+                    change = await asyncio.wait_for(queue.get(), FEED_PING_S)
+                except TimeoutError:
+                    await say(b": still here")
+                else:
+                    await say(b"data: " + json.dumps(change).encode())
