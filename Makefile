@@ -6,9 +6,11 @@ else
 BIN := .venv/bin
 endif
 PY := $(BIN)/python
+AUDIT := $(subst .venv,.venv/audit,$(BIN))
+AUDITED := requirements.txt requirements-server.txt requirements-build.txt requirements-test.txt requirements-package.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents test-servers bench fuzz soak screenshots package deb icons docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers audit sbom bench fuzz soak screenshots package deb icons docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -82,6 +84,21 @@ soak: .venv/.test ## mixed requests, faults, starts and stops, bounded (SOAK="--
 
 fuzz: .venv/.fuzz ## coverage-guided fuzzing, bounded (FUZZ="--seconds N TARGET..."; Linux)
 	$(PY) -m tests.fuzz $(FUZZ)
+
+.venv/.audit: requirements-audit.txt .venv/.run
+	@$(PY) -m venv .venv/audit
+	@$(AUDIT)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+audit: .venv/.audit ## look the locked packages up in the vulnerability database (needs the network)
+	$(AUDIT)/python -m tests.supply pins
+	$(AUDIT)/pip-audit --strict --disable-pip --require-hashes $(AUDITED:%=-r %) $(PIP_AUDIT)
+
+sbom: .venv/.audit ## what the app is made of, as CycloneDX: build/sbom.cdx.json
+	@mkdir -p build
+	$(AUDIT)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+	  --output-format JSON --output-reproducible --output-file build/sbom.cdx.json
+	$(AUDIT)/python -m tests.supply sbom build/sbom.cdx.json
 
 bench: .venv/.test ## the benchmark; writes docs/performance.md (a quarter of an hour on a quiet machine; Linux)
 	$(PY) -m tests.perf --write --json build/bench.jsonl

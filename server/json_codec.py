@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
-MOST_DEEP = 250
-"""Levels of nesting. Python can walk about a thousand, our own included."""
-_TOO_DEEP = f"it is nested more than {MOST_DEEP} levels deep"
+DEEPEST = 200
+"""Levels of nesting in what comes from outside: more than anybody needs (Google's own limit is half
+of it), and few enough to be copied, compared and written again."""
+_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
@@ -23,7 +24,7 @@ _TOO_LARGE = b":" + b"0" * 19
 
 def loads(data: bytes) -> Any:
     """The value of JSON; a number that no float can hold, and NaN, are None. Raises ``ValueError``,
-    also for what is nested more than ``MOST_DEEP``."""
+    also for what is nested more than ``DEEPEST``."""
     return _read(data, _nothing)
 
 
@@ -54,10 +55,10 @@ _NESTING = frozenset((dict, list))
 
 def _shallow(value: Any, data: bytes) -> Any:
     """``value``, which ``data`` held. Whatever walks through it later may count on its depth."""
-    if data.count(b"[") + data.count(b"{") <= MOST_DEEP:
+    if data.count(b"[") + data.count(b"{") <= DEEPEST:
         return value
     level = [value]
-    for _ in range(MOST_DEEP):
+    for _ in range(DEEPEST):
         level = [
             inner
             for outer in level

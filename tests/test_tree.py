@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = {
 WHOLE_PROGRAM = {
     "tests/test_main.py",
     "tests/test_fuzz.py",
+    "tests/test_supply.py",
     "tests/test_secrets.py",
     "tests/test_schemathesis.py",
     "tests/test_tree.py",
