@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -42,6 +43,9 @@ _LOCAL_NAMES = (
 )
 _EDITOR_SCHEMES = ("vscode-webview", "vscode-file", "app", "tauri")
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+
+LONGEST_ADDRESS = 80
+"""Characters of an IP address with a zone; what is longer is none, and is not remembered."""
 
 NO_KEY_PATHS = frozenset({"/health", "/auth", "/oauth2callback"})
 """Readable by anybody: liveness, and the way back from Google, whose ``state`` is its authority."""
@@ -242,7 +246,11 @@ def _header_keys(headers: Mapping[str, str]) -> list[str]:
     return [*found, *(headers[n] for n in ("x-api-key", "x-goog-api-key") if n in headers)]
 
 
+@lru_cache(256)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, if it is one; read once, because every request asks about the same few."""
+    if len(text) > LONGEST_ADDRESS:
+        return None
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

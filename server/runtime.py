@@ -34,6 +34,10 @@ T = TypeVar("T")
 GRACE_S = 1.5
 """How long a stop waits for connections after every stream has been ended."""
 
+SELDOM = (10_000, 20, 20)
+"""Thresholds of the garbage collector. A request leaves no reference cycles and a connection forty
+objects, so Python's own (700, 10, 10) spend a tenth of the processor time on finding nothing."""
+
 IDLE_CONNECTION_S = 120.0
 """How long a connection may go without a whole request head. An editor pauses longer than
 Hypercorn's 5 s; a head sent letter by letter ends here."""
@@ -175,6 +179,7 @@ class Server:
         serving = asyncio.create_task(serve(framework, config, shutdown_trigger=stop.wait))
         stopping = asyncio.create_task(stop.wait())
         gc.freeze()
+        gc.set_threshold(*SELDOM)
         self._loop.call_soon(self._ready.set)
         gateway.in_background(gateway.updates.daily())
         if self._announce is not None:
