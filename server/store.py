@@ -89,7 +89,7 @@ class Store:
         """Rows of a query, from a connection of its own."""
         keeper = self._keeper
         try:
-            with self._connection() as connection:
+            with self._connection() as connection, _readable():
                 return connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if not self._is_lost(error):
@@ -227,7 +227,19 @@ def _in_memory(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
 
 def _is_damage(error: sqlite3.Error) -> bool:
     """Whether the file's content is at fault."""
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own: a text that is no UTF-8 any more
+        return "decode" in str(error)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """SQLite quotes a damaged schema in its error, which Python may then fail to decode."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(f"cannot decode what is in it: {error}") from error
 
 
 def _set_aside(path: Path) -> None:
@@ -250,8 +262,9 @@ def _inode(path: Path) -> int | None:
 def _prepare(target: str, schema: str) -> sqlite3.Connection:
     connection = _connect(target)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.executescript(schema)
+        with _readable():
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(schema)
     except sqlite3.Error:
         connection.close()
         raise

@@ -78,4 +78,7 @@ TARGETS: Mapping[str, Opened] = {
     "settings": in_folder(files.settings_toml),
     "environment": in_folder(files.environment),
     "saved-value": in_folder(files.saved_value),
+    "signatures": in_folder(files.signatures),
+    "responses": in_folder(files.responses),
+    "usage": in_folder(files.usage),
 }
