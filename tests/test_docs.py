@@ -4,6 +4,7 @@ A command is a line of a fenced ``sh`` block. ``RUN_BY`` says which test runs it
 runs fails here.
 """
 
+import argparse
 import ast
 import json
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 import pytest
 
 import main
+from server.connect.words import add_arguments
 from server.options import OPTIONS
 from server.settings import Settings
 from tests.desktop.prepare import TYPELIBS
@@ -51,6 +53,14 @@ RUN_BY: tuple[tuple[str, str], ...] = (
     (
         r"\.venv/bin/python -m server\.google_fake",
         "tests/server/google_fake/test___main__.py::test_it_prints_its_address_and_writes_a_client",
+    ),
+    (r"\.venv/bin/python main\.py connect.*", f"{HERE}::test_connecting_as_the_documents_say"),
+    (r"make package", "tests/package/test_built.py::test_the_self_test_passes"),
+    (r"make deb", "tests/package/test_deb.py::test_the_installed_program_runs"),
+    (r"make icons", "tests/package/test_icons.py::test_writing_them_again_changes_nothing"),
+    (
+        r"\.venv/bin/python -m package\.notes \S+",
+        "tests/package/test_notes.py::test_our_changelog_can_be_read",
     ),
     (r"(GEMINI_API_KEY=your-key )?docker compose .*", COMPOSE),
     (r"sudo (env .* )?\./setup\.sh.*", SETUP),
@@ -208,6 +218,25 @@ def test_the_way_without_make(folder: Path) -> None:
         assert json.loads(said)["status"] == "ok"
 
 
+@posix
+def test_connecting_as_the_documents_say(folder: Path, demo_port: int) -> None:
+    """Every line in the order of the page, said yes to, in a home of its own."""
+    env = {**environment(folder / "connect", demo_port), "HOME": str(folder / "tools")}
+    rule = f"{HERE}::test_connecting_as_the_documents_say"
+    lines = [line for line in commands("docs/connect.md") if runner(line) == rule]
+    assert {line for _, line in EVERY if runner(line) == rule} == set(lines)
+    said = ""
+    for line in lines:
+        line = line.replace(".venv/bin/python", sys.executable).replace("8080", str(demo_port))
+        done = subprocess.run(
+            ["sh", "-c", line], env=env, cwd=ROOT, input="y\n" * 3, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        said += done.stdout
+    assert "claude-code" in said
+    assert "answered" in said
+
+
 def test_the_packages_named_make_the_tray() -> None:
     """They are those that the desktop tests run with."""
     (line,) = (c for c in commands("README.md") if c.startswith("sudo apt-get install "))
@@ -267,7 +296,10 @@ def test_the_table_of_settings_is_that_of_the_program() -> None:
 
 def test_make_targets_and_options_named_in_prose_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    options = {word for action in main.arguments()._actions for word in action.option_strings}
+    commands = argparse.ArgumentParser().add_subparsers()
+    add_arguments(commands)
+    actions = main.arguments()._actions + commands.choices["connect"]._actions
+    options = {word for action in actions for word in action.option_strings}
     for name in set(NAMES) - {"docs/performance.md"}:  # the benchmark has options of its own
         text = (ROOT / name).read_text("utf-8")
         assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets, name

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from server.doctor import Check, Finding
-from tray import icon
 from tray.autostart import Autostart
 
 
@@ -19,6 +18,8 @@ def checks(autostart: Autostart) -> tuple[Check, ...]:
 
 def tray() -> Sequence[Finding]:
     """Whether there can be an icon."""
+    from tray import icon  # noqa: PLC0415  # Pillow and a toolkit, which a server may not have
+
     try:
         toolkit = icon.load()
     except icon.NoToolkitError as error:
@@ -29,8 +30,13 @@ def tray() -> Sequence[Finding]:
 
 
 def window() -> Sequence[Finding]:
-    """Whether the dashboard can have a window of its own. On Windows and macOS the system has the
-    web view; whether it works is told by ``--self-test``."""
+    """Whether the dashboard can have a window of its own; whether that works, ``--self-test`` tells."""
+    if sys.platform == "win32":
+        from tray.window import has_webview2  # noqa: PLC0415  # there on Windows only
+
+        if not has_webview2():
+            told = "WebView2 is missing; the dashboard opens in the browser instead"
+            return [Finding("warn", "window", told, "Install Microsoft's WebView2 runtime.")]
     if sys.platform != "linux":
         return [Finding("ok", "window", "the system's own web view")]
     try:

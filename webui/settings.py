@@ -181,9 +181,9 @@ def checked(
 
 
 def anchor_of(name: str) -> str:
-    """The id of the section that holds a setting."""
-    number = next(i for i, names in enumerate(GROUPS.values(), 1) if name in names)
-    return f"group-{number}"
+    """The id of the section that holds a setting; of the page's start for what it does not show."""
+    numbers = (i for i, names in enumerate(GROUPS.values(), 1) if name in names)
+    return f"group-{next(numbers, 1)}"
 
 
 class SettingsPage:

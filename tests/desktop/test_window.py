@@ -95,7 +95,7 @@ def test_sign_in_happens_in_the_systems_browser_and_the_window_goes_on(
             (address,) = until(lambda: taken.read_text().split())
             assert address.startswith(base_url)
             assert asked(opener, "location.href") == page
-            told = "document.getElementById('by-itself').hidden"
+            told = "document.getElementById('waiting').hidden"
             assert asked(opener, told) is False
             with httpx.Client(trust_env=False, follow_redirects=True) as browser:
                 assert "Signed in" in browser.get(address).text

@@ -150,14 +150,6 @@ async def test_every_tool_is_on_the_page(codex: Path, tmp_path: Path) -> None:
         assert "Cursor cannot reach this server" in page
 
 
-async def test_the_help_page_names_versions_and_licences(tmp_path: Path) -> None:
-    async with running(tmp_path) as rig:
-        text = (await rig.http.get("/help")).text
-    assert "BSD" in text
-    assert "MIT" in text
-    assert "not a Google product" in text
-
-
 @pytest.mark.parametrize("scripts", [True, False])
 async def test_the_buttons_in_a_browser(
     scripts: bool, codex: Path, tmp_path: Path, browser: Browser
