@@ -198,4 +198,4 @@ _SENTENCES = {
 
 def _wanted() -> str:
     """Where the visitor wanted to go, for after the login."""
-    return request.path if request.method == "GET" else "/"
+    return _own_path(request.path) if request.method == "GET" else "/"
