@@ -21,6 +21,7 @@ from server.doors import Doors
 from server.eligibility import Problem, problem_for, problem_of
 from server.errors import AuthenticationError, BadRequestError, ProxyError
 from server.fetch import Fetcher
+from server.memory import Memory, trimmer
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
 from server.oauth_client import OAuthClient, find_client, save_client
@@ -126,6 +127,8 @@ class Gateway:
         self.pipeline = Pipeline(
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
+        memory = Memory(lambda: bool(self.pipeline.live), trimmer())
+        self.pipeline.quiet = memory.quiet
         self.access = Access(settings)
         self.tickets = Tickets()
         self.updates = Updates(settings, self._tell)

@@ -51,6 +51,8 @@ class Pipeline:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     live: dict[str, Exchange] = field(default_factory=dict)
     """Requests being answered right now, by id; for the pages."""
+    quiet: Callable[[], None] = lambda: None
+    """Called when the last request under way has ended."""
     inspector: Inspector = field(default_factory=lambda: Inspector(redact))
     _counts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
@@ -76,6 +78,8 @@ class Pipeline:
             del self.live[exchange.id]
             self.usage.metrics.in_flight -= 1
             self.usage.record(exchange.entry())
+            if not self.live:
+                self.quiet()
 
     async def generate(
         self, call: Call, exchange: Exchange
@@ -252,7 +256,7 @@ async def merged(
     answers: Sequence[AsyncGenerator[Sequence[Event], None]],
 ) -> AsyncGenerator[Sequence[Event], None]:
     """Batches of several answers as they come; the first failure ends them all."""
-    queue: asyncio.Queue[Sequence[Event] | ProxyError | None] = asyncio.Queue(maxsize=1)
+    queue: asyncio.Queue[Sequence[Event] | Exception | None] = asyncio.Queue(maxsize=1)
 
     async def forward(answer: AsyncGenerator[Sequence[Event], None]) -> None:
         try:
@@ -260,7 +264,7 @@ async def merged(
                 async for batch in answer:
                     await queue.put(batch)
             await queue.put(None)
-        except ProxyError as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits must hear of any
             await queue.put(error)
 
     tasks = [asyncio.create_task(forward(answer)) for answer in answers]
@@ -268,7 +272,7 @@ async def merged(
         left = len(tasks)
         while left:
             item = await queue.get()
-            if isinstance(item, ProxyError):
+            if isinstance(item, Exception):
                 raise item
             if item is None:
                 left -= 1

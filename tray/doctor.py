@@ -30,7 +30,7 @@ def tray() -> Sequence[Finding]:
 
 
 def window() -> Sequence[Finding]:
-    """Whether the dashboard can have a window of its own; ``--self-test`` tells whether it works."""
+    """Whether the dashboard can have a window of its own; ``--self-test`` tells if it works."""
     if sys.platform == "win32":
         from tray.window import has_webview2  # noqa: PLC0415  # there on Windows only
 

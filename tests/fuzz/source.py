@@ -1,8 +1,7 @@
-"""Where a target's input comes from: hypothesis, or the bytes that atheris tries."""
+"""Where a target's input comes from: a number of hypothesis's, or the bytes that atheris tries."""
 
+import random
 from typing import Protocol
-
-from hypothesis import strategies as st
 
 
 class Source(Protocol):
@@ -21,21 +20,32 @@ class Source(Protocol):
         ...
 
 
-class Drawn:
-    """Decisions that hypothesis makes, and shrinks."""
+class Seeded:
+    """Decisions that follow from one number.
 
-    def __init__(self, data: st.DataObject) -> None:
-        self._draw = data.draw
+    Hypothesis chooses that number only: how many decisions a server asks for depends on what it has
+    learnt before (a list of models, an account), and hypothesis wants every run to draw the same.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
 
     def below(self, limit: int) -> int:
-        return self._draw(st.integers(0, limit - 1))
+        return self._random.randrange(limit)
 
     def raw(self, most: int) -> bytes:
-        return self._draw(st.binary(max_size=most))
+        return self._random.randbytes(self._size(most))
 
     def text(self, most: int) -> str:
-        letters = st.characters(exclude_categories=())
-        return self._draw(st.text(letters, max_size=most))
+        return "".join(chr(self._letter()) for _ in range(self._size(most)))
+
+    def _size(self, most: int) -> int:
+        """Small ones more often than large ones."""
+        return int(most ** self._random.random()) - 1 if most else 0
+
+    def _letter(self) -> int:
+        limit = self._random.choice((0x80, 0x80, 0x800, 0x1_0000, 0x11_0000))
+        return self._random.randrange(limit)
 
 
 class Taken:

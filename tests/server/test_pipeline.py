@@ -34,7 +34,7 @@ from server.usage import Entry, UsageLog
 from tests.clock import FakeClock, settle
 
 USAGE: Json = {"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 2}
-Step = Chunk | ProxyError | asyncio.Event
+Step = Chunk | Exception | asyncio.Event
 
 
 def chunk(*parts: Json, finish: str | None = None, usage: Json | None = USAGE) -> Chunk:
@@ -71,7 +71,7 @@ class Scripted:
         steps = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         try:
             for step in steps:
-                if isinstance(step, ProxyError):
+                if isinstance(step, Exception):
                     raise step
                 if isinstance(step, asyncio.Event):
                     await step.wait()
@@ -428,6 +428,15 @@ async def test_one_failing_choice_ends_the_others(house: House) -> None:
     house.script([text("a"), never], [RateLimitError("no", source="quota", exhausted=True)])
     with pytest.raises(RateLimitError):
         await house.ask(call(choices=2))
+    assert house.upstream.closed == 2
+
+
+async def test_a_fault_of_ours_in_one_choice_ends_them_all(house: House) -> None:
+    """Nobody waits for an answer that will not come."""
+    house.script([text("a"), asyncio.Event()], [KeyError("ours")])
+    with pytest.raises(KeyError):
+        async with asyncio.timeout(10):
+            await house.ask(call(choices=2))
     assert house.upstream.closed == 2
 
 
