@@ -5,12 +5,14 @@ import json
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from server.memory import QUIET_S
 from tests.perf import report
 from tests.perf.growth import growth
 from tests.perf.processes import MEASURABLE, helper, proxy
@@ -94,6 +96,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             yield memory(bench.server, "idle")
             yield from bench.idle()
         yield from bench.loads(dialects, wanted)
+        bench.server.settle()
+        time.sleep(QUIET_S + 1)  # what a user sees who looks afterwards
         yield memory(bench.server, "after load")
         if wanted("leak"):
             yield bench.leak()
