@@ -29,9 +29,11 @@ def google_at(google: FakeGoogle) -> Iterator[str]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert ready.wait(10)
-    yield address
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    try:
+        yield address
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
 
 
 def client_file(google: FakeGoogle, base_url: str, folder: Path) -> Path:

@@ -249,6 +249,7 @@ async def serving_tls(pem: Path) -> AsyncIterator[str]:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(WHOLE)
+        writer.transport.abort()
 
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem)
