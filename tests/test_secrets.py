@@ -79,7 +79,7 @@ class Program:
             umask=0,
         )
         self._done = threading.Event()
-        self._watch = threading.Thread(target=self._look_at_modes)
+        self._watch = threading.Thread(target=self._look_at_modes, daemon=True)
         self._watch.start()
         self.http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{self.port}", headers=HEADERS, timeout=30, trust_env=False
