@@ -2,6 +2,7 @@
 
 import ssl
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(folder: Path, *, organisation: str) -> tuple[ssl.SSLContext, Path]:
+def self_signed(folder: Path, *, organisation: str = "Test") -> tuple[ssl.SSLContext, Path]:
     """A server's context, and the file that makes a client trust it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
@@ -19,6 +20,7 @@ def self_signed(folder: Path, *, organisation: str) -> tuple[ssl.SSLContext, Pat
             x509.NameAttribute(NameOID.COMMON_NAME, "localhost"),
         ]
     )
+    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -28,7 +30,7 @@ def self_signed(folder: Path, *, organisation: str) -> tuple[ssl.SSLContext, Pat
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -5,27 +5,21 @@ import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from package.__main__ import built, program, self_test, size_mb
 from package.linux import SYSTEM_LIBRARIES
+from tests.certificates import self_signed
 from tests.desktop.conftest import missing
 
 HI = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
@@ -152,26 +146,6 @@ def test_the_command_line_works(
     assert words in (got.stdout + got.stderr)
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A server's side of TLS that nobody vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), True)
-        .sign(key, hashes.SHA256())
-    )
-    plain_key = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain_key))
-    (folder / "own.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "own.pem", folder / "key.pem")
-    return context
-
-
 class Answer(BaseHTTPRequestHandler):
     """The shortest of models."""
 
@@ -192,13 +166,13 @@ def test_it_brings_the_authorities_that_it_trusts(
     dist: Path, tmp_path: Path, vouched: bool, status: int
 ) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as google:
-        google.socket = self_signed(tmp_path).wrap_socket(google.socket, server_side=True)
+        google.socket = self_signed(tmp_path)[0].wrap_socket(google.socket, server_side=True)
         threading.Thread(target=google.serve_forever, args=(0.02,), daemon=True).start()
         port = free_port()
         environ = {**plain(tmp_path), "UPSTREAM": "gemini-api", "GEMINI_API_KEY": "k" * 20}
         environ["GOOGLE_GEMINI_BASE_URL"] = f"https://127.0.0.1:{google.server_address[1]}"
         if vouched:
-            environ["SSL_CERT_FILE"] = str(tmp_path / "own.pem")
+            environ["SSL_CERT_FILE"] = str(tmp_path / "certificate.pem")
         command = [str(program(dist)), "--headless", "--host", "127.0.0.1", "--port", str(port)]
         with started(command, environ, tmp_path / "log.txt") as process:
             health(port, process)

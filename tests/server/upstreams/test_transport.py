@@ -5,18 +5,13 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from server.upstreams.transport import Transport, make_client
+from tests.certificates import self_signed
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -213,37 +208,8 @@ async def test_a_proxy_is_asked_where_one_is_set() -> None:
 # ── TLS, and who goes through a proxy ────────────────────────────────────────────────────────────
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "perf.test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path = folder / "server.pem"
-    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 @asynccontextmanager
-async def serving_tls(pem: Path) -> AsyncIterator[str]:
+async def serving_tls(tls: ssl.SSLContext) -> AsyncIterator[str]:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
@@ -251,11 +217,9 @@ async def serving_tls(pem: Path) -> AsyncIterator[str]:
                 writer.write(WHOLE)
         writer.transport.abort()
 
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(pem)
     server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
 
@@ -263,7 +227,7 @@ async def serving_tls(pem: Path) -> AsyncIterator[str]:
 async def test_tls_is_checked_with_one_context_made_in_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pem = certificate(tmp_path)
+    tls, pem = self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     makers: list[threading.Thread] = []
     real = httpx.create_ssl_context
@@ -273,7 +237,7 @@ async def test_tls_is_checked_with_one_context_made_in_a_thread(
         return real()
 
     monkeypatch.setattr(httpx, "create_ssl_context", counting)
-    async with serving_tls(pem) as base, client() as http:
+    async with serving_tls(tls) as base, client() as http:
         answers = await asyncio.gather(*(http.get(base) for _ in range(5)))
         answers.append(await http.get(base))
     assert [answer.content for answer in answers] == [b"ok"] * 6
@@ -282,7 +246,8 @@ async def test_tls_is_checked_with_one_context_made_in_a_thread(
 
 
 async def test_a_certificate_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    async with serving_tls(certificate(tmp_path)) as base, client() as http:
+    tls, _ = self_signed(tmp_path)
+    async with serving_tls(tls) as base, client() as http:
         with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
             await http.get(base)
 
