@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,23 @@ from server.google_fake.serving import Handler, serving
 from server.google_fake.transport import InProcessTransport
 
 Json = dict[str, Any]
+
+
+WHEREABOUTS = (
+    "APPDATA",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "CONTINUE_GLOBAL_DIR",
+    "GEMINI_CLI_HOME",
+    "LLM_USER_PATH",
+    "XDG_CONFIG_HOME",
+)
+"""What leads ``server.connect`` out of the home folder; empty is unset."""
+
+
+def nobody(home: Path) -> dict[str, str]:
+    """The environment of a user without any tool: /connect looks at the developer's otherwise."""
+    return {**dict.fromkeys(WHEREABOUTS, ""), "HOME": str(home), "USERPROFILE": str(home)}
 
 
 def serve(target: FakeGoogle | Handler) -> AbstractAsyncContextManager[str]:

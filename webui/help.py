@@ -1,7 +1,5 @@
-"""The help page: what version this is, where to go on."""
+"""The help page: where to go on, and what is wrong."""
 
-import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,7 +34,4 @@ class HelpPage:
             diagnostics=render(found),
             status=self._gateway.status(),
             data_dir=self._gateway.settings.data_dir,
-            python=platform.python_version(),
-            system=f"{platform.system()} {platform.machine()}",
-            packaged=bool(getattr(sys, "frozen", False)),
         )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import random
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from server.throttle import Ticket
 from server.upstreams.code_assist import CodeAssist
 from tests.browser.chromium import Browser, chromium
 from tests.rig import GEMINI_KEY, Rig, running
-from tests.support import serve
+from tests.support import nobody, serve
 
 TO = Path("build/screenshots")
 LOOKS = {
@@ -171,6 +172,10 @@ async def empty_pages(browser: Browser, folder: Path) -> None:
             "nowhere",
         ):
             await shoot(browser, f"empty-{path or 'dashboard'}", f"{rig.url}/{path}")
+        await browser("goto", url=f"{rig.url}/help")
+        await browser("click", selector="text=Look now")
+        await browser("see", selector=".findings", text="port")
+        await here(browser, "help-findings")
         rig.gateway.pipeline.inspector.switch(on=True)
         await shoot(browser, "inspect-waiting", f"{rig.url}/inspect")
         await roads(browser, rig)
@@ -316,6 +321,7 @@ async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> 
 async def render(only: Sequence[str]) -> None:
     TO.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, tempfile.TemporaryDirectory() as name:
+        os.environ.update(nobody(Path(name)), PATH=name)  # the browser is up
         await browser("open")
         for work in (empty_pages, busy_pages):
             folder = Path(name) / work.__name__

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Browser, chromium
+from tests.support import nobody
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +20,6 @@ def browser() -> Iterator[Browser]:
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder without any tool in it: /connect looks at the user's own otherwise."""
     folder = tmp_path_factory.mktemp("home")
-    for name in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "CONTINUE_GLOBAL_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("USERPROFILE", str(folder))
+    for name, value in nobody(folder).items():
+        monkeypatch.setenv(name, value)
     return folder

@@ -77,7 +77,7 @@ async def test_the_button_asks_and_the_page_tells(tmp_path: Path, feed: Feed) ->
         assert (await check(rig)).status_code == 303
         page = (await rig.http.get("/about")).text
         assert "Version 9.9.9 is out." in page
-        assert f'href="{LINK}"' in page
+        assert f'href="{LINK}" target="_blank"' in page  # the window has no way back
         assert len(feed.asked) == 1
         feed.status = 500
         await check(rig)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from server import connect
 from tests.browser.chromium import Browser
 from tests.rig import Rig, running
+from tests.support import WHEREABOUTS
 
 MINE = '# mine\napproval_policy = "never"\n'
 
@@ -165,3 +167,10 @@ async def test_the_buttons_in_a_browser(
         await browser("click", selector="text=Undo (Codex)")
         await browser("see", selector="[role=status]", text="as they would be without us")
         assert codex.read_text() == MINE
+
+
+def test_nobody_has_no_variable_that_leads_to_a_tool() -> None:
+    """Each one that the tools look at is emptied, or these tests would see the developer's."""
+    sources = Path(connect.__file__).parent.rglob("*.py")
+    named = re.findall(r'\.named\(\s*"(\w+)"', "\n".join(path.read_text() for path in sources))
+    assert set(named) == set(WHEREABOUTS)

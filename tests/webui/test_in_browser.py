@@ -17,7 +17,7 @@ from tests.browser.chromium import Browser
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 
-PAGES = ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help")
+PAGES = ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help", "/about")
 COUNT_FETCHES = """
     window.fetches = 0;
     const asked = window.fetch;
@@ -253,7 +253,7 @@ async def test_every_page_can_be_reached_by_the_keyboard(tmp_path: Path, browser
             reached.append(
                 await browser("evaluate", script="document.activeElement.getAttribute('href')")
             )
-        assert reached == ["/", *PAGES]
+        assert reached == ["/", *PAGES[:-1]]  # /about is in the foot
 
 
 async def test_the_keyboard_is_caught_nowhere(tmp_path: Path, browser: Browser) -> None:
@@ -488,3 +488,13 @@ async def test_nothing_is_wider_than_a_phone(tmp_path: Path, browser: Browser) -
             await browser("goto", url=rig.url + path)
             width = await browser("evaluate", script="document.documentElement.scrollWidth")
             assert width <= 360, path
+
+
+async def test_what_the_doctor_found_fits_a_phone(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        await browser("open", width=360, height=740)
+        await browser("goto", url=f"{rig.url}/help")
+        await browser("click", selector="text=Look now")
+        await browser("see", selector=".findings", text="port")
+        width = await browser("evaluate", script="document.documentElement.scrollWidth")
+        assert width <= 360

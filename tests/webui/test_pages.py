@@ -239,7 +239,17 @@ async def test_a_change_without_the_page_token_is_refused(tmp_path: Path) -> Non
 
 async def test_pages_are_hardened(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
-        for path in ("/", "/setup", "/connect", "/settings", "/inspect", "/log", "/help", "/no"):
+        for path in (
+            "/",
+            "/setup",
+            "/connect",
+            "/settings",
+            "/inspect",
+            "/log",
+            "/help",
+            "/about",
+            "/no",
+        ):
             headers = (await rig.http.get(path)).headers
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
@@ -257,7 +267,7 @@ async def test_what_leads_outside_leaves_the_window_where_it_is(tmp_path: Path) 
     """The window has no way back; such links open in the system's browser."""
     async with before_sign_in(tmp_path, FakeGoogle(account=account.tos_violation())) as rig:
         await rig.http.get(await agree(sign_in_link(await page(rig))))
-        for path in ("/", "/setup", "/settings", "/inspect", "/log", "/help"):
+        for path in ("/", "/setup", "/settings", "/inspect", "/log", "/help", "/about"):
             links = re.findall(r'<a [^>]*href="https?:[^>]*>', await page(rig, path))
             assert all('target="_blank"' in link for link in links), path
 
