@@ -12,9 +12,15 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
 import hypercorn.asyncio.run
+import hypercorn.protocol
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +142,49 @@ def bounded(send: Send) -> Send:
     return bounded_send
 
 
+class _Answered:
+    """A stream of HTTP/2 that was answered before its body ended: the rest is not wanted (RFC 9113,
+    section 8.1)."""
+
+    def __init__(self, connection: h2.connection.H2Connection, stream_id: int) -> None:
+        self._connection, self._stream_id = connection, stream_id
+
+    async def handle(self, _event: object) -> None:
+        with contextlib.suppress(h2.exceptions.StreamClosedError):  # several pieces in one read
+            self._connection.reset_stream(self._stream_id, h2.errors.ErrorCodes.NO_ERROR)
+
+
+class _Streams(dict[int, Any]):
+    """The open streams of a connection, by number."""
+
+    def __init__(self, connection: h2.connection.H2Connection) -> None:
+        self._connection = connection
+
+    def __missing__(self, stream_id: int) -> _Answered:
+        return _Answered(self._connection, stream_id)
+
+
+class Http2(H2Protocol):
+    """Hypercorn's own fails, and takes every stream of the connection with it, when
+    more of a body comes for a stream that has been answered, and when a CONNECT has no path."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.streams = _Streams(self.connection)
+
+    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
+        if any(name == b":path" for name, _ in request.headers):
+            await super()._create_stream(request)
+        else:
+            self.connection.close_connection(h2.errors.ErrorCodes.HTTP_1_1_REQUIRED)
+            await self._flush()
+            await self.send(Closed())
+
+
 def bound_connections() -> None:
     """Let Hypercorn use these connections; it offers no setting for it."""
     hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined,assignment]
+    hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined,assignment]
 
 
 def allow_many_files() -> None:

@@ -31,7 +31,8 @@ _SECRETS = re.compile(
     r"|(?i:(bearer|key|token|secret|code)(\"?\s*[:=]\s*\"?|\s+))[\w./+~-]{12,}=*"
 )
 
-_LINE_ENDS = {ord(end): repr(end)[1:-1] for end in "\n\r\v\f\x1b\x85\u2028\u2029"}
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""What ends a line, moves the cursor or makes a log a binary file."""
 
 
 def redact(text: str) -> str:
@@ -44,7 +45,7 @@ class _Redacting(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """One line each: a path or a name from outside cannot begin a line of its own."""
-        record.message = record.message.translate(_LINE_ENDS)
+        record.message = record.message.translate(_CONTROLS)
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:

@@ -292,6 +292,37 @@ async def test_the_rules_hold_over_http_2_as_well(tmp_path: Path) -> None:
         assert seen == {1: "421", 3: "200"}
 
 
+async def test_http_2_costs_one_stream_what_is_wrong_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More of a body than was read, and then a CONNECT without a path."""
+    async with running(tmp_path) as rig, connection(rig) as (reader, writer):
+        http = h2.connection.H2Connection()
+        http.initiate_connection()
+        here = [(":scheme", "http"), (":authority", "127.0.0.1")]
+        http.send_headers(1, [(":method", "POST"), (":path", "/health"), *here])
+        statuses: dict[int, bytes] = {}
+        ended = False
+        async with asyncio.timeout(10):
+            while not ended:
+                writer.write(http.data_to_send())
+                data = await reader.read(65_536)
+                assert data, "the connection was closed"
+                for event in http.receive_data(data):
+                    if isinstance(event, h2.events.ResponseReceived):
+                        statuses[event.stream_id or 0] = dict(event.headers)[b":status"]
+                    elif isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:
+                        for _ in range(3):
+                            http.send_data(1, b"a" * 1000)
+                        asked = [(":method", "GET"), (":path", "/health"), *here]
+                        http.send_headers(3, asked, end_stream=True)
+                    elif isinstance(event, h2.events.StreamEnded):
+                        http.send_headers(5, [(":method", "CONNECT"), (":authority", "127.0.0.1")])
+                    ended = ended or isinstance(event, h2.events.ConnectionTerminated)
+        assert statuses[3] == b"200"
+        assert "Traceback" not in caplog.text
+
+
 async def test_an_oversized_head_and_body_are_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,6 +508,7 @@ async def test_secrets_are_kept_in_private_files_only(tmp_path: Path) -> None:
 async def test_a_log_line_cannot_be_forged(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         with captured(rig.gateway.settings) as log:
-            await rig.http.get("/v1/x%0aERROR%20forged%0d%1b[31m")
+            await rig.http.get("/v1/x%0aERROR%20forged%0d%1b[31m%00%08%C2%9b")
         assert "forged" in log.getvalue()
         assert not [line for line in log.getvalue().splitlines() if line.startswith("ERROR")]
+        assert log.getvalue().replace("\n", "").isprintable()
