@@ -59,8 +59,9 @@ screenshots: test-system ## every page state and the tray menu as PNG, in build/
 	$(PY) -m tests.browser.screenshots
 	$(PY) -m tests.desktop.screenshots
 
+# Not "npm ci": that refuses a lock file without the programs that the tools bring for other systems.
 tests/agents/node_modules: tests/agents/package-lock.json
-	@cd tests/agents && npm ci --no-audit --no-fund --loglevel=error
+	@cd tests/agents && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .venv/agents/%/.done: tests/agents/python/%.txt .venv/.run
@@ -138,4 +139,6 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" tests/agents/python/$$tool.in -o tests/agents/python/$$tool.txt; done
 
 clean: ## remove everything that make made
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist \
+	  tests/agents/node_modules tests/browser/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -243,7 +243,8 @@ def data_folder(folder: Path) -> list[Finding]:
             Finding("bad", "data folder", f"{folder} cannot be written: nothing is saved", remedy)
         ]
     found = [Finding("ok", "data folder", str(folder))]
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    # A closed folder closes all that is in it, WebKit's cache too.
+    files = [path for path in folder.rglob("*") if path.is_file()] if _is_open(folder) else []
     wide = sorted(str(path.relative_to(folder)) for path in files if _is_open(path))
     if wide:
         told = f"others on this computer may read {', '.join(wide[:9])}"

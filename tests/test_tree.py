@@ -1,5 +1,6 @@
 """The tests mirror the tree: a module without tests, or tests without a module, fail the build."""
 
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -98,3 +99,19 @@ def test_every_test_file_has_its_module() -> None:
 
 def test_the_list_of_exceptions_is_current() -> None:
     assert {m for m in TESTED_ELSEWHERE if not (ROOT / m).exists()} == set()
+
+
+def test_clean_removes_what_make_made_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    (tmp_path / "kept.py").touch()
+    made = (ROOT / ".gitignore").read_text("utf-8").split()
+    folders = {name.strip("/") for name in made if name.endswith("/") and not name.startswith("/")}
+    folders -= {".pytest_cache", ".import_linter_cache", "node_modules"}  # switched off; below
+    for name in (*folders, "tests/agents/node_modules", "tests/browser/node_modules", "a/b/c"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "one").touch()
+    (tmp_path / "a/b/__pycache__").mkdir()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", "kept.py", "a/b/c/one"}
+    assert not (tmp_path / "a/b/__pycache__").exists()

@@ -34,15 +34,26 @@ class Item:
 
     def place(self, entries: Sequence[Data]) -> int | None:
         """The index of the entry to replace."""
+        wanted = {name: self.value[name] for name in self.same_by}
         for index, entry in enumerate(entries):
-            if isinstance(entry, dict) and all(
-                entry.get(name) == self.value[name] for name in self.same_by
-            ):
+            if _says(entry, wanted):
                 return index
         return None
 
 
 Edit = Put | Item
+
+
+def found(entries: Iterable[Data], wanted: dict[str, Data]) -> Data:
+    """The entry of a list that says this; what else people keep there is passed over.
+
+    Raises ``StopIteration`` where there is none.
+    """
+    return next(entry for entry in entries if _says(entry, wanted))
+
+
+def _says(entry: Data, wanted: dict[str, Data]) -> bool:
+    return isinstance(entry, dict) and all(entry.get(name) == wanted[name] for name in wanted)
 
 
 def applied(data: Data, edits: Iterable[Edit]) -> Data:

@@ -5,9 +5,9 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Table
+from tomlkit.items import InlineTable
 
-from server.connect.edits import CannotEditError, Data, Edit, Item
+from server.connect.edits import CannotEditError, Data, Edit, Item, Put, applied
 
 
 def parse(text: str) -> Data:
@@ -22,14 +22,31 @@ def edit(text: str, change: Edit) -> str:
     """The text with one change in it."""
     if isinstance(change, Item):
         raise CannotEditError("Lists in TOML files are not changed.")
+    if isinstance(change.value, dict) and (appended := _appended(text, change)) is not None:
+        return appended
     try:
         document = tomlkit.parse(text)
         if tomlkit.dumps(document) != text:
             raise CannotEditError("It cannot be written back as it is.")
         _put(document, change.path, change.value)
         return tomlkit.dumps(document)
-    except (TOMLKitError, TypeError, AttributeError, KeyError) as error:
+    except (TOMLKitError, TypeError, AttributeError, KeyError, ValueError) as error:
         raise CannotEditError(f"A setting of ours has another kind there: {error}.") from error
+
+
+def _appended(text: str, change: Put) -> str | None:
+    """A table that is not there yet, written behind everything else: nothing else moves then.
+
+    None where TOML does not allow that (the table around it is written inline, or ours is there).
+    """
+    document = tomlkit.document()
+    _put(document, change.path, change.value)
+    gap = "" if not text.strip() or text.endswith("\n\n") else "\n" * (2 - text.endswith("\n"))
+    after = f"{text}{gap}{tomlkit.dumps(document)}"
+    try:
+        return after if tomllib.loads(after) == applied(parse(text), [change]) else None
+    except tomllib.TOMLDecodeError:
+        return None
 
 
 def _put(document: Any, path: tuple[str, ...], value: Data) -> None:
@@ -41,14 +58,13 @@ def _put(document: Any, path: tuple[str, ...], value: Data) -> None:
             table.append(name, tomlkit.table(is_super_table=not bare))
         table = table[name]
     if isinstance(value, dict):
-        inside = tomlkit.table()
+        inline = isinstance(table, InlineTable)
+        inside: Any = tomlkit.inline_table() if inline else tomlkit.table()
         for name, item in value.items():
             inside.append(name, item)
         if path[-1] in table:
             table[path[-1]] = inside
             return
-        if tomlkit.dumps(document).strip() and isinstance(table, Table | tomlkit.TOMLDocument):
-            inside.trivia.indent = "" if tomlkit.dumps(document).endswith("\n\n") else "\n"
         table.append(path[-1], inside)
         return
     table[path[-1]] = value

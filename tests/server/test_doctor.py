@@ -55,9 +55,12 @@ def test_the_data_folder_is_judged(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "deep").touch(mode=0o640)
     (tmp_path / "usage.sqlite3.corrupt-1").touch(mode=0o600)
+    tmp_path.chmod(0o755)
     told = {finding.what: finding.told for finding in doctor.data_folder(tmp_path)}
     assert "open, sub/deep" in told["file rights"]
     assert "corrupt" in told["damaged files"]
+    tmp_path.chmod(0o700)  # what the app makes: nobody gets at what is in it
+    assert "file rights" not in {finding.what for finding in doctor.data_folder(tmp_path)}
 
 
 def test_proxies_are_named_without_their_passwords(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.connect.edits import CannotEditError, Data, Item, Put
+from server.connect.edits import CannotEditError, Data, Item, Put, found
 from server.connect.formats import YAML_FILE, rewritten
 from server.connect.places import Places
 from server.connect.tool import TITLE, Ask, ConfigFile, Snippet, Target, Tool
@@ -43,7 +43,7 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
 
 
 def _ask(said: Sequence[Data], _target: Target) -> Ask:
-    model = next(entry for entry in said[0]["models"] if entry.get("name") == TITLE)
+    model = found(said[0]["models"], {"name": TITLE})
     return Ask("chat", f"{model['apiBase']}/chat/completions", model["model"], model["apiKey"])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from server.connect.edits import Data, Item
+from server.connect.edits import Data, Item, found
 from server.connect.formats import YAML_FILE, rewritten
 from server.connect.places import Places
 from server.connect.tool import PROVIDER, Ask, ConfigFile, Snippet, Target, Tool
@@ -37,7 +37,7 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
 
 
 def _ask(said: Sequence[Data], target: Target) -> Ask:
-    mine = next(entry for entry in said[0] if entry.get("model_id") == PROVIDER)
+    mine = found(said[0], {"model_id": PROVIDER})
     key = target.key if "api_key_name" in mine else None
     return Ask("chat", f"{mine['api_base']}/chat/completions", mine["model_name"], key)
 

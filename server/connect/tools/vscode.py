@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from server.connect.edits import Data, Item
+from server.connect.edits import Data, Item, found
 from server.connect.formats import JSON
 from server.connect.places import Places, first_existing
 from server.connect.tool import (
@@ -54,7 +54,7 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
 
 
 def _ask(said: Sequence[Data], _target: Target) -> Ask:
-    mine = next(entry for entry in said[0] if (entry["name"], entry["vendor"]) == (TITLE, _VENDOR))
+    mine = found(said[0], {"name": TITLE, "vendor": _VENDOR})
     model = mine["models"][0]
     return Ask("chat", model["url"], model["id"], mine["apiKey"])
 

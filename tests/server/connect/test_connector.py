@@ -239,6 +239,23 @@ def test_a_file_that_makes_no_sense_is_left_alone(tmp_path: Path) -> None:
     assert at.state(tool, TARGET) == "found"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("vscode", '[1, "x", {}]\n'), ("llm", "- a\n- b: 1\n"), ("continue", "models:\n  - a\n")],
+)
+def test_a_list_may_hold_what_we_do_not_know(name: str, text: str, tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named(name)
+    assert tool
+    (path,) = paths(tool, at)
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert at.ask(tool, TARGET) is None
+    at.apply(at.plan(tool, TARGET))
+    assert at.ask(tool, TARGET) is not None
+    at.undo(at.undo_plan(tool))
+    assert path.read_text() == text
+
+
 def test_a_deleted_file_is_not_brought_back(tmp_path: Path) -> None:
     at, tool = connector(tmp_path), named("opencode")
     assert tool
