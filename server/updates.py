@@ -93,7 +93,7 @@ class Updates:
         state = UpdateState(checked_at=self._now())
         try:
             found = newest(await self._read())
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             log.warning("The release feed could not be read: %s", reason)
             before = self.state

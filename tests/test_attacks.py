@@ -40,7 +40,10 @@ from tests.rig import Rig, running
 HERE = "Host: 127.0.0.1"
 JSON = "Content-Type: application/json"
 CHAT = json.dumps(BODIES["openai"][1]).encode()
-PAGES = ("/", "/setup", "/usage", "/metrics", "/events", "/auth", "/login", "/settings")
+PAGES = (
+    *("/", "/setup", "/connect", "/settings", "/help", "/about", "/log", "/inspect", "/login"),
+    *("/usage", "/metrics", "/events", "/openapi.json", "/auth"),
+)
 
 
 def addresses() -> Iterator[tuple[str, str]]:

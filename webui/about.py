@@ -18,6 +18,7 @@ DIRECT = (
     "aiohttp",
     "google-auth",
     "google-auth-oauthlib",
+    "h2",
     "httpx",
     "hypercorn",
     "orjson",
