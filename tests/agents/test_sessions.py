@@ -165,7 +165,8 @@ async def test_an_answer_torn_in_the_middle_is_asked_for_once_more(
 ) -> None:
     async with running(tmp_path / "data") as rig:
         torn = before(rig, failures.connection_cut(after=1), does(agent.shell("true")))
-        tell(rig, torn, says("All is lost."), says("All done."))
+        halves = Answer(parts=[{"text": "All is lost."}, {"text": " Or not."}], signed=True)
+        tell(rig, torn, halves, says("All done."))
         ran = await agent.run(rig, tmp_path, "Go to work")
         assert (ran.code, ran.out.strip()) == (0, "All done.")
         after = await told(rig)
