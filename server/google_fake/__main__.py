@@ -7,6 +7,7 @@ Start the proxy against it with ``CODE_ASSIST_ENDPOINT`` (or ``GOOGLE_GEMINI_BAS
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write-client", type=Path, metavar="FILE", help="client-secrets JSON")
     parser.add_argument("--delay-ms", type=int, default=20, help="between two chunks")
     options = parser.parse_args(arguments)
+    # Started in the background by a script, a program begins with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         asyncio.run(_serve(options.port, options.write_client, options.delay_ms / 1000))
     except KeyboardInterrupt:

@@ -168,13 +168,14 @@ def test_toml_keeps_comments_and_order(text: str) -> None:
 
 
 _words = st.text(string.ascii_lowercase, min_size=1, max_size=6)
+_tables = _words.filter(lambda word: word != "model")  # a table where a value belongs is replaced
 _toml_values = st.booleans() | st.integers(-99, 99) | st.text(string.printable[:94], max_size=9)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     st.dictionaries(_words, _toml_values, max_size=4),
-    st.dictionaries(_words, st.dictionaries(_words, _toml_values, max_size=3), max_size=3),
+    st.dictionaries(_tables, st.dictionaries(_words, _toml_values, max_size=3), max_size=3),
     st.booleans(),
 )
 def test_any_toml_keeps_its_lines(
