@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.system import installer
 
 CHECKOUT = Path(__file__).parents[2]
@@ -22,14 +24,16 @@ PASSED_ON = ("PIP_", "SSL_CERT_", "http_proxy", "https_proxy", "HTTP_PROXY", "HT
 _MAKE = """
 set -eu
 mount -t tmpfs -o mode=755 sandbox "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" sandbox "$1/root"
-mount --rbind /proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
-for name in run tmp var/tmp; do mount -t tmpfs -o mode=1777 sandbox "$1/root/$name"; done
-mkdir -p "$1/root/checkout"
-mount --bind "$2" "$1/root/checkout"
-mount -o remount,bind,ro "$1/root/checkout"
+mkdir "$1/upper" "$1/work" "$1/whole"
+cd "$1"
+mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" sandbox whole
+cd whole
+mount --rbind /proc proc
+mount --rbind /dev dev
+for name in run tmp var/tmp; do mount -t tmpfs -o mode=1777 sandbox "$name"; done
+mkdir -p checkout
+mount --bind "$2" checkout
+mount -o remount,bind,ro checkout
 echo ready
 exec sleep infinity
 """
@@ -74,7 +78,10 @@ def refused(folder: Path) -> str | None:
 
 @contextmanager
 def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """One sandbox, mounted at ``folder``."""
+    """One sandbox, mounted at ``folder``. Skips the test where there can be none."""
+    why = refused(folder)
+    if why:
+        pytest.skip(why)
     root: Sequence[str] = installer({**os.environ, "NO_SYSTEM": ""}) or ()
     make = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _MAKE, "sandbox")
     words = [*root, *make, str(folder), str(CHECKOUT)]
@@ -84,7 +91,7 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
         sleeper = str(_sleeper(holder.pid))
         try:
             enter = ("nsenter", f"--mount=/proc/{sleeper}/ns/mnt", "chroot")
-            yield Sandbox(folder, (*root, *enter, str(folder / "root")))
+            yield Sandbox(folder, (*root, *enter, str(folder / "whole")))
         finally:
             subprocess.run([*root, "kill", sleeper], check=True)
 

@@ -282,7 +282,8 @@ def machine(debian: Path, wheels: Path) -> Iterator[Machine]:
     run("cp", "-a", debian, root)
     files = run("git", "ls-files", "-co", "--exclude-standard").split("\n")
     kept = [f for f in files if f and not f.startswith(("tests/", "docs/"))]
-    run("cp", "--parents", *kept, root / "root")
+    (root / "srv/checkout").mkdir(parents=True, exist_ok=True)
+    run("cp", "--parents", *kept, root / "srv/checkout")
     run("cp", "-r", wheels, root / "wheels")
     (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
     made = Machine(root)
@@ -293,7 +294,7 @@ def machine(debian: Path, wheels: Path) -> Iterator[Machine]:
 @pytest.fixture(scope="module")
 def booted(machine: Machine) -> Iterator[Machine]:
     """The same machine, installed by chroot, then started: systemd is its process 1."""
-    said = machine.run("test ! -e /usr/bin/python3; cd /root && ./setup.sh")
+    said = machine.run("test ! -e /usr/bin/python3; cd /srv/checkout && ./setup.sh")
     assert "Python 3.11 or newer with its venv module is missing; installing it." in said
     assert "systemd does not run here" in said
     boot = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network")
@@ -317,8 +318,8 @@ def test_the_service_starts_at_boot_fully_confined(booted: Machine) -> None:
     assert booted.answers(8081)
     editing(booted, 'Environment="UPSTREAM=demo"')
     assert booted.answers(8081)
-    (booted.root / "root/ask.py").write_text(CHAT)
-    said = booted.run("python3 /root/ask.py")
+    (booted.root / "srv/ask.py").write_text(CHAT)
+    said = booted.run("python3 /srv/ask.py")
     assert "choices" in said
     pid = booted.run("systemctl show -p MainPID --value gemini-api-proxy").strip()
     status = booted.run(f"cat /proc/{pid}/status")
@@ -330,20 +331,20 @@ def test_the_service_starts_at_boot_fully_confined(booted: Machine) -> None:
 def editing(machine: Machine, *lines: str) -> None:
     """``systemctl edit`` with an editor that writes these lines, then a restart."""
     text = "\n".join(("[Service]", *lines, ""))
-    (machine.root / "root/wanted.conf").write_text(text)
+    (machine.root / "srv/wanted.conf").write_text(text)
     edit = "script -qec 'systemctl edit gemini-api-proxy' /dev/null"  # it insists on a terminal
-    machine.run(f"export SYSTEMD_EDITOR='cp /root/wanted.conf'; {edit}")
+    machine.run(f"export SYSTEMD_EDITOR='cp /srv/wanted.conf'; {edit}")
     machine.run("systemctl restart gemini-api-proxy")
 
 
 def test_port_and_host_are_overridden_as_the_readme_shows(booted: Machine) -> None:
-    booted.run("cd /root && PORT=9001 ./setup.sh")
+    booted.run("cd /srv/checkout && PORT=9001 ./setup.sh")
     assert booted.answers(9001)
     editing(booted, 'Environment="PORT=9000"', 'Environment="HOST=127.0.0.1"')
     assert booted.answers(9000)
     log = booted.run("journalctl -u gemini-api-proxy -o cat --no-pager")
     assert "Listening on 127.0.0.1, port 9000" in log
-    said = booted.run("cd /root && ./setup.sh")
+    said = booted.run("cd /srv/checkout && ./setup.sh")
     assert "The service runs. Set it up: http://127.0.0.1:9000/setup" in said
 
 
@@ -366,15 +367,15 @@ def test_a_port_below_1024_takes_what_the_document_says(booted: Machine) -> None
 
 def test_an_update_restarts_and_a_second_run_does_not(booted: Machine) -> None:
     pid = booted.run("systemctl show -p MainPID --value gemini-api-proxy")
-    booted.run("cd /root && ./setup.sh")
+    booted.run("cd /srv/checkout && ./setup.sh")
     assert booted.run("systemctl show -p MainPID --value gemini-api-proxy") == pid
-    booted.run("echo '# newer' >> /root/server/errors.py; cd /root && ./setup.sh")
+    booted.run("echo '# newer' >> /srv/checkout/server/errors.py; cd /srv/checkout && ./setup.sh")
     assert booted.run("systemctl show -p MainPID --value gemini-api-proxy") != pid
 
 
 def test_a_wrong_setting_is_told_and_does_not_restart_for_ever(booted: Machine) -> None:
     editing(booted, 'Environment="PORT=9000"', 'Environment="WAIT_MODE=perhaps"')
-    said = booted.run("cd /root && ./setup.sh", code=1)
+    said = booted.run("cd /srv/checkout && ./setup.sh", code=1)
     assert "WAIT_MODE" in said
     assert booted.run("systemctl show -p NRestarts --value gemini-api-proxy").strip() == "0"
     editing(booted, 'Environment="PORT=9000"')
@@ -382,10 +383,10 @@ def test_a_wrong_setting_is_told_and_does_not_restart_for_ever(booted: Machine) 
 
 
 def test_uninstalling_stops_it_and_leaves_nothing(booted: Machine) -> None:
-    booted.run("cd /root && ./setup.sh --uninstall")
+    booted.run("cd /srv/checkout && ./setup.sh --uninstall")
     assert "inactive" in booted.run("systemctl is-active gemini-api-proxy", code=None)
     assert booted.run(f"ls {DATA}")
-    booted.run("cd /root && ./setup.sh --uninstall --purge")
+    booted.run("cd /srv/checkout && ./setup.sh --uninstall --purge")
     places = f"{APP} {DATA} /etc/systemd/system/gemini-api-proxy*"
     assert booted.run(f"ls -d {places} 2>/dev/null || true") == ""
     booted.run("id gemini-api-proxy", code=1)
