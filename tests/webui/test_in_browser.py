@@ -27,6 +27,21 @@ SET_HIDDEN = """
     Object.defineProperty(document, "hidden", { get: () => %s, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 """
+LATE_FEED = """
+    window.EventSource = class extends EventTarget {
+      constructor() { super(); window.feed = this; }
+      close() {}
+    };
+"""
+HELD_FETCH = """
+    const asked = window.fetch;
+    window.fetch = async (...all) => {
+      const answer = await asked(...all);
+      window.fetch = asked;
+      await new Promise((done) => { window.letGo = done; });
+      return answer;
+    };
+"""
 PRESS_AND_LOOK = """
     (async () => {
       const button = document.querySelector("form [value=check]").form.querySelector("button");
@@ -311,6 +326,37 @@ async def test_a_change_keeps_scroll_and_selection(tmp_path: Path, browser: Brow
         await browser("see", selector='[data-live="usage"] p', text="21 requests")
         assert await browser("evaluate", script="scrollY") == 900
         assert await browser("evaluate", script="String(getSelection())") == "Usage"
+
+
+async def test_what_changed_before_the_feed_was_there_is_shown(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("evaluate", script=f"{SET_HIDDEN % 'true'}; {LATE_FEED}")
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("evaluate", script=SET_HIDDEN % "false")
+        await browser("see", selector='[data-live="usage"] p', text="1 request")
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("evaluate", script="window.feed.dispatchEvent(new Event('open'))")
+        await browser("see", selector='[data-live="usage"] p', text="2 requests")
+
+
+async def test_what_changed_while_a_page_was_on_its_way_is_shown(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with running(tmp_path) as rig:
+        await browser("open")
+        await browser("goto", url=rig.url)
+        await browser("evaluate", script=HELD_FETCH)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        held = "new Promise((done) => setInterval(() => window.letGo && done(), 20))"
+        await browser("evaluate", script=held)
+        await rig.http.post("/v1/chat/completions", json=CHAT)
+        await browser("evaluate", script="new Promise((done) => setTimeout(done, 600))")
+        await browser("evaluate", script="window.letGo()")
+        await browser("see", selector='[data-live="usage"] p', text="2 requests")
 
 
 async def test_a_page_says_when_the_server_is_gone_and_goes_on_when_it_is_back(

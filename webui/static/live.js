@@ -4,10 +4,12 @@
 const RUNNING_MS = 1000; // while a request runs its numbers move
 const IDLE_MS = Number(document.getElementById("main").dataset.every) || 30000; // countdowns
 const AGAIN_MS = 2000; // while the server does not answer
+const ANSWER_MS = 20000; // for one page
 const stale = document.getElementById("stale");
 let timer = 0;
 let due = Infinity;
 let fetching = false;
+let missed = false; // something changed while a page was on its way
 let feed = null;
 
 function keyed(parent) {
@@ -71,18 +73,17 @@ function show(next) {
 }
 
 async function refresh() {
-  if (document.hidden || fetching) return;
-  fetching = true;
   try {
-    const answer = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
+    const answer = await fetch(location.pathname + location.search, {
+      headers: { accept: "text/html" }, signal: AbortSignal.timeout(ANSWER_MS),
+    });
     if (answer.status === 401) location.reload(); // the login form
     if (!answer.ok) throw new Error(answer.statusText);
     show(new DOMParser().parseFromString(await answer.text(), "text/html"));
     stale.hidden = true;
+    if (feed?.readyState === EventSource.CLOSED) listen();
   } catch {
     stale.hidden = false;
-  } finally {
-    fetching = false;
   }
 }
 
@@ -91,16 +92,22 @@ function pause() {
   return document.querySelector('[data-running]:not([data-running="0"])') ? RUNNING_MS : IDLE_MS;
 }
 
+async function turn() {
+  due = Infinity;
+  missed = fetching;
+  if (document.hidden || fetching) return;
+  fetching = true;
+  await refresh();
+  fetching = false;
+  if (!document.hidden) soon(missed ? 0 : pause());
+}
+
 function soon(delay) {
   const at = performance.now() + delay;
   if (at >= due) return;
   clearTimeout(timer);
   due = at;
-  timer = setTimeout(async () => {
-    due = Infinity;
-    await refresh();
-    if (!document.hidden) soon(pause());
-  }, delay);
+  timer = setTimeout(turn, delay);
 }
 
 function listen() {
@@ -108,8 +115,9 @@ function listen() {
   feed = null;
   if (document.hidden) return;
   feed = new EventSource("/events");
+  feed.addEventListener("open", () => soon(250)); // what changed before it listened
   feed.addEventListener("message", () => soon(250));
-  feed.addEventListener("error", () => soon(500)); // gone, or on its way back
+  feed.addEventListener("error", ({ target }) => soon(target.readyState === EventSource.CLOSED ? AGAIN_MS : 500));
 }
 
 document.addEventListener("visibilitychange", () => {
