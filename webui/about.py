@@ -15,10 +15,10 @@ from quart import abort, redirect, render_template, request
 from webui.forms import Forms
 
 DIRECT = (
-    "aiohttp",
     "google-auth",
     "google-auth-oauthlib",
     "h2",
+    "httptools",
     "httpx",
     "hypercorn",
     "orjson",

@@ -1,29 +1,29 @@
-"""What carries requests to Google: aiohttp's parser and connection pool, behind httpx's interface.
+"""What carries requests to Google: connections of our own, behind httpx's interface.
 
-httpx's own transport costs five times as much per event (``docs/decisions``, *upstream transport*).
-Everything above this module sees httpx's requests, responses and exceptions only. aiohttp is loaded
-with the first request, after the port answers; where a proxy is configured for an address, httpx's
-own transport takes over.
+httpx's own transport costs five times as much per event (``docs/decisions/0009``). Everything above
+this module sees httpx's requests, responses and exceptions only. Where a proxy is configured for an
+address, httpx's own transport takes over.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+import time
+from collections.abc import AsyncIterator, Callable
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-if TYPE_CHECKING:
-    import aiohttp
-    import yarl
+from server.upstreams.http1 import Connection
 
 KEEP_ALIVE_S = 90.0
-"""How long an idle connection is kept. Google closes its end after a few minutes."""
+"""How long an idle connection is kept, by the clock on the wall: a computer may have slept since.
+Google closes its end after a few minutes."""
+
+MOST_IDLE = 64
+"""Idle connections kept; the newest serve first."""
+
+HAPPY_EYEBALLS_S = 0.25
+"""After which the next address of a name is tried beside the first (RFC 8305)."""
 
 
 def make_client() -> httpx.AsyncClient:
@@ -53,39 +53,120 @@ class Client(httpx.AsyncClient):
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Requests over aiohttp. Must be used in one event loop."""
+    """Requests over as many connections as they want. Must be used in one event loop."""
 
-    def __init__(self, *, proxies: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        proxies: dict[str, str] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         """``proxies``: addresses by scheme (``all`` for any), as ``urllib`` finds them."""
         self._proxies = proxies or {}
         self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
-        self._session: aiohttp.ClientSession | None = None
-        self._loading: asyncio.Future[ModuleType] | None = None
+        self._wall_clock = wall_clock
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
+        self._idle: list[tuple[Origin, Connection, float]] = []
+        self._sweeping: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy = self._proxies.get(request.url.scheme) or self._proxies.get("all")
         if proxy and not proxy_bypass(request.url.host):
             return await self._through(proxy).handle_async_request(request)
-        session = self._session or await self._begin()
-        tls = await self._tls_context() if request.url.scheme == "https" else True
-        limits = request.extensions.get("timeout") or {}
-        with _mapped(request):
-            async with asyncio.timeout(_longest(limits)):
-                answer = await _ask(session, request, limits, tls)
+        head, body = await written(request)
+        origin = origin_of(request)
         request.stream = _SENT
+        connection = self._kept(origin)
+        if connection is not None:
+            try:
+                return await self._asked(connection, origin, request, head, body)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # Closed by the other side just then. What may change something there is not
+                # repeated here: whoever counts requests decides (server/retry.py).
+                if connection.heard or request.method != "GET":
+                    raise
+        connection = await self._connect(origin, request)
+        return await self._asked(connection, origin, request, head, body)
+
+    async def aclose(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for _, connection, _ in self._idle:
+            connection.abort()
+        self._idle.clear()
+        for transport in self._proxied.values():
+            await transport.aclose()
+        await asyncio.sleep(0)  # in which asyncio takes leave of what was cut
+
+    async def _asked(
+        self,
+        connection: Connection,
+        origin: "Origin",
+        request: httpx.Request,
+        head: bytes,
+        body: bytes,
+    ) -> httpx.Response:
+        try:
+            answer = await connection.ask(request, head, body)
+        except BaseException:
+            connection.finish()
+            raise
         return httpx.Response(
             answer.status,
-            headers=answer.raw_headers,
-            stream=_Body(answer, request),
+            headers=answer.headers,
+            stream=Body(self, connection, origin),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-        for transport in self._proxied.values():
-            await transport.aclose()
+    async def _connect(self, origin: "Origin", request: httpx.Request) -> Connection:
+        scheme, host, port = origin
+        limits = request.extensions.get("timeout") or {}
+        tls = await self._tls_context() if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(limits.get("connect")):
+                _, connection = await loop.create_connection(
+                    Connection, host, port, ssl=tls, happy_eyeballs_delay=HAPPY_EYEBALLS_S
+                )
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time", request=request) from error
+        except (OSError, ValueError) as error:  # ValueError: no such name can exist
+            raise httpx.ConnectError(str(error), request=request) from error
+        return connection
+
+    def _kept(self, origin: "Origin") -> Connection | None:
+        """The idle connection to ``origin`` that was used last, if there is one."""
+        self._drop_old()
+        for at in range(len(self._idle) - 1, -1, -1):
+            if self._idle[at][0] == origin:
+                _, connection, _ = self._idle.pop(at)
+                if connection.usable:
+                    return connection
+        return None
+
+    def keep(self, origin: "Origin", connection: Connection) -> None:
+        """Take back a connection whose request is over."""
+        if not connection.finish():
+            return
+        self._idle.append((origin, connection, self._wall_clock()))
+        if len(self._idle) > MOST_IDLE:
+            self._idle.pop(0)[1].abort()
+        if self._sweeping is None:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(KEEP_ALIVE_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        self._drop_old()
+        if self._idle:
+            self._sweep_later()
+
+    def _drop_old(self) -> None:
+        now = self._wall_clock()
+        while self._idle and not 0 <= now - self._idle[0][2] <= KEEP_ALIVE_S:
+            self._idle.pop(0)[1].abort()
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         """httpx's own transport through ``proxy``, made once."""
@@ -95,134 +176,69 @@ class Transport(httpx.AsyncBaseTransport):
             self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=address, limits=few)
         return self._proxied[proxy]
 
-    async def _begin(self) -> "aiohttp.ClientSession":
-        """The session of all requests. Its library is loaded in a thread: that takes a tenth of a
-        second, for which nobody else should wait."""
-        if self._loading is None:
-            self._loading = asyncio.ensure_future(asyncio.to_thread(import_module, "aiohttp"))
-        await asyncio.shield(self._loading)
-        if self._session is None:
-            self._session = _session()
-        return self._session
-
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: reading the certificates takes a while."""
         if self._tls is None:
-            self._tls = asyncio.ensure_future(asyncio.to_thread(httpx.create_ssl_context))
+            self._tls = asyncio.ensure_future(asyncio.to_thread(_make_tls_context))
         return await asyncio.shield(self._tls)
 
+
+Origin = tuple[str, str, int]
+"""(scheme, host, port)."""
 
 _SENT = httpx.ByteStream(b"")
 """In place of a body that has been sent: a stream may last an hour, and needs it no more."""
 
 
-class _Body(httpx.AsyncByteStream):
+class Body(httpx.AsyncByteStream):
     """An answer's body: at each read, all that has arrived."""
 
-    def __init__(self, answer: "aiohttp.ClientResponse", request: httpx.Request) -> None:
-        self._answer, self._request = answer, request
+    def __init__(self, transport: Transport, connection: Connection, origin: Origin) -> None:
+        self._transport, self._connection, self._origin = transport, connection, origin
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """Bytes that have arrived and were not read yet."""
+        return self._connection.held
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        connection = self._answer.connection
-        if connection is not None and connection.protocol is not None:
-            # The limit may have changed since the head (httpx looks it up anew as well).
-            limits = self._request.extensions.get("timeout") or {}
-            connection.protocol.read_timeout = limits.get("read")
-            connection.protocol.start_timeout()
-        content = self._answer.content
-        with _mapped(self._request):
-            while data := await content.readany():
-                yield data
+        while not self._closed and (data := await self._connection.read()):
+            yield data
 
     async def aclose(self) -> None:
         """Keeps the connection when the body was read to its end, and cuts it otherwise."""
-        self._answer.close()
+        if not self._closed:
+            self._closed = True
+            self._transport.keep(self._origin, self._connection)
 
 
-def _session() -> "aiohttp.ClientSession":
-    """A session that adds nothing of its own to a request, with as many connections as wanted."""
-    import aiohttp  # noqa: PLC0415  # loaded by Transport._begin
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        auto_decompress=False,
-    )
+def _make_tls_context() -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-@lru_cache(256)
-def _url(text: str) -> "yarl.URL":
-    """An address as aiohttp takes it, with every escape left as it is."""
-    import yarl  # noqa: PLC0415  # as above
-
-    return yarl.URL(text, encoded=True)
-
-
-async def _ask(
-    session: "aiohttp.ClientSession",
-    request: httpx.Request,
-    limits: dict[str, float | None],
-    tls: ssl.SSLContext | bool,
-) -> "aiohttp.ClientResponse":
-    """Send ``request``; returns with the head of the answer."""
-    data = b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
-    return await session.request(
-        request.method,
-        _url(str(request.url)),
-        headers=[(k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw],
-        data=(await request.aread() if data is None else data) or None,
-        allow_redirects=False,
-        ssl=tls,
-        timeout=_limits(limits.get("pool"), limits.get("connect"), limits.get("read")),
-    )
+def origin_of(request: httpx.Request) -> Origin:
+    """Where ``request`` goes. Raises ``httpx.UnsupportedProtocol``."""
+    url = request.url
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx.UnsupportedProtocol(f"no http address: {url}", request=request)
+    return url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
 
 
-@lru_cache(64)
-def _limits(
-    pool: float | None, connect: float | None, read: float | None
-) -> "aiohttp.ClientTimeout":
-    import aiohttp  # noqa: PLC0415  # as above
-
-    return aiohttp.ClientTimeout(connect=pool, sock_connect=connect, sock_read=read)
+_PORTS = {"http": 80, "https": 443}
 
 
-def _longest(limits: dict[str, float | None]) -> float | None:
-    """The sum of all limits: aiohttp has none of its own for a request that is not taken."""
-    known = [limit for limit in limits.values() if limit is not None]
-    return sum(known) if len(known) == len(limits) and known else None
-
-
-@contextmanager
-def _mapped(request: httpx.Request) -> Iterator[None]:
-    """aiohttp's exceptions as those that httpx's own transport would raise."""
-    import aiohttp  # noqa: PLC0415  # as above
-
-    try:
-        yield
-    except (OSError, ValueError, aiohttp.ClientError) as error:
-        raise _httpx_error(error)(str(error), request=request) from error
-
-
-def _httpx_error(error: Exception) -> type[httpx.RequestError]:
-    import aiohttp  # noqa: PLC0415  # as above
-
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return httpx.ConnectTimeout
-        case aiohttp.SocketTimeoutError() | aiohttp.ServerTimeoutError():
-            return httpx.ReadTimeout
-        case aiohttp.ClientConnectorError():
-            return httpx.ConnectError
-        case aiohttp.InvalidURL():
-            return httpx.UnsupportedProtocol
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
-            return httpx.RemoteProtocolError
-        case aiohttp.ClientResponseError():
-            return httpx.RemoteProtocolError
-        case TimeoutError():  # our own, around everything
-            return httpx.WriteTimeout
-        case OSError():
-            return httpx.ReadError
-        case _:  # a header that cannot be sent
-            return httpx.LocalProtocolError
+async def written(request: httpx.Request) -> tuple[bytes, bytes]:
+    """Head and body as they are sent. Raises ``httpx.LocalProtocolError``."""
+    whole = request.stream if isinstance(request.stream, httpx.ByteStream) else None
+    body = await request.aread() if whole is None else b"".join(whole)
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%s: %s" % header for header in request.headers.raw]
+    head = b"\r\n".join([*lines, b"", b""])
+    if head.count(b"\n") != len(lines) + 1 or head.count(b"\r") != len(lines) + 1 or b"\0" in head:
+        raise httpx.LocalProtocolError("a header that cannot be sent", request=request)
+    if "transfer-encoding" in request.headers:
+        raise httpx.LocalProtocolError("bodies are sent in one piece", request=request)
+    return head, body

@@ -18,6 +18,7 @@ from server.oauth_client import parse_client
 from server.oauth_grants import GoogleGrants, Grant, GrantRefusedError
 from server.sse import SSEReader
 from server.upstreams.google_errors import error_from_payload, error_from_response
+from server.upstreams.http1 import Answer, AnswerError
 from tests.faults import BODIES
 from tests.fuzz import seeds
 from tests.fuzz.mutate import broken, dump, encoded, mutated, pieces
@@ -229,6 +230,39 @@ def grants(source: Source) -> None:
             assert isinstance(grant.access_token, str)
             assert isinstance(grant.refresh_token, str | None)
             assert math.isfinite(grant.lifetime_s)
+
+
+def http(source: Source) -> None:
+    """However the bytes of an HTTP answer are cut, it is the same, or refused."""
+    data = b"".join(HTTP[source.below(len(HTTP))] for _ in range(1 + source.below(3)))
+    data = broken(broken(data, source), source)
+    closed = bool(source.below(2))
+    whole = _told([data], closed=closed)
+    assert _told(pieces(data, source), closed=closed) == whole
+    assert _told([bytes([byte]) for byte in data], closed=closed) == whole
+
+
+def _told(parts: Sequence[bytes], *, closed: bool) -> object:
+    answer, body = Answer("POST"), b""
+    try:
+        for part in filter(None, parts):
+            answer.feed(part)
+            body += answer.take()
+    except AnswerError:
+        return None
+    if closed:
+        answer.end()
+    # Not whether the connection serves again: bytes of the next answer may be on their way.
+    return answer.begun, answer.complete, answer.complete and (answer.status, answer.headers, body)
+
+
+HTTP = (
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A:  b \r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-B: c\r\n\r\n",
+    b"HTTP/1.0 503 No\r\nConnection: close\r\n\r\nuntil the end",
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+)
 
 
 def events(source: Source) -> None:

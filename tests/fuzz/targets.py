@@ -71,6 +71,7 @@ TARGETS: Mapping[str, Opened] = {
     "refusals": plain(google.refusals),
     "grants": plain(google.grants),
     "events": plain(google.events),
+    "http": plain(google.http),
     "token-file": plain(files.token_file),
     "token-store": in_folder(files.token_store),
     "client-file": plain(files.client_file),

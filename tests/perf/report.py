@@ -140,7 +140,7 @@ def write(rows: Sequence[Row]) -> None:
 def conditions() -> str:
     """Machine, versions and how busy the machine was."""
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("hypercorn", "aiohttp", "httpx"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("hypercorn", "httptools", "httpx"))
     return (
         f"{day}; {os.cpu_count()} cores, {platform.platform()}; "
         f"{platform.python_implementation()} {platform.python_version()}, {versions}; "

@@ -76,7 +76,7 @@ async def test_a_feed_ends_with_its_listener_and_with_the_server(tmp_path: Path)
 
 LAZY = (
     *("quart", "werkzeug", "jinja2", "click", "rich", "pygments", "prometheus_client"),
-    *("google.auth", "google_auth_oauthlib", "requests", "tomlkit", "PIL", "webview", "aiohttp"),
+    *("google.auth", "google_auth_oauthlib", "requests", "tomlkit", "PIL", "webview"),
 )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.upstreams.transport import Transport, make_client
+from server.upstreams import transport
+from server.upstreams.http1 import MOST_HELD
+from server.upstreams.transport import KEEP_ALIVE_S, Transport, make_client
 from tests.certificates import self_signed
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -84,6 +86,175 @@ async def test_a_connection_serves_the_next_request_too() -> None:
         for _ in range(3):
             await http.get(base)
     assert len(peers) == 1
+
+
+def counting(peers: list[object], *, between: bytes = b"") -> Handler:
+    """Answers for as long as it is asked, with something ``between`` that nobody asked for."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer.get_extra_info("peername"))
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(WHOLE + between)
+
+    return handler
+
+
+async def test_a_connection_is_not_kept_while_the_computer_sleeps() -> None:
+    peers: list[object] = []
+    now = 1_000_000.0
+    waking = Transport(wall_clock=lambda: now)
+    async with serving(counting(peers)) as base, httpx.AsyncClient(transport=waking) as http:
+        await http.get(base)
+        await http.get(base)
+        assert len(peers) == 1
+        now += KEEP_ALIVE_S + 1
+        await http.get(base)
+        assert len(peers) == 2
+        now -= 3600  # the clock was set back
+        await http.get(base)
+    assert len(peers) == 3
+
+
+async def test_an_idle_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "KEEP_ALIVE_S", 0.02)
+    gone = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(WHOLE)
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+
+    async with serving(handler) as base, client() as http:
+        await http.get(base)
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_few_connections_are_kept_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MOST_IDLE", 2)
+    peers: list[object] = []
+    async with serving(counting(peers)) as base, client() as http:
+        await asyncio.gather(*(http.get(base) for _ in range(5)))
+        busy = len(peers)
+        await asyncio.gather(*(http.get(base) for _ in range(2)))
+        assert len(peers) == busy
+        await asyncio.gather(*(http.get(base) for _ in range(3)))
+        assert len(peers) == busy + 1
+
+
+async def test_what_nobody_asked_for_ends_a_connection() -> None:
+    peers: list[object] = []
+    async with serving(counting(peers, between=WHOLE)) as base, client() as http:
+        for _ in range(3):
+            assert (await http.get(base)).content == b"ok"
+    assert len(peers) == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_connection_closed_in_its_idleness_is_replaced_where_that_changes_nothing(
+    method: str,
+) -> None:
+    asked: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(WHOLE)
+        asked.append(await reader.readuntil(b"\r\n\r\n"))  # and goes without a word
+
+    async with serving(handler) as base, client() as http:
+        await http.get(base)
+        if method == "GET":
+            assert (await http.get(base)).content == b"ok"
+            assert len(asked) == 3
+        else:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.post(base)
+            assert len(asked) == 2
+
+
+async def test_an_answer_may_come_before_all_was_sent() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        await reader.read()
+
+    async with serving(handler) as base, client() as http:
+        async with asyncio.timeout(5):
+            answer = await http.post(base, content=b"x" * 32_000_000)
+        assert (answer.status_code, answer.content) == (413, b"no")
+
+
+async def test_a_large_body_arrives_whole() -> None:
+    body = bytes(range(256)) * 20_000
+    heard = bytearray()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        heard.extend(await reader.readexactly(len(body)))
+        writer.write(WHOLE)
+
+    async with serving(handler) as base, client() as http:
+        assert (await http.post(base, content=body)).content == b"ok"
+    assert bytes(heard) == body
+
+
+async def test_nobody_taking_the_request_is_a_write_timeout() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+
+    over = asyncio.Event()
+    async with serving(handler) as base, client(write=0.05) as http:
+        with pytest.raises(httpx.WriteTimeout):
+            await http.post(base, content=b"x" * 32_000_000)
+        over.set()
+
+
+async def test_a_body_nobody_reads_waits_on_the_other_side() -> None:
+    size = 16_000_000
+    blocked = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        writer.write(b"x" * size)
+        while left := writer.transport.get_write_buffer_size():
+            await asyncio.sleep(0.01)
+            if writer.transport.get_write_buffer_size() == left:
+                blocked.set()
+
+    async with serving(handler) as base, make_client() as http:
+        answer = await http.send(httpx.Request("GET", base), stream=True)
+        await asyncio.wait_for(blocked.wait(), 5)
+        assert isinstance(answer.stream, transport.Body)
+        assert answer.stream.held <= MOST_HELD + 256 * 1024
+        assert len(await answer.aread()) == size
+        await answer.aclose()
+
+
+async def test_a_connection_that_is_torn_is_an_error() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CHUNKED + b"2\r\nok\r\n")
+        await writer.drain()
+        await read.wait()
+        writer.transport.abort()
+
+    read = asyncio.Event()
+    async with serving(handler) as base, client() as http, http.stream("GET", base) as answer:
+        pieces = answer.aiter_bytes()
+        assert await anext(pieces) == b"ok"
+        read.set()
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            await anext(pieces)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "http:///x", "/x"])
+async def test_no_http_address_is_told_as_such(url: str) -> None:
+    async with make_client() as http:
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await http.send(httpx.Request("GET", url))
 
 
 async def test_a_body_cut_at_any_byte_is_the_same() -> None:
@@ -186,7 +357,7 @@ async def test_a_cancelled_request_cuts_the_connection() -> None:
 
 
 async def test_a_header_that_cannot_be_sent_is_a_protocol_error() -> None:
-    async with serving(answering(WHOLE)) as base, client() as http:
+    async with serving(answering(WHOLE), used=False) as base, client() as http:
         with pytest.raises(httpx.LocalProtocolError):
             await http.get(base, headers={"x-key": "two\nlines"})
 
