@@ -20,6 +20,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 COMMIT_WITHIN_S = 0.5
+CACHE_KB = 256
+"""Of the writer, which only ever adds; SQLite would keep 2 MB of what it wrote."""
 MOST_UNSAVED = 20_000
 """Statements kept for the next commit while the file takes none (a full disk, a long lock)."""
 _STOP = object()
@@ -148,6 +150,7 @@ class Store:
             with self._connection() as connection:
                 # With WAL a power cut may cost the last commits, never the database.
                 connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
                 while running and keeper is self._keeper:
                     running = self._turn(connection, keeper)
 
