@@ -11,7 +11,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from server.json_codec import loads
 from server.oauth_client import GOOGLE_TOKEN_URI, make_client
 from server.oauth_grants import (
     UNREADABLE,
-    GoogleGrants,
     GrantRefusedError,
+    email_in,
     google_transport,
     lifetime_s,
     renew,
@@ -233,9 +233,18 @@ def _from_user(info: Json, file: Path) -> Minted:
     if not isinstance(refresh_token, str) or not refresh_token:
         log.warning("%s: refresh_token is missing", file)
         raise AdcError("ADC_UNREADABLE")
-    grant = GoogleGrants().refresh(client, refresh_token)
-    account = info.get("account") or grant.email
-    return Minted(token=grant.access_token, lifetime_s=grant.lifetime_s, email=account)
+    from google.oauth2.credentials import Credentials  # noqa: PLC0415
+
+    # Never with a quota project: it would be sent as x-goog-user-project.
+    held = Credentials(
+        token=None,
+        refresh_token=refresh_token,
+        token_uri=client.token_uri,
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+    )  # type: ignore[no-untyped-call]
+    minted = _renewed(held, client.token_uri)
+    return replace(minted, email=info.get("account") or minted.email)
 
 
 def _from_any_other(info: Json, file: Path) -> Minted:
@@ -267,5 +276,7 @@ def _from_metadata_server() -> Minted:
 
 def _renewed(held: Any, token_uri: str) -> Minted:
     renew(held, token_uri)
-    email = getattr(held, "service_account_email", None)
+    email = getattr(held, "service_account_email", None) or email_in(
+        getattr(held, "id_token", None)
+    )
     return Minted(token=str(held.token), lifetime_s=lifetime_s(held.expiry), email=email)

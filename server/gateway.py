@@ -25,6 +25,7 @@ from server.memory import Memory, trimmer
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
 from server.oauth_client import OAuthClient, find_client, save_client
+from server.oauth_grants import GoogleGrants
 from server.options import ALL_OPTIONS
 from server.pipeline import Pipeline
 from server.response_store import ResponseStore
@@ -118,6 +119,7 @@ class Gateway:
             token_file=settings.token_file,
             data_dir=settings.data_dir,
             client=self._find_client,
+            grants=GoogleGrants(self.http),
             setup_address=f"{self.base_url}/setup",
         )
         self.sign_in = SignIn(self.tokens)

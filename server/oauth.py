@@ -38,16 +38,16 @@ class Tokens:
         token_file: Path,
         data_dir: Path,
         client: FindClient,
+        grants: GoogleGrants,
         setup_address: str = "/setup",
         original_file: Path = ORIGINAL_FILE,
-        grants: GoogleGrants | None = None,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = TokenStore(token_file, data_dir, now=now, original_file=original_file)
         self._find_client = client
         self.setup_address = setup_address
-        self.grants = grants or GoogleGrants()
+        self.grants = grants
         self._now, self._sleep = now, sleep
         self._emails: dict[str, str] = {}
         self._refreshing: asyncio.Task[Credential] | None = None
@@ -113,7 +113,7 @@ class Tokens:
             held = self._store.held
             client = await self._client_of(held) if held else None
             if held and client and not self.email:
-                email = await asyncio.to_thread(self.grants.email, client, token)
+                email = await self.grants.email(client, token)
                 self._emails[held.fingerprint] = email or ""
         return self.email
 
@@ -136,7 +136,7 @@ class Tokens:
         token = (held.refresh_token or held.access_token) if held else None
         if client and token:
             try:
-                await asyncio.to_thread(self.grants.revoke, client, token)
+                await self.grants.revoke(client, token)
             except UpstreamError as error:
                 log.info("signed out here; Google could not be told: %s", error.message)
 
@@ -180,7 +180,7 @@ class Tokens:
             raise self.sign_in_error()
         borrowed = self._store.is_borrowed(held)
         try:
-            grant = await asyncio.to_thread(self.grants.refresh, client, held.refresh_token)
+            grant = await self.grants.refresh(client, held.refresh_token)
         except GrantRefusedError as error:
             log.warning("Google ended the sign-in (%s)", error)
             self._ended = held.fingerprint, problem_for(error.code, said=error.description)

@@ -1,21 +1,29 @@
-"""The blocking calls of Google's OAuth libraries, in our words.
+"""Talking to an authorization server: signing in, renewing, whose account it is, signing out.
 
-With ``adc`` the only importer of google-auth, and the only one of google-auth-oauthlib and
-oauthlib. They cost 300 ms to import and block while they talk, so everything here is imported late
-and runs in a worker thread.
+What happens while people use the server (renewing, asking whose account it is) travels as every
+other upstream request does. Signing in and Application Default Credentials are left to Google's own
+libraries, which cost 300 ms and 20 MB to import and block while they talk: they are imported late
+and run in a worker thread. With ``adc`` this is the only importer of google-auth, and the only one
+of google-auth-oauthlib and oauthlib.
 """
 
+import asyncio
+import base64
 import contextlib
 import logging
+import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+import httpx
+
+from server import __version__
 from server.errors import UpstreamError
 from server.json_codec import loads
 from server.oauth_client import OAuthClient
@@ -28,6 +36,7 @@ SCOPES = (
     "https://www.googleapis.com/auth/userinfo.profile",
 )
 TIMEOUT_S = 20.0
+HEADERS: Mapping[str, str] = {"user-agent": f"gemini-api-proxy/{__version__}"}
 
 TERMINAL = frozenset(
     {
@@ -79,10 +88,13 @@ class GrantRefusedError(Exception):
 
 
 class GoogleGrants:
-    """Talks to the authorization server of a client. Every method but the first two blocks.
+    """Talks to the authorization server of a client.
 
     Raises ``GrantRefusedError`` when the server refuses, ``UpstreamError`` when it cannot be asked.
     """
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
 
     def new_verifier(self) -> str:
         """A PKCE code verifier (RFC 7636, section 4.1)."""
@@ -100,7 +112,7 @@ class GoogleGrants:
         return str(url)
 
     def exchange(self, client: OAuthClient, redirect_uri: str, verifier: str, code: str) -> Grant:
-        """Trade the one-time code for tokens."""
+        """Trade the one-time code for tokens. Blocks."""
         import requests  # noqa: PLC0415
         from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -121,60 +133,73 @@ class GoogleGrants:
             scopes=tuple(scope.split() if isinstance(scope, str) else scope),
         )
 
-    def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
-        """Get a new access token."""
-        from google.oauth2.credentials import Credentials  # noqa: PLC0415
-
-        # Never with a quota project: Code Assist refuses the x-goog-user-project it would send.
-        held = Credentials(
-            token=None,
-            refresh_token=refresh_token,
-            token_uri=client.token_uri,
-            client_id=client.client_id,
-            client_secret=client.client_secret,
-        )  # type: ignore[no-untyped-call]
-        renew(held, client.token_uri)
+    async def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
+        """Get a new access token (RFC 6749, section 6)."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+        }
+        status, answer = await self._ask("POST", client.token_uri, form=form)
+        if status != 200:
+            raise refusal(answer) or _unreachable(client.token_uri, f"status {status}")
         return Grant(
-            access_token=_text(held.token) or _no_token(client),
-            refresh_token=_text(held.refresh_token),
-            lifetime_s=lifetime_s(held.expiry),
-            email=_email_in(held.id_token),
+            access_token=_text(answer.get("access_token")) or _no_token(client),
+            refresh_token=_text(answer.get("refresh_token")),
+            lifetime_s=_seconds(answer.get("expires_in")),
+            email=email_in(_text(answer.get("id_token"))),
         )
 
-    def revoke(self, client: OAuthClient, token: str) -> None:
-        """Tell the server to forget a sign-in."""
-        form = urlencode({"token": token}).encode()
-        self._ask(
-            client.revoke_uri,
-            method="POST",
-            body=form,
-            headers={"content-type": "application/x-www-form-urlencoded"},
-        )
+    async def revoke(self, client: OAuthClient, token: str) -> None:
+        """Tell the server to forget a sign-in (RFC 7009)."""
+        status, _ = await self._ask("POST", client.revoke_uri, form={"token": token})
+        if status != 200:
+            raise _answered(client.revoke_uri, status)
 
-    def email(self, client: OAuthClient, access_token: str) -> str | None:
+    async def email(self, client: OAuthClient, access_token: str) -> str | None:
         """Whose account it is."""
-        answer = self._ask(
-            client.userinfo_uri,
-            method="GET",
-            headers={"authorization": f"Bearer {access_token}"},
-        )
+        held = {"authorization": f"Bearer {access_token}"}
+        status, answer = await self._ask("GET", client.userinfo_uri, headers=held)
+        if status != 200:
+            raise _answered(client.userinfo_uri, status)
+        return _text(answer.get("email"))
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Status and JSON object of an answer; an empty one for whatever is none."""
         try:
-            email = loads(answer).get("email")
-        except (ValueError, AttributeError):
-            return None
-        return email if isinstance(email, str) and email else None
+            async with asyncio.timeout(TIMEOUT_S):
+                request = self._http.build_request(
+                    method,
+                    url,
+                    data=form,
+                    headers={**HEADERS, **(headers or {})},
+                    timeout=TIMEOUT_S,
+                )
+                response = await self._http.send(request)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise _unreachable(url, error) from error
+        try:
+            answer = loads(response.content)
+        except ValueError:
+            answer = None
+        return response.status_code, answer if isinstance(answer, dict) else {}
 
-    def _ask(self, url: str, **request: object) -> bytes:
-        from google.auth.exceptions import TransportError  # noqa: PLC0415
 
-        with google_transport() as send:
-            try:
-                response = send(url=url, **request)
-            except TransportError as error:
-                raise _unreachable(url, error) from error
-        if response.status != 200:
-            raise UpstreamError(f"{urlsplit(url).hostname} answered {response.status}.")
-        return bytes(response.data)
+def _seconds(value: object) -> float:
+    """How long a token lasts, as the server writes it; 0 where it does not say."""
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
 
 
 def _text(value: object) -> str | None:
@@ -238,40 +263,55 @@ def lifetime_s(expiry: datetime | None) -> float:
     return (expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _email_in(id_token: str | None) -> str | None:
+def email_in(id_token: str | None) -> str | None:
     """The address in an id token; it came over TLS from Google, so nothing is verified."""
-    if not id_token:
-        return None
-    from google.auth import jwt  # noqa: PLC0415
-
+    payload = (id_token or "").split(".")[1:2]
     try:
-        email = jwt.decode(id_token, verify=False).get("email")  # type: ignore[no-untyped-call]
+        claims = loads(base64.urlsafe_b64decode(payload[0] + "==")) if payload else None
     except ValueError:
         return None
-    return email if isinstance(email, str) and email else None
+    return _text(claims.get("email")) if isinstance(claims, dict) else None
+
+
+def refusal(answer: object) -> GrantRefusedError | None:
+    """The refusal in an answer of the token endpoint, where no retry will change it."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("error"), str):
+        return None
+    code, subtype = answer["error"], answer.get("error_subtype")
+    if subtype in (
+        "invalid_rapt",
+        "rapt_required",
+    ):  # an administrator wants people to sign in anew
+        code = "invalid_rapt"
+    return (
+        GrantRefusedError(code, str(answer.get("error_description") or ""))
+        if code in TERMINAL
+        else None
+    )
 
 
 def _refused(error: Exception, token_uri: str) -> GrantRefusedError | UpstreamError:
-    """A refresh that failed: refused for good, or only not answered properly."""
-    answer = error.args[1] if len(error.args) > 1 else None
-    if isinstance(answer, dict) and isinstance(answer.get("error"), str):
-        code = str(answer.get("error_subtype") or answer["error"])
-        code = code if code in TERMINAL else answer["error"]
-        if code in TERMINAL:
-            return GrantRefusedError(code, str(answer.get("error_description") or ""))
-    if "reauthentication" in str(error).lower():
-        return GrantRefusedError("invalid_rapt")
-    return _unreachable(token_uri, error)
+    """A refresh of google-auth's that failed: refused for good, or only not answered properly."""
+    found = refusal(error.args[1]) if len(error.args) > 1 else None
+    if found is None and "reauthentication" in str(error).lower():
+        found = GrantRefusedError("invalid_rapt")
+    return found or _unreachable(token_uri, error)
 
 
-def _unreachable(url: str, error: Exception) -> UpstreamError:
+def _answered(url: str, status: int) -> UpstreamError:
+    return UpstreamError(f"{urlsplit(url).hostname} answered {status}.")
+
+
+def _unreachable(url: str, reason: Exception | str) -> UpstreamError:
     host = urlsplit(url).hostname
-    if "timed out" in str(error).lower():
+    late = isinstance(reason, httpx.TimeoutException | TimeoutError)
+    if late or "timed out" in str(reason).lower():
         return UpstreamError(
             f"Google's sign-in service ({host}) did not answer within {TIMEOUT_S:.0f} s. Behind a "
             "proxy, set HTTPS_PROXY."
         )
+    why = reason if isinstance(reason, str) else type(reason).__name__
     return UpstreamError(
-        f"Google's sign-in service ({host}) could not be asked ({type(error).__name__}). Check the "
-        "network; behind a proxy, set HTTPS_PROXY."
+        f"Google's sign-in service ({host}) could not be asked ({why}). Check the network; behind "
+        "a proxy, set HTTPS_PROXY."
     )

@@ -1,5 +1,6 @@
 """What Google sends: answers, streams, refusals, accounts, tokens."""
 
+import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -210,16 +211,16 @@ def grants(source: Source) -> None:
 
     def respond() -> tuple[int, bytes]:
         seed = (seeds.GRANT, seeds.NO_GRANT)[source.below(2)]
-        # google-auth repeats after a 429 or 5xx, with pauses.
         status = (200, 200, 200, 400, 401, 403, 404, 418)[source.below(8)]
         return status, broken(dump(mutated(seed, source)), source)
 
-    asked = GoogleGrants()
+    transport = httpx.MockTransport(lambda _: _response(*respond(), source))
+    asked = GoogleGrants(httpx.AsyncClient(transport=transport))
     steps: tuple[Callable[[], object], ...] = (
-        lambda: asked.refresh(client, "a-refresh-token-value"),
+        lambda: asyncio.run(asked.refresh(client, "a-refresh-token-value")),
         lambda: asked.exchange(client, "http://127.0.0.1:8081/oauth2callback", "v" * 43, "code"),
-        lambda: asked.email(client, "an-access-token-value"),
-        lambda: asked.revoke(client, "an-access-token-value"),
+        lambda: asyncio.run(asked.email(client, "an-access-token-value")),
+        lambda: asyncio.run(asked.revoke(client, "an-access-token-value")),
     )
     with _answering(respond):
         got: list[object] = []

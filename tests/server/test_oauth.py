@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,15 +26,17 @@ class FakeGrants(GoogleGrants):
         self.fails: Exception | None = None
         self.no_refresh_token = False
         self.scopes: tuple[str, ...] = SCOPES
-        self.hold = threading.Event()
+        self.hold = asyncio.Event()
         self.hold.set()
 
     def _count(self, *asked: str) -> int:
         self.asked.append(asked)
-        self.hold.wait(5)
         if self.fails is not None:
             raise self.fails
         return len(self.asked)
+
+    async def _held(self) -> None:
+        await asyncio.wait_for(self.hold.wait(), 5)
 
     def authorization_url(
         self, client: OAuthClient, redirect_uri: str, state: str, verifier: str
@@ -52,14 +53,15 @@ class FakeGrants(GoogleGrants):
             scopes=self.scopes,
         )
 
-    def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
+    async def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
         number = self._count("refresh", client.client_id, refresh_token)
+        await self._held()
         return Grant(access_token=f"a-{number}", refresh_token=None, lifetime_s=LIFETIME_S)
 
-    def revoke(self, client: OAuthClient, token: str) -> None:
+    async def revoke(self, client: OAuthClient, token: str) -> None:
         self._count("revoke", token)
 
-    def email(self, client: OAuthClient, access_token: str) -> str | None:
+    async def email(self, client: OAuthClient, access_token: str) -> str | None:
         return "ada@example.com"
 
     def count(self, what: str) -> int:

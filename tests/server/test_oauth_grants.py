@@ -13,11 +13,12 @@ import httpx
 import pytest
 
 from server.errors import UpstreamError
-from server.google_fake.failures import refuse
+from server.google_fake.failures import refuse, slow_first_byte
 from server.google_fake.google import FakeGoogle
 from server.google_fake.http import GoogleError
 from server.oauth_client import OAuthClient, parse_client
 from server.oauth_grants import GoogleGrants, GrantRefusedError
+from server.upstreams.transport import make_client
 from tests.support import serve
 
 REDIRECT = "http://127.0.0.1:8081/oauth2callback"
@@ -43,9 +44,9 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     google = FakeGoogle()
-    async with serve(google) as base:
+    async with serve(google) as base, make_client() as http:
         client = parse_client(json.dumps(google.oauth.client_config(base)))
-        yield Server(google, client, GoogleGrants())
+        yield Server(google, client, GoogleGrants(http))
 
 
 async def test_a_code_becomes_tokens_and_tokens_become_fresh_ones(server: Server) -> None:
@@ -57,15 +58,15 @@ async def test_a_code_becomes_tokens_and_tokens_become_fresh_ones(server: Server
     assert grant.refresh_token
     assert 3500 < grant.lifetime_s <= 3600
     assert "https://www.googleapis.com/auth/cloud-platform" in grant.scopes
-    email = await asyncio.to_thread(grants.email, client, grant.access_token)
+    email = await grants.email(client, grant.access_token)
     assert email == server.google.oauth.email
-    fresh = await asyncio.to_thread(grants.refresh, client, grant.refresh_token)
+    fresh = await grants.refresh(client, grant.refresh_token)
     assert fresh.access_token != grant.access_token
-    assert fresh.refresh_token == grant.refresh_token
+    assert fresh.refresh_token is None  # the one at hand stays good
     assert fresh.email == server.google.oauth.email
-    await asyncio.to_thread(grants.revoke, client, grant.refresh_token)
+    await grants.revoke(client, grant.refresh_token)
     with pytest.raises(GrantRefusedError) as caught:
-        await asyncio.to_thread(grants.refresh, client, grant.refresh_token)
+        await grants.refresh(client, grant.refresh_token)
     assert caught.value.code == "invalid_grant"
 
 
@@ -115,7 +116,7 @@ async def test_terminal_refusals_of_a_refresh_have_their_code(
     error = GoogleError(status, "", raw=json.dumps(body).encode())
     server.google.fail(refuse(error), methods={"token"}, times=None)
     with pytest.raises(GrantRefusedError) as caught:
-        await asyncio.to_thread(server.grants.refresh, server.client, "r-1")
+        await server.grants.refresh(server.client, "r-1")
     assert caught.value.code == code
 
 
@@ -123,26 +124,84 @@ async def test_terminal_refusals_of_a_refresh_have_their_code(
 async def test_an_unclear_refusal_ends_no_sign_in(server: Server, raw: bytes) -> None:
     server.google.fail(refuse(GoogleError(400, "", raw=raw)), methods={"token"}, times=None)
     with pytest.raises(UpstreamError, match="could not be asked"):
-        await asyncio.to_thread(server.grants.refresh, server.client, "r-1")
+        await server.grants.refresh(server.client, "r-1")
 
 
 async def test_a_server_that_is_not_there_is_an_upstream_error() -> None:
     fields = {"client_id": "c", "client_secret": "s", "token_uri": "http://127.0.0.1:9/token"}
     client = parse_client(json.dumps({"installed": fields}))
-    grants = GoogleGrants()
-    with pytest.raises(UpstreamError, match=r"127\.0\.0\.1"):
-        await asyncio.to_thread(grants.refresh, client, "r-1")
-    with pytest.raises(UpstreamError, match="could not be asked"):
-        await asyncio.to_thread(grants.exchange, client, REDIRECT, "v" * 64, "code")
-    with pytest.raises(UpstreamError):
-        await asyncio.to_thread(grants.email, client, "a-1")
-    with pytest.raises(UpstreamError):
-        await asyncio.to_thread(grants.revoke, client, "a-1")
+    async with make_client() as http:
+        grants = GoogleGrants(http)
+        with pytest.raises(UpstreamError, match=r"127\.0\.0\.1"):
+            await grants.refresh(client, "r-1")
+        with pytest.raises(UpstreamError, match="could not be asked"):
+            await asyncio.to_thread(grants.exchange, client, REDIRECT, "v" * 64, "code")
+        with pytest.raises(UpstreamError):
+            await grants.email(client, "a-1")
+        with pytest.raises(UpstreamError):
+            await grants.revoke(client, "a-1")
 
 
-async def test_google_libraries_are_not_imported_before_they_are_needed() -> None:
-    """They cost 300 ms, which the start of the server must not pay."""
-    script = "import sys, server.oauth; print([m for m in sys.modules if 'google.' in m])"
+@pytest.mark.parametrize(
+    ("answer", "lifetime_s", "email"),
+    [
+        ({"expires_in": "3599", "id_token": "a.b"}, 3599, None),
+        ({"expires_in": 1e400, "id_token": "no dots"}, 0, None),
+        ({"expires_in": "soon", "id_token": "e30.W10.x"}, 0, None),
+        ({"id_token": "e30.eyJlbWFpbCI6ImFAYi5jIn0.x"}, 0, "a@b.c"),
+        ({"id_token": 7, "refresh_token": ["r"]}, 0, None),
+    ],
+)
+async def test_a_token_counts_whatever_else_the_answer_holds(
+    server: Server, answer: dict[str, object], lifetime_s: float, email: str | None
+) -> None:
+    raw = json.dumps({"access_token": "an-access-token", **answer}).encode()
+    server.google.fail(refuse(GoogleError(200, "", raw=raw)), methods={"token"}, times=None)
+    grant = await server.grants.refresh(server.client, "r-1")
+    assert (grant.access_token, grant.refresh_token) == ("an-access-token", None)
+    assert (grant.lifetime_s, grant.email) == (lifetime_s, email)
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"[]", b'{"access_token": ""}', b"<html>", b""])
+async def test_an_answer_without_a_token_is_an_upstream_error(server: Server, raw: bytes) -> None:
+    server.google.fail(refuse(GoogleError(200, "", raw=raw)), methods={"token"}, times=None)
+    with pytest.raises(UpstreamError, match="without an access token"):
+        await server.grants.refresh(server.client, "r-1")
+
+
+async def test_a_server_that_says_nothing_is_told_as_such(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.oauth_grants.TIMEOUT_S", 0.05)
+    server.google.fail(slow_first_byte(5.0), methods={"token"}, times=None)
+    with pytest.raises(UpstreamError, match="did not answer within"):
+        await server.grants.refresh(server.client, "r-1")
+
+
+ASKING = """
+import asyncio, contextlib, sys
+from server.oauth_client import make_client as client_of
+from server.oauth_grants import GoogleGrants
+from server.upstreams.transport import make_client
+
+async def ask():
+    nowhere = "http://127.0.0.1:9/token"
+    client = client_of({"client_id": "c", "client_secret": "s", "token_uri": nowhere})
+    async with make_client() as http:
+        grants = GoogleGrants(http)
+        for step in (grants.refresh, grants.email, grants.revoke):
+            with contextlib.suppress(Exception):
+                await step(client, "t")
+
+asyncio.run(ask())
+heavy = ("google.auth", "google.oauth2", "requests", "oauthlib", "cryptography")
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+async def test_renewing_a_sign_in_needs_none_of_googles_libraries() -> None:
+    """They cost 300 ms and 20 MB, which only whoever signs in should pay."""
+    script = ASKING
     found = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -25,32 +25,17 @@ from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
 from server.models import CATALOGUE
 from server.oauth import SignIn, Tokens
-from server.oauth_client import OAuthClient, parse_client
-from server.oauth_grants import GoogleGrants, Grant
+from server.oauth_client import parse_client
+from server.oauth_grants import GoogleGrants
 from server.token_files import Credential
 from server.upstreams.base import Outgoing
 from server.upstreams.code_assist import CodeAssist, available_models, countable, read_quota
+from server.upstreams.transport import Client
 from tests.support import serve
 
 Json = dict[str, Any]
 BASE = "http://google.test"
 HELLO: GenerateRequest = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
-
-
-class InProcessGrants(GoogleGrants):
-    """Renews at the fake directly; the libraries have a test of their own."""
-
-    def __init__(self, google: FakeGoogle) -> None:
-        self.google = google
-
-    def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
-        answer = self.google.oauth.sign_in()
-        return Grant(
-            access_token=answer["access_token"], refresh_token=refresh_token, lifetime_s=3599
-        )
-
-    def email(self, client: OAuthClient, access_token: str) -> str | None:
-        return self.google.oauth.email
 
 
 class World:
@@ -61,14 +46,14 @@ class World:
         self.google = FakeGoogle()
         self.time = self.google.now()
         self.slept_s = 0.0
-        self.http = httpx.AsyncClient(transport=InProcessTransport(self.google))
+        self.http = Client(InProcessTransport(self.google))
         self.client = parse_client(json.dumps(self.google.oauth.client_config("https://x.example")))
         self.tokens = Tokens(
             token_file=root / "google_token.json",
             data_dir=root,
             client=lambda: self.client,
             original_file=root / "none",
-            grants=InProcessGrants(self.google),
+            grants=GoogleGrants(self.http),
             now=lambda: self.time,
         )
         self.upstream = self.new()
@@ -408,6 +393,7 @@ async def test_from_the_sign_in_link_to_an_answer(tmp_path: Path) -> None:
             token_file=tmp_path / "google_token.json",
             data_dir=tmp_path,
             client=lambda: client,
+            grants=GoogleGrants(http),
             original_file=tmp_path / "none",
         )
         sign_in = SignIn(tokens)
