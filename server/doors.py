@@ -80,18 +80,20 @@ class Doors:
 
     def chosen(self) -> Upstream:
         """The upstream in use. Raises ``AuthenticationError`` when none can be."""
-        door = self.choice().door
         named = self.settings.upstream
-        nobody = door is None or not self._is_ready(door)
-        if nobody and self._parts.tokens.problem is not None and named in ("auto", "code-assist"):
+        if named == "auto":
+            door = next((d for d in self._registry.values() if d.configured(self._parts)), None)
+        else:
+            door = self._registry.get(named)
+            door = door if door is not None and self._is_ready(door) else None
+        if door is not None:
+            return self._build(door)
+        if self._parts.tokens.problem is not None and named in ("auto", "code-assist"):
             # Google has ended the sign-in: its own reason says more than "not signed in".
             raise self._parts.tokens.sign_in_error()
-        if door is None:
-            problem = "No Google account or key is set up yet."
-            if named != "auto":
-                problem = f"The upstream {named} is not part of this version."
-            raise self._sign_in(problem)
-        return self.named(door.name)
+        if named == "auto":
+            raise self._sign_in("No Google account or key is set up yet.")
+        return self.named(named)
 
     def named(self, name: str) -> Upstream:
         """One upstream, in use or not. Raises ``AuthenticationError`` when it is not set up."""
@@ -100,6 +102,9 @@ class Doors:
             raise self._sign_in(f"The upstream {name} is not part of this version.")
         if not self._is_ready(door):
             raise self._sign_in(f"The upstream {door.name} is not set up: {door.missing}.")
+        return self._build(door)
+
+    def _build(self, door: Door) -> Upstream:
         if door.name not in self._built:
             self._built[door.name] = door.build(self._parts)
         return self._built[door.name]
@@ -111,9 +116,10 @@ class Doors:
         except AuthenticationError:
             return None
 
-    async def available(self) -> tuple[Model, ...]:
-        """The models of the upstream in use; the catalogue we ship when it cannot say."""
-        upstream = self.current()
+    async def available(self, upstream: Upstream | None = None) -> tuple[Model, ...]:
+        """The models of ``upstream``, or of the one in use; the catalogue we ship when it cannot
+        say."""
+        upstream = upstream or self.current()
         if upstream is None:
             return CATALOGUE
         try:

@@ -92,7 +92,7 @@ class Pipeline:
         exchange.accept(call)
         upstream = self.doors.chosen()
         exchange.upstream = upstream.name
-        model = self.doors.aliases.resolve(call.model, await self.doors.available())
+        model = self.doors.aliases.resolve(call.model, await self.doors.available(upstream))
         exchange.model = model.id
         await self.fetcher.inline(call.downloads)
         fitted = fit(call, model, self.signatures)
@@ -147,7 +147,7 @@ class Pipeline:
             upstream = self.doors.chosen()
         except AuthenticationError:
             return estimate_tokens(call.request), True
-        model = self.doors.aliases.resolve(call.model, await self.doors.available())
+        model = self.doors.aliases.resolve(call.model, await self.doors.available(upstream))
         await self.fetcher.inline(call.downloads)
         out = outgoing(call, model, fit(call, model, self.signatures).request)
         key = _digest(upstream.name, out)

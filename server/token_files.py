@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +48,12 @@ class Credential:
     @property
     def fingerprint(self) -> str:
         """Tells sign-ins apart without naming a token."""
-        return hashlib.sha256((self.refresh_token or self.access_token or "").encode()).hexdigest()
+        return _fingerprint(self.refresh_token or self.access_token or "")
+
+
+@lru_cache(8)
+def _fingerprint(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def parse_token_file(text: str) -> Credential:

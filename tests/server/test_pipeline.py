@@ -118,7 +118,7 @@ class OneDoor:
     def chosen(self) -> Scripted:
         return self.upstream
 
-    async def available(self) -> tuple[Model, ...]:
+    async def available(self, upstream: object = None) -> tuple[Model, ...]:
         return CATALOGUE
 
 
