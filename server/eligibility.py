@@ -203,7 +203,7 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     SIGN_IN_REQUIRED: ("Nobody is signed in to Google.", "Sign in."),
     "API_KEY_INVALID": (
         "Google does not accept this Gemini API key.",
-        "Create or check the key, then set GEMINI_API_KEY.",
+        "Copy it again, or create another; it is entered on the set-up page, or in GEMINI_API_KEY.",
     ),
 }
 _KEY_LINK = (API_KEY_PAGE, "Get an API key")

@@ -230,6 +230,8 @@ class Gateway:
         self.usage.publish({"type": "settings"})
         if not option.live:
             self.pending[name] = getattr(settings, option.field)
+            if self.pending[name] == getattr(self.settings, option.field):
+                del self.pending[name]  # back to what runs: nothing to restart for
             return
         self.settings = settings
         self.throttle.configure(

@@ -43,6 +43,14 @@ def _optional(value: object) -> str | None:
     return _text(value) or None
 
 
+def _sendable(value: object) -> str | None:
+    """What a header can carry: not a key that was pasted with curly quotes or a line's end."""
+    text = _text(value)
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError
+    return text or None
+
+
 def _boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -103,6 +111,25 @@ def _host(host: str) -> str:
     raise ValueError
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """As a ``Host`` header names them; a port may stand behind, any is accepted."""
+    return tuple(map(_name, _words(value)))
+
+
+def _name(word: str) -> str:
+    named = re.fullmatch(r"([A-Za-z0-9._-]+)(?::\d{1,5})?", word)
+    return named[1] if named else str(ipaddress.ip_address(word.strip("[]")))
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    """As a browser sends them: no path, and no star."""
+    origins = _words(value)
+    for origin in origins:
+        if not re.fullmatch(r"null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*@]+/?", origin):
+            raise ValueError
+    return origins
+
+
 def _networks(value: object) -> tuple[str, ...]:
     words = _words(value)
     for word in words:
@@ -138,7 +165,7 @@ def _location(value: object) -> str:
 
 def _project(value: object) -> str | None:
     text = _text(value)
-    if text.isdigit():
+    if text.isdigit() or not re.fullmatch(r"[A-Za-z0-9._:-]*", text):
         raise ValueError
     return text or None
 
@@ -183,7 +210,7 @@ _ROWS = (
         "upstream",
         _choice(*UPSTREAM_NAMES),
         ", ".join(UPSTREAM_NAMES),
-        "which Google door answers; auto: the first that is configured",
+        "how Gemini is reached; auto: the first way that is set up",
         live=True,
     ),
     Option(
@@ -197,9 +224,9 @@ _ROWS = (
     Option(
         "GEMINI_API_KEY",
         "gemini_api_key",
-        _optional,
-        "a Gemini API key",
-        "key for the gemini-api upstream",
+        _sendable,
+        "a Gemini API key: plain letters, digits and signs, no space",
+        "key of Google AI Studio, for the gemini-api upstream",
         live=True,
         secret=True,
         also=("GOOGLE_API_KEY",),
@@ -255,15 +282,15 @@ _ROWS = (
     Option(
         "ALLOWED_HOSTS",
         "allowed_hosts",
-        _words,
+        _names,
         "host names, comma separated",
         "Host headers accepted besides the built-in ones",
     ),
     Option(
         "ALLOWED_ORIGINS",
         "allowed_origins",
-        _words,
-        "origins, comma separated",
+        _origins,
+        "origins such as https://app.example, without a path, comma separated",
         "web origins accepted besides the built-in ones",
     ),
     Option(
@@ -278,7 +305,7 @@ _ROWS = (
         "embeddings",
         _choice("auto", "off"),
         "auto, off",
-        "off: 501 instead of mock vectors",
+        "where an upstream has none; auto: mock vectors, off: 501",
         live=True,
     ),
     Option(
@@ -293,7 +320,7 @@ _ROWS = (
         "unknown_model",
         _optional,
         "a Gemini model id",
-        "model for names that no rule knows",
+        "model that answers for names no rule knows; none: 404",
         live=True,
     ),
     Option(
@@ -327,14 +354,19 @@ OPTIONS: Mapping[str, Option] = {row.name: row for row in _ROWS}
 # Only in settings.toml, because they are tables or a recorded answer.
 FILE_OPTIONS: Mapping[str, Option] = {
     "ALIASES": Option(
-        "ALIASES", "aliases", _table, "a table of name = Gemini id", "own aliases", True
+        "ALIASES",
+        "aliases",
+        _table,
+        "a table of name = Gemini id",
+        "your own names for models",
+        True,
     ),
     "MODELS": Option(
         "MODELS",
         "models",
         _tiers,
         "a table with best, main, fast",
-        "Gemini ids behind the tiers",
+        "which models stand behind best, main and fast names",
         live=True,
     ),
     "USE_GEMINI_CLI_CLIENT": Option(

@@ -34,6 +34,8 @@ class SettingsError(Exception):
 
     def __init__(self, name: str, value: object, allowed: str, source: Source) -> None:
         super().__init__(f"{name}: {value!r} (from {source}) cannot be used; allowed: {allowed}.")
+        self.sentence = f"{name}: {value!r} cannot be used; allowed: {allowed}."
+        """The same for who has just typed it."""
         self.name = name
         self.source = source
 
@@ -105,7 +107,8 @@ class Settings:
         """
         option = ALL_OPTIONS[name]
         if any("\ud800" <= letter <= "\udfff" for letter in str(value)):
-            raise SettingsError(name, ascii(value), f"{option.allowed}, in UTF-8", "settings.toml")
+            shown = "(hidden)" if option.secret else ascii(value)
+            raise SettingsError(name, shown, f"{option.allowed}, in UTF-8", "settings.toml")
         if value is None or value == "":
             others = {key: source for key, source in self.sources.items() if key != name}
             return replace(self, **{option.field: self.default(name)}, sources=others)

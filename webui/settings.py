@@ -174,7 +174,7 @@ def checked(
             value = read_table(name, typed) if name in TABLES and typed else typed
             settings.with_value(name, value)
         except SettingsError as error:
-            errors[name] = str(error).replace("(from settings.toml) ", "")
+            errors[name] = error.sentence
         else:
             values[name] = value
     return values, errors

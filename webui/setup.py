@@ -8,7 +8,7 @@ from typing import Any
 
 from quart import render_template, request
 
-from server.errors import ProxyError
+from server.errors import BadRequestError, ProxyError
 from server.gateway import DoorCheck
 from server.settings import SettingsError
 from webui.forms import Forms
@@ -60,7 +60,9 @@ class SetupPage:
             return await self._forms.refuse()
         try:
             message, check = await self._act(form)
-        except (ProxyError, SettingsError) as error:
+        except SettingsError as error:
+            return await self.show(error.sentence, failed=True), 400
+        except ProxyError as error:
             return await self.show(str(error), failed=True), 400
         return await self.show(message, check=check)
 
@@ -73,7 +75,10 @@ class SetupPage:
             case "code":
                 return await self._sign_in(form.get("state", ""), form.get("code", ""))
             case "key":
-                await gateway.change("GEMINI_API_KEY", form.get("key", "").strip())
+                key = form.get("key", "").strip()
+                if not key:
+                    raise BadRequestError("There is no key in the field; nothing was changed.")
+                await gateway.change("GEMINI_API_KEY", key)
                 return "The key is saved.", await self._take("gemini-api")
             case "vertex":
                 for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"):

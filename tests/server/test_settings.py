@@ -81,6 +81,12 @@ def test_negative_booleans_in_any_spelling(tmp_path: Path, word: str) -> None:
         ("CODE_ASSIST_ENDPOINT", "cloudcode"),
         ("GOOGLE_GEMINI_BASE_URL", "ftp://x"),
         ("GOOGLE_CLOUD_PROJECT", "123456789"),
+        ("GOOGLE_CLOUD_PROJECT", "my project"),
+        ("ALLOWED_HOSTS", "http://app.example"),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_ORIGINS", "app.example"),
+        ("ALLOWED_ORIGINS", "https://app.example/page"),
+        ("ALLOWED_ORIGINS", "https://*.example"),
         ("EMBEDDINGS", "yes"),
         ("LOG_LEVEL", "loud"),
     ],
@@ -102,6 +108,20 @@ def test_a_malformed_secret_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(tmp_path, toml="GEMINI_API_KEY = 5")
     assert "5" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["\u201cAIza\u201d", "two words", "line\nend", "\u043a\u043b\u044e\u0447"]
+)
+def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match="GEMINI_API_KEY") as caught:
+        loaded(tmp_path, environ={"GEMINI_API_KEY": key})
+    assert key not in str(caught.value)
+
+
+def test_a_host_is_allowed_on_any_port(tmp_path: Path) -> None:
+    environ = {"ALLOWED_HOSTS": "proxy.example:8443, [fd00::1]"}
+    assert loaded(tmp_path, environ=environ).allowed_hosts == ("proxy.example", "fd00::1")
 
 
 def test_unknown_names_in_the_file_are_warnings(tmp_path: Path) -> None:

@@ -185,6 +185,26 @@ async def test_a_key_saved_on_the_page_is_used_at_once_and_never_shown(tmp_path:
     assert "fake-gemini-api-key" in (tmp_path / "settings.toml").read_text("utf-8")
 
 
+@pytest.mark.parametrize("key", ["  ", "\u201cAIza\u201d", "two words"])
+async def test_what_is_no_key_is_refused_and_the_saved_one_kept(tmp_path: Path, key: str) -> None:
+    async with running(tmp_path) as rig:
+        before = rig.gateway.settings.gemini_api_key
+        data = {"token": field(await page(rig), "token"), "action": "key", "key": key}
+        answer = await rig.http.post("/setup", data=data)
+        assert answer.status_code == 400
+        assert 'role="alert"' in answer.text
+        assert rig.gateway.settings.gemini_api_key == before
+        assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+async def test_a_refused_key_is_not_announced_as_a_success(tmp_path: Path) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        data = {"token": field(await page(rig), "token"), "action": "key", "key": "wrong"}
+        answer = (await rig.http.post("/setup", data=data)).text
+        assert "Google does not accept this Gemini API key" in answer
+        assert "notice good" not in answer
+
+
 async def test_an_uploaded_client_is_checked_and_kept_private(tmp_path: Path) -> None:
     async with running(tmp_path, gemini_api_key=None) as rig:
         token = field(await page(rig), "token")

@@ -85,6 +85,13 @@ async def test_what_needs_a_restart_waits_for_it(tmp_path: Path) -> None:
     assert saved(tmp_path) == {"PORT": 9123, "HOST": ["127.0.0.1"]}
 
 
+async def test_what_was_changed_back_waits_for_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for level in ("debug", str(rig.gateway.settings.log_level)):
+            await rig.http.post("/settings", data=await form(rig, LOG_LEVEL=level))
+        assert "Restart needed" not in (await rig.http.get("/settings")).text
+
+
 async def test_an_emptied_field_goes_back_to_its_default(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         await rig.http.post("/settings", data=await form(rig, GOOGLE_CLOUD_LOCATION="europe-west4"))
