@@ -3,6 +3,7 @@
 The one place where its exceptions become ours.
 """
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -60,7 +61,9 @@ def _network_words(error: Exception, *, started: bool) -> str:
         return f"No secure connection to {host} ({tls}). Is something intercepting it?"
     match error:
         case httpx.ConnectError():
-            return f"Could not connect to {host}: {error}. Check the network and the base address."
+            why = next((c.errno for c in causes if isinstance(c, OSError) and c.errno), None)
+            said = f" ({os.strerror(why)})" if why else ""
+            return f"Could not connect to {host}{said}. Check the network and the base address."
         case httpx.ProxyError():
             return f"The HTTP proxy on the way to {host} refused: {error}."
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():

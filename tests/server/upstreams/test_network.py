@@ -1,5 +1,7 @@
 """What httpx raises, in words for a person."""
 
+import errno
+import os
 import socket
 import ssl
 
@@ -51,6 +53,14 @@ def test_a_connection_that_never_came_about_is_a_blip(error: Exception, words: s
     found = mapped(error)
     assert type(found) is UpstreamError
     assert words in found.message
+
+
+def test_a_refused_connection_is_told_in_the_systems_words() -> None:
+    refused = httpx.ConnectError("Cannot connect to host ssl:default [x]", request=REQUEST)
+    refused.__cause__ = OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)")
+    told = mapped(refused).message
+    assert f"({os.strerror(errno.ECONNREFUSED)})" in told
+    assert "ssl:default" not in told
 
 
 def test_dns_and_tls_failures_are_named() -> None:
