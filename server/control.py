@@ -8,6 +8,7 @@ new ``Status``, handed to whoever watches; nobody keeps a truth of his own.
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -34,6 +35,9 @@ LOOK_AGAIN_S = 1.0
 
 SETTLE_S = 0.1
 """Changes closer together than this are shown as one."""
+
+A_WHILE_S = 60.0
+"""From here on it is worth telling until when a limit lasts."""
 
 QUOTA_SETTLE_S = 1.0
 """How long after the end of a request Google is asked what is left."""
@@ -83,7 +87,9 @@ class Status:
     """Settings that come back at the next start, whatever is chosen here."""
     trouble: Trouble | None = None
     limited: bool = False
-    """The last request that ended was turned away by a rate limit, ours or Google's."""
+    """A rate limit, ours or Google's, turned the last request away, and its delay is not over."""
+    limited_until: float | None = None
+    """Unix seconds, where that is more than a minute away."""
     checking: bool = False
     """Google is being asked who we are."""
     quota: tuple[FamilyQuota, ...] = ()
@@ -129,12 +135,13 @@ def _code_assist_quota(gateway: Gateway) -> tuple[Quota, ...]:
 class Follower:
     """Draws conclusions from the end of a request: what the limits say, and what is left.
 
-    Google is asked what is left after requests, never on a timer of its own.
+    Google is asked what is left after requests and when a used quota was reset, never regularly.
     """
 
     def __init__(self, gateway: Gateway) -> None:
-        self.limited = False
         self._gateway = gateway
+        self._limited_until = 0.0  # this and the next in Unix seconds
+        self._reset_at = math.inf
         self._asked = -QUOTA_FRESH_S
         self._waiting = False
 
@@ -142,7 +149,28 @@ class Follower:
         """Something has happened."""
         if change.get("type") != "finished":
             return
-        self.limited = change.get("outcome") == "rate_limit"
+        refused, delay = change.get("outcome") == "rate_limit", change.get("retry_after_s")
+        told = time.time() + delay if isinstance(delay, int | float) else math.inf
+        self._limited_until = told if refused else 0.0
+        self._ask_soon()
+
+    def seen(self, status: Status) -> Status:
+        """``status`` with what the limits say now."""
+        now, until = time.time(), self._limited_until
+        if now >= self._reset_at:
+            self._ask_soon()
+        used = [one.reset_at for one in status.quota if one.reset_at and one.percent < 100]
+        self._reset_at = min((at for at in used if at > now), default=math.inf)
+        far = until if now + A_WHILE_S < until < math.inf else None
+        return replace(status, limited=now < until, limited_until=far)
+
+    def rest_s(self) -> float | None:
+        """How long that holds by itself; None: until something happens."""
+        now = time.time()
+        ends = [end for end in (self._limited_until, self._reset_at) if now < end < math.inf]
+        return min(ends) - now + SETTLE_S if ends else None
+
+    def _ask_soon(self) -> None:
         if not self._waiting:
             self._waiting = True
             self._gateway.in_background(self._ask())
@@ -188,8 +216,13 @@ class Controller:
         return f"{status.base_url}/login?{query}"
 
     def watch(self, watcher: Callable[[Status], None]) -> None:
-        """Call ``watcher`` with every new snapshot, from a thread that is not the desktop's."""
-        self._watchers.append(watcher)
+        """Call ``watcher`` with the snapshot of now and then with every new one, in their order.
+
+        From a thread that is not the desktop's.
+        """
+        with self._lock:
+            self._watchers.append(watcher)
+            watcher(self._status)
 
     # Intents
 
@@ -329,10 +362,10 @@ class Controller:
         follower = Follower(gateway)
         with gateway.usage.feed() as changes:
             while not gateway.stopping.is_set():
-                self._show(replace(read_status(gateway), limited=follower.limited), server)
+                self._show(follower.seen(read_status(gateway)), server)
                 busy = self._status.running or self._status.queued
                 with contextlib.suppress(TimeoutError):
-                    wait_s = LOOK_AGAIN_S if busy else None
+                    wait_s = LOOK_AGAIN_S if busy else follower.rest_s()
                     follower.note(await asyncio.wait_for(changes.get(), wait_s))
                     await asyncio.sleep(SETTLE_S)
                 while not changes.empty():

@@ -31,6 +31,8 @@ class Exchange:
     dropped: tuple[str, ...] = ()
     outcome: str = "ok"
     error: str | None = None
+    retry_after_s: float | None = None
+    """When the client was told to come back, where it was refused."""
     usage_by_choice: dict[int, Usage] = field(default_factory=dict)
     first_token_s: float | None = None
     started: float = field(default_factory=time.time)
@@ -47,6 +49,7 @@ class Exchange:
 
     def fail(self, error: ProxyError) -> None:
         self.outcome, self.error = error.kind, error.message
+        self.retry_after_s = error.retry_after_s
 
     @property
     def queue_wait_s(self) -> float:

@@ -77,7 +77,7 @@ class Pipeline:
         finally:
             del self.live[exchange.id]
             self.usage.metrics.in_flight -= 1
-            self.usage.record(exchange.entry())
+            self.usage.record(exchange.entry(), exchange.retry_after_s)
             if not self.live:
                 self.quiet()
 

@@ -101,8 +101,8 @@ class UsageLog:
     def persistent(self) -> bool:
         return self._store.persistent
 
-    def record(self, entry: Entry) -> None:
-        """Write the one entry of a request."""
+    def record(self, entry: Entry, retry_after_s: float | None = None) -> None:
+        """Write the one entry of a request. ``retry_after_s``: for the feed, of a refusal."""
         self.metrics.finished(
             dialect=entry.dialect,
             upstream=entry.upstream,
@@ -113,7 +113,7 @@ class UsageLog:
         )
         self._store.write(_insert(entry), _add_to_day(entry))
         if self._feeds:
-            self.publish({"type": "finished", **public(entry)})
+            self.publish({"type": "finished", "retry_after_s": retry_after_s, **public(entry)})
 
     def publish(self, change: dict[str, Any]) -> None:
         """Tell every open feed; a feed that does not keep up loses its oldest news."""

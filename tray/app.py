@@ -46,7 +46,7 @@ class App:
     def __init__(self, parts: Parts, make_face: Callable[[Callable[[Action], None]], Face]) -> None:
         """``make_face`` gets the callback for chosen items."""
         self._parts = parts
-        self._before = parts.controller.status
+        self._before: Status | None = None
         self._shown: tuple[Shape, str, tuple[Item | None, ...]] | None = None
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._ended = False
@@ -63,7 +63,6 @@ class App:
         """Until the user quits; the number of the signal that ended it, or 0."""
         self._wanted = "" if open_window else None
         self._parts.controller.watch(lambda status: self._jobs.put(lambda: self._update(status)))
-        self._jobs.put(lambda: self._update(self._parts.controller.status))
         self._worker.start()
         self._face.run(self._on_signal)
         self.end()
@@ -97,10 +96,10 @@ class App:
             return
         if self._wanted is not None and (status.phase == "running" or status.trouble is not None):
             self._open(self._wanted or ("/" if status.upstream or status.trouble else "/setup"))
-        elif (before.phase, before.trouble) != (status.phase, status.trouble):
+        elif before and (before.phase, before.trouble) != (status.phase, status.trouble):
             self._turn(status)
         self._refresh(status)
-        news = notice(before, status)
+        news = notice(before or Status(), status)
         if news is not None:
             self._face.notify(news)
 

@@ -1,7 +1,4 @@
-"""Status -> menu, icon, tooltip and notices, as data. Pure: no toolkit, no clock, no truth.
-
-Labels carry no underscore: dbusmenu reads one as a mnemonic.
-"""
+"""Status -> menu, icon, tooltip and notices, as data. Pure: no toolkit, no clock, no truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,6 +80,7 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
     return (
         *(_told(text) for text in _lines(status)),
         *_link(status),
+        *_set_up(status),
         *_port_offer(status),
         *_update(status),
         SEPARATOR,
@@ -190,7 +188,11 @@ def quota_line(family: FamilyQuota) -> str:
     line = f"{family.name}: {family.percent} % left"
     if family.reset_at is None:
         return line
-    return f"{line} · resets {datetime.fromtimestamp(family.reset_at).astimezone():%a %H:%M}"
+    return f"{line} · resets {_moment(family.reset_at)}"
+
+
+def _moment(unix_s: float) -> str:
+    return f"{datetime.fromtimestamp(unix_s).astimezone():%a %H:%M}"
 
 
 def _told(text: str) -> Item:
@@ -210,7 +212,7 @@ def _lines(status: Status) -> list[str]:
         lines.append(" · ".join(word for word in known if word))
     lines.extend(quota_line(family) for family in status.quota)
     lines.extend(_work(status))
-    return [part.replace("_", " ") for line in lines for part in wrap(line, LINE_LIMIT)]
+    return [part for line in lines for part in wrap(line, LINE_LIMIT)]
 
 
 def _work(status: Status) -> list[str]:
@@ -220,7 +222,8 @@ def _work(status: Status) -> list[str]:
     if status.queued:
         parts.append(f"{status.queued} queued")
     if status.limited:
-        parts.append("rate limit reached")
+        until = status.limited_until
+        parts.append(f"limited until {_moment(until)}" if until else "rate limit reached")
     return [" · ".join(parts)] if parts else []
 
 
@@ -299,6 +302,14 @@ def _link(status: Status) -> tuple[Item, ...]:
     if status.phase != "running" or problem is None or problem.link is None:
         return ()
     return (Item(f"{problem.link_text or 'Read more'}…", Action("browse", problem.link)),)
+
+
+def _set_up(status: Status) -> tuple[Item, ...]:
+    """Where to mend it, without a search through the submenus."""
+    if status.phase != "running" or (status.authenticated and status.problem is None):
+        return ()
+    text = "Open set-up…" if status.problem else "Choose how to reach Gemini…"
+    return (Item(text, Action("open", "/setup")),)
 
 
 def _help(status: Status) -> Item:

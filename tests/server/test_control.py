@@ -90,7 +90,7 @@ def test_it_starts_stops_and_restarts(bench: Bench) -> None:
     bench.control.restart()
     bench.until(lambda status: len(bench.servers) == 3 and status.phase == "running")
     phases = [status.phase for status in bench.seen]
-    assert phases[:2] == ["starting", "starting"]
+    assert phases[:3] == ["stopped", "starting", "starting"]
     assert "stopping" in phases
 
 
@@ -288,6 +288,19 @@ def test_changes_at_once_are_all_saved(bench: Bench) -> None:
     assert [name in text for name in ("RATE_LIMIT", "WAIT_MODE", "QUEUE_LIMIT")] == [True] * 3
 
 
+def test_a_rate_limit_is_over_when_its_delay_is(bench: Bench) -> None:
+    bench.more = {"RATE_LIMIT": "0.8"}
+    bench.control.start()
+    bench.reached("running")
+    body = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "hi"}]}
+    url = f"http://127.0.0.1:{bench.port}/v1/chat/completions"
+    codes = [httpx.post(url, json=body, trust_env=False).status_code for _ in range(2)]
+    assert codes == [200, 429]
+    bench.until(lambda _: any(status.limited for status in bench.seen))
+    bench.until(lambda status: not status.limited)
+    assert all(status.limited_until is None for status in bench.seen)
+
+
 def test_a_rate_limit_is_seen_until_a_request_gets_through(bench: Bench) -> None:
     bench.more = {"RATE_LIMIT": "86400"}
     bench.control.start()
@@ -296,7 +309,9 @@ def test_a_rate_limit_is_seen_until_a_request_gets_through(bench: Bench) -> None
     url = f"http://127.0.0.1:{bench.port}/v1/chat/completions"
     codes = [httpx.post(url, json=body, trust_env=False).status_code for _ in range(2)]
     assert codes == [200, 429]
-    bench.until(lambda status: status.limited)
+    until = bench.until(lambda status: status.limited).limited_until
+    assert until is not None
+    assert 86_000 < until - time.time() < 86_500
     bench.control.change("RATE_LIMIT", 0)
     bench.until(lambda status: status.rate_limit_s == 0)
     assert httpx.post(url, json=body, trust_env=False).status_code == 200

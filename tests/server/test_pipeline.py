@@ -139,9 +139,9 @@ class House:
         self.entries: list[Entry] = []
         record = self.usage.record
 
-        def keep(entry: Entry) -> None:
+        def keep(entry: Entry, retry_after_s: float | None = None) -> None:
             self.entries.append(entry)
-            record(entry)
+            record(entry, retry_after_s)
 
         self.usage.record = keep  # type: ignore[method-assign]
         door: Any = OneDoor(self.upstream, Settings(data_dir=data_dir))

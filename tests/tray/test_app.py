@@ -23,10 +23,13 @@ class Calls:
     def __init__(self, calls: SimpleQueue[tuple[Any, ...]]) -> None:
         self._calls = calls
         self.status = UP
+        self.first: Status | None = None
+        """What a watcher is told first, where that is no longer the state of now."""
         self.tell: Callable[[Status], None] = lambda _: None
 
     def watch(self, watcher: Callable[[Status], None]) -> None:
         self.tell = watcher
+        watcher(self.first or self.status)
 
     def enabled(self) -> bool:
         return False
@@ -209,6 +212,27 @@ def test_the_same_state_is_shown_once(bench: Bench) -> None:
     assert bench.app.run(open_window=False) == 15
     shapes = [bench.desktop.shown.get()[0] for _ in range(bench.desktop.shown.qsize())]
     assert shapes == ["running", "busy", "running"]
+
+
+def test_trouble_that_comes_during_the_start_is_told_once(bench: Bench) -> None:
+    """The controller may be further than what the app has been told of so far."""
+    starting, broken = Status(phase="starting"), Status(trouble=Trouble("No."))
+    bench.control.first, bench.control.status = starting, broken
+
+    def script(on_signal: Callable[[int], None]) -> None:
+        for status in (starting, broken):
+            bench.control.tell(status)
+        on_signal(15)
+
+    bench.desktop.script = script
+    bench.app.run(open_window=False)
+    assert bench.desktop.notices.qsize() == 1
+
+
+def test_trouble_from_before_the_app_is_told(bench: Bench) -> None:
+    bench.control.status = Status(trouble=Trouble("No."))
+    bench.run()
+    assert bench.desktop.notices.qsize() == 1
 
 
 def test_a_mistake_in_the_command_line_ends_the_app(bench: Bench) -> None:
