@@ -43,7 +43,7 @@ class Chart:
     table: tuple[tuple[str, tuple[int, ...]], ...]
     """Bucket -> one number for each series."""
     top: int
-    """The highest stack."""
+    """Of the scale: round, and no lower than the highest stack."""
 
     @property
     def width(self) -> float:
@@ -152,7 +152,7 @@ def stacked(
         (label, tuple(sum(cells[name, bucket] for name in members) for _, members in groups))
         for bucket, label in buckets.items()
     )
-    top = max((sum(numbers) for _, numbers in table), default=0)
+    top = rounded_up(max((sum(numbers) for _, numbers in table), default=0))
     names = tuple(name for name, _ in groups)
     return Chart(
         title=title,
@@ -163,6 +163,12 @@ def stacked(
         table=table,
         top=top,
     )
+
+
+def rounded_up(number: int) -> int:
+    """The next number that is round, and whose half is a whole one."""
+    size: int = 10 ** (len(str(number)) - 1)
+    return next(step * size for step in (0, 1, 2, 4, 6, 8, 10) if step * size >= number)
 
 
 def _bars(

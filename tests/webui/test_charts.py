@@ -24,7 +24,7 @@ def chart(*rows: charts.Row) -> charts.Chart:
     )
 
 
-def test_the_highest_stack_fills_the_canvas_and_stacks_do_not_overlap() -> None:
+def test_stacks_stand_on_each_other_and_do_not_overlap() -> None:
     drawn = chart(row("1", "a", 3), row("1", "b", 1), row("2", "a", 2))
     assert drawn.names == ("a", "b")
     assert drawn.top == 4
@@ -36,6 +36,13 @@ def test_the_highest_stack_fills_the_canvas_and_stacks_do_not_overlap() -> None:
     assert third.height == 50
     assert third.x > first.x
     assert first.title == "one, a: 3 requests"
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(0, 0), (1, 1), (3, 4), (9, 10), (10, 10), (26, 40), (872_931, 1_000_000)]
+)
+def test_the_scale_ends_at_a_round_number(highest: int, top: int) -> None:
+    assert charts.rounded_up(highest) == top
 
 
 def test_many_names_are_drawn_as_five() -> None:

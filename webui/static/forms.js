@@ -1,10 +1,12 @@
 // What takes longer than a moment says so: the button of a form that was sent is busy until the answer
 // is here, and a second press sends nothing twice.
+const words = new WeakMap();
+
 function rest(form) {
   delete form.dataset.sent;
   for (const button of form.querySelectorAll("button[aria-busy]")) {
     button.removeAttribute("aria-busy");
-    button.textContent = button.dataset.rest;
+    button.replaceChildren(...words.get(button));
   }
 }
 
@@ -17,7 +19,7 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   const button = event.submitter ?? form.querySelector("button");
   if (!button) return;
-  button.dataset.rest = button.textContent;
+  words.set(button, [...button.childNodes]);
   button.setAttribute("aria-busy", "true");
   if (button.dataset.busy) {
     button.textContent = button.dataset.busy;
