@@ -404,6 +404,18 @@ async def test_a_slow_check_shows_that_it_is_under_way(tmp_path: Path, browser: 
         assert len(rig.google.calls("models")) == 1  # a second press sends nothing
 
 
+async def test_what_a_button_has_changed_does_not_overtake_its_answer(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """The page hears of another upstream while Google is still being asked about it."""
+    async with running(tmp_path, upstream="demo") as rig:
+        rig.google.fail(slow_first_byte(2), methods={"models"}, times=None)
+        await browser("open")
+        await browser("goto", url=f"{rig.url}/setup")
+        await browser("click", selector="text=Use Gemini API key")
+        await browser("see", selector="#check", text="Gemini API key works")
+
+
 async def test_a_live_request_is_seen_in_the_inspector(tmp_path: Path, browser: Browser) -> None:
     async with running(tmp_path) as rig:
         await browser("open")

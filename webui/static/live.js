@@ -11,6 +11,7 @@ let due = Infinity;
 let fetching = false;
 let missed = false; // something changed while a page was on its way
 let feed = null;
+let leaving = false; // for the answer to a form, or for Google: not to be overtaken
 
 function keyed(parent) {
   return new Map([...parent.children].filter((child) => child.id).map((child) => [child.id, child]));
@@ -59,7 +60,7 @@ function show(next) {
   // What the page is about has changed as a whole: an account has come or gone.
   const another = next.getElementById("main").dataset.key !== document.getElementById("main").dataset.key;
   const fields = [...document.querySelectorAll("main input:not([type=hidden])")];
-  if (another && fields.every((field) => field.value === field.defaultValue)) {
+  if (another && !leaving && fields.every((field) => field.value === field.defaultValue)) {
     location.replace(location.pathname);
     return;
   }
@@ -120,6 +121,8 @@ function listen() {
   feed.addEventListener("error", ({ target }) => soon(target.readyState === EventSource.CLOSED ? AGAIN_MS : 500));
 }
 
+addEventListener("beforeunload", () => { leaving = true; });
+addEventListener("pageshow", () => { leaving = false; });
 document.addEventListener("visibilitychange", () => {
   listen();
   if (document.hidden) {
