@@ -142,7 +142,7 @@ class Gateway:
     @property
     def base_url(self) -> str:
         """What users paste into their tools."""
-        return f"http://{self.settings.own_host}:{self.settings.port}"
+        return self.settings.own_url
 
     def status(self) -> Status:
         """The state now; never waits."""

@@ -106,7 +106,7 @@ def _hosts(value: object) -> tuple[str, ...]:
 
 
 def _host(host: str) -> str:
-    if host == "localhost" or re.fullmatch(r"[A-Za-z0-9.-]+", host) or ipaddress.ip_address(host):
+    if re.fullmatch(r"[A-Za-z0-9.-]*[A-Za-z-][A-Za-z0-9.-]*", host) or ipaddress.ip_address(host):
         return host
     raise ValueError
 

@@ -93,6 +93,11 @@ class Settings:
         first = next(iter(self.host), "127.0.0.1")
         return f"[{'::1' if first == '::' else first}]" if ":" in first else first
 
+    @property
+    def own_url(self) -> str:
+        """The same as a whole address, without a path."""
+        return f"http://{self.own_host}:{self.port}"
+
     def source(self, name: str) -> Source:
         return self.sources.get(name, "default")
 

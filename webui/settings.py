@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from quart import Response, redirect, render_template, request
+from quart import Response, g, redirect, render_template, request
 
 from server.gateway import Gateway
 from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
@@ -254,11 +254,13 @@ class SettingsPage:
     async def _restart(self, *, sure: bool) -> Any:
         """Ask first: a restart ends what is running. Then go where the pages will be."""
         gateway, wanted = self._gateway, self._gateway.next_settings
-        address = f"http://{_host_of(request.host)}:{wanted.port}/settings"
+        stays = wanted.own_host == gateway.settings.own_host or not g.local
+        host = _host_of(request.host) if stays else wanted.own_host
+        address = f"http://{host}:{wanted.port}/settings"
         told: dict[str, Any] = {
             "running": gateway.status().running,
             "wanted": wanted,
-            "moves": wanted.port != gateway.settings.port,
+            "moves": wanted.own_url != gateway.base_url,
             "address": address,
             "token": self._forms.token,
             "now": gateway.base_url,

@@ -77,6 +77,7 @@ def test_negative_booleans_in_any_spelling(tmp_path: Path, word: str) -> None:
         ("UPSTREAM", "openai"),
         ("HOST", ","),
         ("HOST", "not a host"),
+        ("HOST", "999.1.1.1"),
         ("TRUSTED_NETWORKS", "10.0.0.0/99"),
         ("CODE_ASSIST_ENDPOINT", "cloudcode"),
         ("GOOGLE_GEMINI_BASE_URL", "ftp://x"),

@@ -154,6 +154,15 @@ async def test_a_restart_is_offered_where_it_can_be_done_and_asks_first(tmp_path
         assert asked == []
 
 
+async def test_a_restart_says_where_everything_will_be(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        rig.gateway.on_restart = lambda: None
+        await rig.http.post("/settings", data=await form(rig, HOST="::1", PORT="9123"))
+        answer = (await rig.http.post("/settings", data=await form(rig, action="restart"))).text
+        assert "will then be at http://[::1]:9123/settings" in answer
+        assert "the new address: http://[::1]:9123<" in answer
+
+
 async def test_unknown_keys_and_comments_in_the_file_are_kept(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("# mine\nFROM_THE_FUTURE = 1\n", "utf-8")
     async with running(tmp_path) as rig:
