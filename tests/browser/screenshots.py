@@ -233,7 +233,25 @@ async def settings_states(browser: Browser, rig: Rig) -> None:
     await browser("fill", selector="#PORT", text="9123")
     await browser("click", selector="text=Save Listening")
     await browser("see", text="Restart needed")
-    await here(browser, "settings-restart")
+    rig.gateway.on_restart = lambda: None
+    await shoot(browser, "settings-restart", f"{rig.url}/settings")
+    await browser("click", selector="text=Restart the server…")
+    await browser("see", selector="h1", text="Restart the server?")
+    await here(browser, "restart-question")
+
+
+async def connect_states(browser: Browser, rig: Rig) -> None:
+    """A tool that was found, then connected, then verified."""
+    (Path.home() / ".claude").mkdir()
+    await shoot(browser, "connect-found", f"{rig.url}/connect")
+    await browser("click", selector="text=Apply (Claude Code)")
+    await browser("see", selector=".told", text="written")
+    await here(browser, "connect-connected")
+    await browser("click", selector="text=Verify with a request (Claude Code)")
+    await browser("see", selector=".told", text="answered")
+    await here(browser, "connect-verified")
+    await browser("click", selector="text=Undo (Claude Code)")
+    await browser("see", selector=".told", text="without us")
 
 
 async def picture(browser: Browser, name: str, url: str, *look: Any) -> None:
@@ -288,6 +306,7 @@ async def busy_pages(browser: Browser, folder: Path) -> None:
         await shoot(browser, "inspect-on", f"{rig.url}/inspect")
         await browser("look", width=1720, height=1000, scheme="dark")
         await browser("shot", path=str(TO / "inspect-on-widest-dark.png"))
+        await connect_states(browser, rig)
         log_something(rig)
         await shoot(browser, "log", f"{rig.url}/log")
         await shoot(browser, "busy-setup", f"{rig.url}/setup")
