@@ -82,6 +82,7 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
         *_link(status),
         *_set_up(status),
         *_port_offer(status),
+        *_mistake(status),
         *_update(status),
         SEPARATOR,
         Item("Open dashboard", Action("open", "/"), default=True),
@@ -237,6 +238,12 @@ def _port_offer(status: Status) -> tuple[Item, ...]:
         return ()
     port = trouble.free_port
     return (Item(f"Use port {port} instead", Action("accept port", value=port)),)
+
+
+def _mistake(status: Status) -> tuple[Item, ...]:
+    """Where the file is that the sentence above speaks of."""
+    trouble = status.trouble
+    return (FOLDER,) if trouble is not None and trouble.free_port is None else ()
 
 
 def _update(status: Status) -> tuple[Item, ...]:

@@ -129,7 +129,8 @@ def render(desktop: Desktop, start: Callable[[str], Starter]) -> None:
     google.quota = {"gemini-2.5-pro": 0.62, "gemini-2.5-flash": 0.9}
     with google_at(google) as base_url:
         begin = start("running")
-        with begin("--hidden", port=8081, **signed_in(google, base_url, begin.data)) as program:
+        free = {**signed_in(google, base_url, begin.data), "UPSTREAM": ""}
+        with begin("--hidden", port=8081, **free) as program:
             wait_for(program)
             desktop.shoot("running")
         slowly = signed_in(google, base_url, begin.data)
@@ -143,12 +144,19 @@ def render(desktop: Desktop, start: Callable[[str], Starter]) -> None:
     refused = FakeGoogle(account=account.unsupported_client())
     with google_at(refused) as base_url:
         begin = start("refused")
-        with begin("--hidden", port=8081, **signed_in(refused, base_url, begin.data)) as program:
+        free = {**signed_in(refused, base_url, begin.data), "UPSTREAM": ""}
+        with begin("--hidden", port=8081, **free) as program:
             wait_for(program)
             desktop.shoot("refused")
     with start("nobody")("--hidden", port=8081, UPSTREAM="auto") as program:
         wait_for(program)
         desktop.shoot("sign-in")
+    begin = start("mistake")
+    begin.data.mkdir()
+    (begin.data / "settings.toml").write_text('WAIT_MODE = "maybe"\n')
+    with begin("--hidden", port=8081):
+        time.sleep(4 * SETTLED_S)
+        desktop.shoot("settings-mistake")
     port = free_port()
     with (
         socket.create_server(("127.0.0.1", port)),

@@ -131,6 +131,11 @@ def test_a_taken_port_offers_the_free_one() -> None:
     assert item(TAKEN, "Use port").action == Action("accept port", value=8082)
 
 
+@pytest.mark.parametrize(("status", "offered"), [(BROKEN, True), (TAKEN, False), (UP, False)])
+def test_a_mistake_in_the_settings_leads_to_their_folder(status: Status, *, offered: bool) -> None:
+    assert (item(status, "Open data folder") in menu(status, autostart=None)) is offered
+
+
 def test_what_only_a_running_server_can_do_is_disabled_without_one() -> None:
     for start in (
         "Connect an app",
