@@ -548,6 +548,22 @@ async def test_nothing_is_wider_than_a_phone(tmp_path: Path, browser: Browser) -
             assert width <= 360, path
 
 
+async def test_a_name_without_end_widens_no_page(tmp_path: Path, browser: Browser) -> None:
+    async with running(tmp_path) as rig:
+        rig.gateway.pipeline.inspector.switch(on=True)
+        for model in ("gpt-4o", "gemini-" + "x" * 200):
+            request = {**CHAT, "model": model}
+            headers = {"user-agent": "A" * 64}
+            await rig.http.post("/v1/chat/completions", json=request, headers=headers)
+        await browser("open")
+        for width in (1280, 720, 360):
+            await browser("look", width=width, height=740, scheme="light")
+            for path in ("/", "/inspect"):
+                await browser("goto", url=rig.url + path)
+                shown = await browser("evaluate", script="document.documentElement.scrollWidth")
+                assert shown <= width, path
+
+
 async def test_what_the_doctor_found_fits_a_phone(tmp_path: Path, browser: Browser) -> None:
     async with running(tmp_path, gemini_api_key=None) as rig:
         await browser("open", width=360, height=740)
