@@ -168,7 +168,8 @@ def stacked(
 def rounded_up(number: int) -> int:
     """The next number that is round, and whose half is a whole one."""
     size: int = 10 ** (len(str(number)) - 1)
-    return next(step * size for step in (0, 1, 2, 4, 6, 8, 10) if step * size >= number)
+    steps = (0, 1, 2, 4, 6, 8, 10) if size == 1 else (1, 2, 3, 4, 5, 6, 8, 10)
+    return next(step * size for step in steps if step * size >= number)
 
 
 def _bars(
