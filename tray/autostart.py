@@ -5,6 +5,7 @@ Windows: a value of the user's ``Run`` key. macOS: a launch agent. Elsewhere: an
 
 import contextlib
 import plistlib
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from server.files import write_private
 NAME = "gemini-api-proxy"
 MAC_NAME = "io.github.gemini-api-proxy"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+SWITCH_KEY = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
+"""Where Task Manager notes what it has switched off: an odd first byte."""
 
 
 class Autostart:
@@ -29,19 +32,28 @@ class Autostart:
     def enabled(self) -> bool | None:
         """None where it is of no use: a program on a disk image is gone at the next login."""
         if sys.platform == "win32":
-            return registry_value() is not None
+            return registry_value() is not None and not switched_off()
         else:  # noqa: RET505  # mypy: code after a platform return is dead
             passing = sys.platform == "darwin" and is_passing(self._command[0])
-            return None if passing else self._file.exists()
+            return None if passing else self._listed()
 
     def set(self, *, enabled: bool) -> None:
         """Raises ``OSError``."""
         if sys.platform == "win32":
             set_registry_value(windows_line(self._command) if enabled else None)
+            forget_switch()
         elif enabled:
             write_private(self._file, self._text)
         else:
             self._file.unlink(missing_ok=True)
+
+    def _listed(self) -> bool:
+        """The file is there, and no desktop's own settings have switched it off in it."""
+        try:
+            text = self._file.read_text("utf-8", "replace")
+        except OSError:
+            return False
+        return not re.search(r"(?im)^(hidden *= *true|x-gnome-autostart-enabled *= *false)", text)
 
     @property
     def _file(self) -> Path:
@@ -89,6 +101,21 @@ if sys.platform == "win32":
         with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
             return str(winreg.QueryValueEx(key, NAME)[0])
         return None
+
+    def switched_off() -> bool:
+        with contextlib.suppress(OSError):
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, SWITCH_KEY) as key:
+                value = winreg.QueryValueEx(key, NAME)[0]
+            return isinstance(value, bytes) and bool(value) and value[0] % 2 == 1
+        return False
+
+    def forget_switch() -> None:
+        access = winreg.KEY_SET_VALUE
+        with (
+            contextlib.suppress(OSError),
+            winreg.OpenKey(winreg.HKEY_CURRENT_USER, SWITCH_KEY, 0, access) as key,
+        ):
+            winreg.DeleteValue(key, NAME)
 
     def set_registry_value(line: str | None) -> None:
         with winreg.CreateKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:

@@ -36,13 +36,13 @@ def module_on(
 class Registry(ModuleType):
     """``winreg`` over a table: path -> value name -> value."""
 
-    HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, REG_SZ = 1, 2, 1
+    HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, REG_SZ, KEY_SET_VALUE = 1, 2, 1, 2
 
     def __init__(self) -> None:
         super().__init__("winreg")
         self.held: dict[tuple[int, str], dict[str, object]] = {}
 
-    def OpenKey(self, root: int, path: str) -> "_Key":  # noqa: N802  # winreg's name
+    def OpenKey(self, root: int, path: str, _: int = 0, access: int = 1) -> "_Key":  # noqa: N802
         return _Key(self.held[root, path]) if (root, path) in self.held else _missing()
 
     def CreateKey(self, root: int, path: str) -> "_Key":  # noqa: N802  # winreg's name

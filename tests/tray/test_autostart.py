@@ -25,6 +25,20 @@ def test_linux_has_a_desktop_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ours.enabled() is False
 
 
+@pytest.mark.parametrize("line", ["Hidden=true", "X-GNOME-Autostart-enabled=false"])
+def test_what_the_desktops_settings_switched_off_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    ours = Autostart(["app"], home=tmp_path)
+    ours.set(enabled=True)
+    file = tmp_path / ".config/autostart/gemini-api-proxy.desktop"
+    file.write_text(file.read_text() + line + "\n")
+    assert ours.enabled() is False
+    ours.set(enabled=True)
+    assert ours.enabled() is True
+
+
 def test_xdg_config_home_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     Autostart(["app"], home=tmp_path, config=tmp_path / "xdg").set(enabled=True)
@@ -69,6 +83,13 @@ def test_windows_has_a_value_of_the_run_key(
     ours.set(enabled=True)
     line = r'"C:\Program Files\app.exe" "--hidden"'
     assert registry.held[place] == {"gemini-api-proxy": line}
+    assert ours.enabled() is True
+    switch = (1, module.SWITCH_KEY)
+    registry.held[switch] = {"gemini-api-proxy": b"\x03" + bytes(11)}  # Task Manager
+    assert ours.enabled() is False
+    ours.set(enabled=True)
+    assert ours.enabled() is True
+    registry.held[switch] = {"gemini-api-proxy": b"\x02" + bytes(11)}
     assert ours.enabled() is True
     del registry.held[place]["gemini-api-proxy"]  # the user, in Windows' own settings
     assert ours.enabled() is False
