@@ -405,6 +405,7 @@ async def announce(gateway: Gateway) -> None:
         except ProxyError as error:
             lines.append(f"  SHOW_TOKEN: {error.message}")
     print("\n".join(lines), flush=True)
+    await gateway.check_until_reached()
 
 
 def port_in_use(error: PortInUseError) -> str:

@@ -6,7 +6,7 @@ effect without cutting a stream.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -43,6 +43,11 @@ from server.usage import UsageLog
 log = logging.getLogger(__name__)
 
 RESTART_AFTER_S = 0.3
+
+UNREACHED = ("upstream", "timeout")
+"""Codes of a problem that is one of the way to Google, not of the account."""
+
+ASK_AGAIN_S = (5.0, 15.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +173,21 @@ class Gateway:
         account = await upstream.check() if upstream else self._nobody()
         self._tell()
         return account
+
+    async def check_until_reached(
+        self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        """Ask again, a few times, while Google cannot be reached.
+
+        A computer that has just been started has no network yet.
+        """
+        for delay_s in ASK_AGAIN_S:
+            upstream = self.doors.current()
+            problem = upstream.account().problem if upstream else None
+            if problem is None or problem.code not in UNREACHED:
+                return
+            await sleep(delay_s)
+            await self.check_account()
 
     async def refresh_quota(self) -> None:
         """Ask Google what is left, where the upstream in use can tell."""

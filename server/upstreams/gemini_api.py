@@ -6,13 +6,13 @@ address (addresses land in logs). Facts: code-assist dossier section 10; Gemini 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from server.eligibility import Problem, problem_for, problem_of
+from server.eligibility import EligibilityError, Problem, problem_for, problem_of
 from server.errors import AuthenticationError, ProxyError
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
 from server.models import CATALOGUE, Model, describe
@@ -70,9 +70,11 @@ class GeminiApi:
             within_s=FIRST_BYTE_S,
         )
         chunks = stream_chunks(self._http, request, as_chunk, credential="key", unary=out.unary)
-        async with aclosing(chunks) as batches:
-            async for batch in batches:
-                yield batch
+        with self._noted():
+            async with aclosing(chunks) as batches:
+                async for batch in batches:
+                    self._problem = None
+                    yield batch
 
     async def count_tokens(self, out: Outgoing) -> int:
         """Counts system instruction and tools as well."""
@@ -143,7 +145,19 @@ class GeminiApi:
         self, path: str, body: Json | None, within_s: float = UNARY_S, *, short: bool = True
     ) -> Json:
         request = self._request(path, body, within_s)
-        return await ask(self._http, request, credential="key", short=short)
+        with self._noted():
+            answer = await ask(self._http, request, credential="key", short=short)
+        self._problem = None
+        return answer
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Around a request: a refusal of the key is kept for pages and tray."""
+        try:
+            yield
+        except (EligibilityError, AuthenticationError) as error:
+            self._problem = _problem_of(error)
+            raise
 
     def _request(
         self, path: str, body: Mapping[str, object] | None, within_s: float

@@ -1,10 +1,14 @@
 """The gateway: changes are checked, saved and take effect without a restart."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
-from server.gateway import Gateway
+from server.gateway import ASK_AGAIN_S, Gateway
+from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.transport import InProcessTransport
 from server.settings import Settings, SettingsError, load
 
 
@@ -49,6 +53,34 @@ async def test_without_an_upstream_the_account_is_nobody(settings: Settings) -> 
     account = await gateway.check_account()
     assert not account.authenticated
     assert gateway.status().upstream is None
+    await gateway.aclose()
+
+
+async def test_google_is_asked_again_while_it_cannot_be_reached(settings: Settings) -> None:
+    """At the start of the computer, before it has a network."""
+    google, down = FakeGoogle(), True
+
+    async def way(request: httpx.Request) -> httpx.Response:
+        if down:
+            raise httpx.ConnectError("no network", request=request)
+        return await InProcessTransport(google).handle_async_request(request)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal down
+        slept.append(seconds)
+        down = len(slept) < 3
+
+    slept: list[float] = []
+    http = httpx.AsyncClient(transport=httpx.MockTransport(way))
+    gateway = Gateway(replace(settings, gemini_api_key=API_KEY), http=http)
+    assert (await gateway.check_account()).problem is not None
+    await gateway.check_until_reached(sleep)
+    assert gateway.status().account.problem is None
+    assert slept == list(ASK_AGAIN_S[:3])
+    google.api_keys.clear()
+    assert (await gateway.check_account()).problem is not None
+    await gateway.check_until_reached(sleep)
+    assert len(slept) == 3  # a refusal is an answer
     await gateway.aclose()
 
 

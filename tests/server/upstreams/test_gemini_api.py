@@ -66,6 +66,23 @@ def answering(*answers: Json) -> GeminiApi:
 # ── generate and count ──
 
 
+async def test_an_answer_ends_the_trouble_and_a_refused_key_begins_it(world: World) -> None:
+    world.google.fail(failures.unavailable(), methods={"models"}, times=None)
+    problem = (await world.upstream.check()).problem
+    assert problem is not None
+    await read(world.upstream, outgoing())
+    assert world.upstream.account().problem is None
+    world.google.api_keys.clear()
+    with pytest.raises(AuthenticationError):
+        await read(world.upstream, outgoing())
+    problem = world.upstream.account().problem
+    assert problem is not None
+    assert problem.code == "API_KEY_INVALID"
+    world.google.api_keys.add(API_KEY)
+    await world.upstream.count_tokens(outgoing())
+    assert world.upstream.account().problem is None
+
+
 async def test_an_answer_streams_without_any_envelope(world: World) -> None:
     chunks = await read(world.upstream, outgoing(cachedContent=None))
     assert chunks[-1]["usageMetadata"]["totalTokenCount"] > 0
