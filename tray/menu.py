@@ -218,8 +218,8 @@ def _lines(status: Status) -> list[str]:
 
 def _work(status: Status) -> list[str]:
     parts = []
-    if status.running:
-        parts.append(f"{status.running} running")
+    if status.running > status.queued:
+        parts.append(f"{status.running - status.queued} running")
     if status.queued:
         parts.append(f"{status.queued} queued")
     if status.limited:

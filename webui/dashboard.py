@@ -26,6 +26,7 @@ class LiveRow:
 
     id: str
     state: str
+    queued: bool
     asked: str
     model: str
     upstream: str
@@ -62,6 +63,7 @@ def _live_row(exchange: Exchange, now: float) -> LiveRow:
     return LiveRow(
         id=exchange.id,
         state=live_state(exchange),
+        queued=any(ticket.position is not None for ticket in exchange.tickets),
         asked=exchange.asked,
         model=exchange.model,
         upstream=exchange.upstream,

@@ -75,7 +75,7 @@ def test_the_headline_and_the_icon_tell_the_state(status: Status, line: str, ico
 
 
 def test_who_answers_and_what_is_going_on_stand_below_the_headline() -> None:
-    lines = [i.text for i in menu(replace(UP, running=1, queued=2), autostart=None)[:3] if i]
+    lines = [i.text for i in menu(replace(UP, running=3, queued=2), autostart=None)[:3] if i]
     assert lines[1:] == ["you_too@example.com · Standard · Code Assist", "1 running · 2 queued"]
 
 

@@ -37,6 +37,19 @@ async def test_the_state_of_a_request_follows_its_life() -> None:
     assert live_state(one) == "answering"
 
 
+async def test_what_is_queued_does_not_run(tmp_path: Path) -> None:
+    async with running(tmp_path, rate_limit_s=60.0, wait_mode=True) as rig:
+        lane, one = ("demo", "m"), exchange()
+        await rig.gateway.throttle.ticket(lane).turn()
+        one.tickets.append(rig.gateway.throttle.ticket(lane))
+        waiting = asyncio.create_task(one.tickets[0].turn())
+        await asyncio.sleep(0)
+        rig.gateway.pipeline.live["1"] = one
+        assert "<dd>0 running, 1 queued</dd>" in (await rig.http.get("/")).text
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
 def test_a_live_row_has_the_numbers_of_now() -> None:
     one = exchange()
     one.attempts, one.first_token_s = 3, 0.25
