@@ -9,6 +9,10 @@ Data = Any
 """What a configuration file says: dict, list, str, int, float, bool or None."""
 
 
+Way = tuple[str | int, ...]
+"""Where something stands: names of tables, numbers of list entries."""
+
+
 class CannotEditError(Exception):
     """A file that cannot be changed without touching more than our own settings."""
 
