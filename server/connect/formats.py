@@ -52,10 +52,10 @@ def rewritten(form: Format, text: str, edits: Sequence[Edit]) -> str:
     Lines end in line feeds here. Raises ``CannotEditError``.
     """
     data = form.parse(text)
-    wanted = applied(data, edits)
     for edit in edits:
-        if due(form.parse(text), edit):
+        if due(data, edit):
             text = form.edit(text, edit)
-    if form.parse(text) != wanted:
+        data = applied(data, [edit])
+    if form.parse(text) != data:
         raise CannotEditError("It is written in a way that cannot be changed without risk.")
     return text

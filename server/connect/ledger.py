@@ -5,12 +5,12 @@
 """
 
 import codecs
-import difflib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from server.connect.edits import Data
+from server.connect.files import changes
 from server.files import write_private, write_private_bytes
 
 
@@ -122,8 +122,7 @@ def _reversed(
     places = _places(after, lines)
     gone: set[int] = set()
     put: dict[int, list[bytes]] = {}
-    ours = difflib.SequenceMatcher(None, after, before, autojunk=False)
-    for tag, start, end, old_start, old_end in ours.get_opcodes():
+    for tag, start, end, old_start, old_end in changes(after, before):
         if tag == "equal":
             continue
         old = before[old_start:old_end]
@@ -140,16 +139,14 @@ def _reversed(
 
 def _places(after: list[bytes], lines: list[bytes]) -> dict[int, int]:
     """Where each line as we left it stands now; ends of lines do not count."""
-    theirs = difflib.SequenceMatcher(
-        None,
-        [line.rstrip(b"\r\n") for line in after],
-        [line.rstrip(b"\r\n") for line in lines],
-        autojunk=False,
+    theirs = changes(
+        [line.rstrip(b"\r\n") for line in after], [line.rstrip(b"\r\n") for line in lines]
     )
     return {
         start + step: other + step
-        for start, other, length in theirs.get_matching_blocks()
-        for step in range(length)
+        for tag, start, end, other, _ in theirs
+        if tag == "equal"
+        for step in range(end - start)
     }
 
 

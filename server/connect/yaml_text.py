@@ -105,19 +105,14 @@ def _in_list(text: str, node: Node, change: Item, under: Node | None = None) -> 
     if not isinstance(node, SequenceNode) or node.flow_style or not node.value:
         raise CannotEditError("The list is not written as a YAML block, one entry a line.")
     column = node.start_mark.column
-    entries = [parse(_slice(text, child)) for child in node.value]
-    index = change.place(entries)
+    said = parse(text)
+    index = change.place(said if under is None else said[change.path[0]])
     if index is None:
         return _after(text, _end(node), _lines(_entry(change.value), column))
     child = node.value[index]
     body = [line[2:] for line in _entry(change.value)]
     inner = "\n".join([body[0], *_lines(body[1:], child.start_mark.column)])
     return _spliced(text, child, inner)
-
-
-def _slice(text: str, node: Node) -> str:
-    """The text of one list entry, indented as it is."""
-    return " " * int(node.start_mark.column) + text[_start(node) : _end(node)]
 
 
 def _replaced(text: str, node: Node, value: Data) -> str:
