@@ -1,7 +1,7 @@
 """The Debian package of what ``make package`` has built: ``python -m package.deb [--dist DIR]``.
 
-Built with ``dpkg-deb`` alone. It installs into ``/usr/lib`` (``/opt`` is where ``setup.sh`` puts the
-service), with a link in ``/usr/bin``, a desktop entry and an icon; nothing runs as root at
+Built with ``dpkg-deb`` alone. It installs into ``/usr/lib`` (``/opt`` is where ``setup.sh`` puts
+the service), with a link in ``/usr/bin``, a desktop entry and an icon; nothing runs as root at
 installation.
 """
 
