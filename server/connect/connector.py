@@ -104,12 +104,12 @@ class Connector:
             return "sheet"
         try:
             plan = self.plan(tool, target)
+            if plan.empty:
+                return "connected"
+            if not self.undo_plan(tool).empty:
+                return "outdated"
         except (CannotEditError, CannotUndoError):
             return "found"
-        if plan.empty:
-            return "connected"
-        if self.ledger.read(tool.id):
-            return "outdated"
         return "found" if self.found(tool, target) else "absent"
 
     def found(self, tool: Tool, target: Target) -> bool:

@@ -98,7 +98,11 @@ def replace(old: Snapshot, raw: bytes | None, *, mode: int | None = None) -> lis
         old.path.unlink(missing_ok=True)
         return []
     made = _make_folders(old.path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{old.path.name}.", dir=old.path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{old.path.name}.", dir=old.path.parent)
+    except OSError as error:
+        error.filename = str(old.path)  # the name that the user knows
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)

@@ -1,6 +1,7 @@
 """Every tool that has files: connected, connected again, edited by its user, and taken back."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,32 @@ def test_a_file_written_between_plan_and_apply_is_left_alone(tmp_path: Path) -> 
     assert path.read_text() == "x = 1\n"
     at.undo(at.undo_plan(tool))  # nothing was written, so nothing is taken back
     assert path.read_text() == "x = 1\n"
+
+
+def test_a_file_that_could_not_be_written_is_not_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is closed, even to root."""
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    fill(tool, at)
+    (path,) = paths(tool, at)
+    make = tempfile.mkstemp
+
+    def refuse(*, prefix: str, dir: Path) -> tuple[int, str]:  # noqa: A002  # mkstemp's own name
+        if dir == path.parent:
+            raise PermissionError(13, "Permission denied", str(dir / f"{prefix}x1y2"))
+        return make(prefix=prefix, dir=dir)
+
+    plan = at.plan(tool, TARGET)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkstemp", refuse)
+        with pytest.raises(PermissionError) as caught:
+            at.apply(plan)
+    assert caught.value.filename == str(path)
+    assert at.state(tool, TARGET) == "found"
+    at.apply(plan)
+    assert at.state(tool, TARGET) == "connected"
 
 
 def test_a_file_that_makes_no_sense_is_left_alone(tmp_path: Path) -> None:
