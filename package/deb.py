@@ -1,7 +1,8 @@
 """The Debian package of what ``make package`` has built: ``python -m package.deb [--dist DIR]``.
 
-Built with ``dpkg-deb`` alone. It installs into ``/opt``, with a link in ``/usr/bin``, a desktop
-entry and an icon; nothing runs as root at installation.
+Built with ``dpkg-deb`` alone. It installs into ``/usr/lib`` (``/opt`` is where ``setup.sh`` puts
+the service), with a link in ``/usr/bin``, a desktop entry and an icon; nothing runs as root at
+installation.
 """
 
 import argparse
@@ -63,9 +64,9 @@ def make(dist: Path, *, compression: str = "-Zxz") -> Path:
 
 def lay_out(root: Path, program: Path) -> None:
     """The files as they will lie on the disk."""
-    shutil.copytree(program, root / "opt" / NAME, symlinks=True)
+    shutil.copytree(program, root / "usr/lib" / NAME, symlinks=True)
     (root / "usr/bin").mkdir(parents=True)
-    (root / "usr/bin" / NAME).symlink_to(f"/opt/{NAME}/{NAME}")
+    (root / "usr/bin" / NAME).symlink_to(f"../lib/{NAME}/{NAME}")
     entry = root / "usr/share/applications" / f"{NAME}.desktop"
     entry.parent.mkdir(parents=True)
     entry.write_text(desktop_entry(), "utf-8")

@@ -1,6 +1,7 @@
 """The licences of what a package holds besides Python distributions, as texts.
 
-Python distributions bring their own (``*.dist-info``); the about page shows both.
+Python distributions bring their own (``*.dist-info``), all but ``WITHOUT_TEXT``; the about page
+shows both.
 """
 
 import shutil
@@ -13,6 +14,12 @@ from pathlib import Path
 from package import ROOT
 
 TEXTS = ROOT / "assets" / "licences"
+WITHOUT_TEXT = {
+    "linux": ("proxy-tools",),
+    "win32": ("proxy-tools",),
+    "darwin": ("proxy-tools", "pyobjc"),
+}
+"""Distributions that bring no text; several parts of PyObjC do not. It is in their repositories."""
 
 
 def write_licences(
@@ -30,6 +37,8 @@ def write_licences(
     shutil.copyfile(str(loader.locate()), folder / "PyInstaller bootloader.txt")
     if platform == "linux":
         shutil.copyfile(TEXTS / "LGPL-2.1.txt", folder / "PyGObject.txt")
+    for name in WITHOUT_TEXT[platform]:
+        shutil.copyfile(TEXTS / f"{name}.txt", folder / f"{name}.txt")
     for package in sorted({owner for path in libraries if (owner := owner_of(path))}):
         text = Path("/usr/share/doc") / package / "copyright"
         if text.exists():

@@ -76,7 +76,7 @@ def library(name: str) -> Library:
     said = metadata.get_all("License-Expression") or metadata.get_all("License") or [""]
     named = said[0].strip()
     licence = named if named and len(named) < 60 else ", ".join(classifiers)
-    has_text = any(True for _ in _texts(package))
+    has_text = name in besides() or any(True for _ in _texts(package))
     return Library(name, metadata["Version"], licence or "see its text", has_text)
 
 
@@ -138,7 +138,7 @@ class AboutPage:
             system=f"{platform.system()} {platform.machine()}",
             packaged=bool(getattr(sys, "frozen", False)),
             libraries=[library(name) for name in distributions()],
-            besides=besides(),
+            besides=[name for name in besides() if name not in distributions()],
             updates=updates.state,
             feed=updates.feed,
             daily=self._gateway.settings.update_check,

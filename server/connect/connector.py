@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from server.connect import jsonc
 from server.connect.edits import CannotEditError, Data, Edit, taken_out
 from server.connect.files import (
     PRIVATE,
@@ -24,6 +23,7 @@ from server.connect.files import (
 from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewritten
 from server.connect.ledger import Entry, Ledger, sparse, without_ours
 from server.connect.places import Places
+from server.connect.removal import removed
 from server.connect.tool import Ask, ConfigFile, Target, Tool
 
 State = Literal["connected", "outdated", "found", "absent", "sheet"]
@@ -104,12 +104,12 @@ class Connector:
             return "sheet"
         try:
             plan = self.plan(tool, target)
+            if plan.empty:
+                return "connected"
+            if not self.undo_plan(tool).empty:
+                return "outdated"
         except (CannotEditError, CannotUndoError):
             return "found"
-        if plan.empty:
-            return "connected"
-        if self.ledger.read(tool.id):
-            return "outdated"
         return "found" if self.found(tool, target) else "absent"
 
     def found(self, tool: Tool, target: Target) -> bool:
@@ -232,44 +232,33 @@ def _undone(entry: Entry, now: Snapshot, file: ConfigFile, name: str) -> bytes |
     form = file.form
     before, after = Snapshot(now.path, entry.before), Snapshot(now.path, entry.after)
     try:
-        text = Snapshot(now.path, then).text
         said = form.parse(now.text)
         wanted = taken_out(said, form.parse(before.text), form.parse(after.text), file.edits)
-        sound = sparse(form.parse(text)) == sparse(wanted) and _as_strict(form, now.text, text)
-    except CannotEditError:
-        sound = False
-    if not sound and form is JSON:
-        again = _written_again(now, before, after, file.edits)
-        if again is not None:
-            return again.raw
-    if not sound:
+        text = Snapshot(now.path, then).text
+        if not _sound(form, now.text, text, wanted):
+            text = removed(form, now.text, wanted, before=before.text, after=after.text)
+            then = with_text(now, text)
+    except CannotEditError as error:
         raise CannotUndoError(
             f"{name} was changed where our settings stand, so they cannot be taken out without "
             "touching what you wrote. Remove them by hand and undo again. Since we wrote it:\n"
             + difference(name, after.text, now.text)
-        )
-    return None if entry.before is None and not text.strip() else then
+        ) from error
+    empty = not text.strip() or (not wanted and text.split() in _NOTHING)
+    return None if entry.before is None and empty else then
 
 
-def _written_again(
-    now: Snapshot, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]
-) -> Snapshot | None:
-    """A JSON file that a program writes whole (VS Code, Cline), written as it does without us.
+_NOTHING = (["{}"], ["[]"], ["{", "}"], ["[", "]"])
 
-    None where a person had a hand in it: there is something to lose then.
-    """
+
+def _sound(form: Format, now: str, then: str, wanted: Data) -> bool:
+    """Whether a text says what it must."""
     try:
-        data = json.loads(now.text)
-    except ValueError:
-        return None
-    unit = jsonc.unit(now.text)
-    if json.dumps(data, indent=unit, ensure_ascii=False) != now.text.strip():
-        return None
-    left = taken_out(data, JSON.parse(before.text), JSON.parse(after.text), edits)
-    if before.raw is None and not left:
-        return Snapshot(now.path, None)
-    text = json.dumps(left, indent=unit, ensure_ascii=False)
-    return Snapshot(now.path, with_text(now, text + "\n" * now.text.endswith("\n")))
+        said = form.parse(then)
+    except CannotEditError:
+        return False
+    same = (sparse(said) or None) == (sparse(wanted) or None)
+    return same and _as_strict(form, now, then)
 
 
 def _as_strict(form: Format, now: str, then: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 
-from server.connect.edits import CannotEditError, Data, Edit, Item
+from server.connect.edits import CannotEditError, Data, Edit, Item, Way
 
 _LINE = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>[\w.-]+)[ \t]*=[ \t]*"
@@ -32,6 +32,15 @@ def edit(text: str, change: Edit) -> str:
     start, end = found[-1].span("value")
     old = found[-1]["value"]
     return text[:start] + value + old[len(old.rstrip()) :] + text[end:]
+
+
+def drop(text: str, path: Way) -> str:
+    """The text without the lines of one name."""
+    for match in reversed([match for match in _LINE.finditer(text) if match["name"] == path[0]]):
+        if text[match.end() : match.end() + 1] not in ("", "\n"):
+            raise CannotEditError("There is a comment behind it.")
+        text = text[: match.start()] + text[match.end() + 1 :]
+    return text
 
 
 def _value(text: str) -> str:

@@ -9,6 +9,10 @@ Data = Any
 """What a configuration file says: dict, list, str, int, float, bool or None."""
 
 
+Way = tuple[str | int, ...]
+"""Where something stands: names of tables, numbers of list entries."""
+
+
 class CannotEditError(Exception):
     """A file that cannot be changed without touching more than our own settings."""
 
@@ -21,6 +25,8 @@ class Put:
     value: Data
     only_if_absent: bool = False
     """The user's own value wins."""
+    ours: str = ""
+    """A value that begins so means nothing without us, whoever wrote it; undo takes it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def taken_out(now: Data, before: Data, after: Data, edits: Iterable[Edit]) -> Da
         if isinstance(edit, Item):
             _take_entry(holder, old, edit)
         elif isinstance(holder, dict) and edit.path[-1] in holder:
-            mine = isinstance(edit.value, dict) or holder[edit.path[-1]] == _at(after, edit.path)
+            mine = _is_mine(edit, holder[edit.path[-1]], _at(after, edit.path))
             if mine and old is None:
                 del holder[edit.path[-1]]
             elif mine:
@@ -131,6 +137,11 @@ def taken_out(now: Data, before: Data, after: Data, edits: Iterable[Edit]) -> Da
             if _at(result, path) in ({}, []) and _at(before, path) is None:
                 del _at(result, path[:-1])[path[-1]]
     return result
+
+
+def _is_mine(edit: Put, now: Data, after: Data) -> bool:
+    named = bool(edit.ours) and isinstance(now, str) and now.startswith(edit.ours)
+    return isinstance(edit.value, dict) or now == after or named
 
 
 def _take_entry(entries: Data, old: Data, edit: Item) -> None:

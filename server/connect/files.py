@@ -5,12 +5,15 @@ import difflib
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from server.connect.edits import CannotEditError
 
 PRIVATE = 0o600
+T = TypeVar("T", str, bytes)
 
 
 class ChangedMeanwhileError(Exception):
@@ -60,12 +63,28 @@ def with_text(old: Snapshot, text: str) -> bytes:
     usual = "\r\n" if endings.count("\r\n") > (len(endings) - 1) / 2 else "\n"
     after = text.split("\n")
     chosen = [usual] * len(after)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    for start, other, length in matcher.get_matching_blocks():
-        for step in range(length):
-            chosen[other + step] = endings[start + step] or usual
+    if len(set(endings) - {""}) > 1:
+        for tag, start, end, other, _ in changes(before, after):
+            if tag == "equal":
+                for step in range(end - start):
+                    chosen[other + step] = endings[start + step] or usual
     chosen[-1] = ""
     return mark + "".join(map(str.__add__, after, chosen)).encode("utf-8")
+
+
+def changes(before: Sequence[T], after: Sequence[T]) -> list[tuple[str, int, int, int, int]]:
+    """What became of lines, as ``get_opcodes`` tells it; in good time for long files too."""
+    most = min(len(before), len(after))
+    head = next((n for n in range(most) if before[n] != after[n]), most)
+    most -= head
+    tail = next((n for n in range(most) if before[-1 - n] != after[-1 - n]), most)
+    one, other = before[head : len(before) - tail], after[head : len(after) - tail]
+    result = [("equal", 0, head, 0, head)] if head else []
+    for tag, a, b, c, d in difflib.SequenceMatcher(None, one, other).get_opcodes():
+        result.append((tag, a + head, b + head, c + head, d + head))
+    if tail:
+        result.append(("equal", len(before) - tail, len(before), len(after) - tail, len(after)))
+    return result
 
 
 def replace(old: Snapshot, raw: bytes | None, *, mode: int | None = None) -> list[Path]:
@@ -79,7 +98,11 @@ def replace(old: Snapshot, raw: bytes | None, *, mode: int | None = None) -> lis
         old.path.unlink(missing_ok=True)
         return []
     made = _make_folders(old.path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{old.path.name}.", dir=old.path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{old.path.name}.", dir=old.path.parent)
+    except OSError as error:
+        error.filename = str(old.path)  # the name that the user knows
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)

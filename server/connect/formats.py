@@ -8,16 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from server.connect import dotenv, jsonc, toml_text
-from server.connect.edits import CannotEditError, Data, Edit, applied, due
+from server.connect.edits import CannotEditError, Data, Edit, Way, applied, due
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One kind of file. ``parse`` gives None for an empty one; both raise ``CannotEditError``."""
+    """One kind of file. ``parse`` gives None for an empty one; all raise ``CannotEditError``."""
 
     name: str
     parse: Callable[[str], Data]
     edit: Callable[[str, Edit], str]
+    drop: Callable[[str, Way], str]
+    """The text without what is at a path."""
 
 
 def _parse_yaml(text: str) -> Data:
@@ -32,10 +34,16 @@ def _edit_yaml(text: str, change: Edit) -> str:
     return yaml_text.edit(text, change)
 
 
-JSON = Format("JSON", jsonc.parse, jsonc.edit)
-TOML = Format("TOML", toml_text.parse, toml_text.edit)
-YAML_FILE = Format("YAML", _parse_yaml, _edit_yaml)
-DOTENV = Format(".env", dotenv.parse, dotenv.edit)
+def _drop_yaml(text: str, path: Way) -> str:
+    from server.connect import yaml_text  # noqa: PLC0415  # as above
+
+    return yaml_text.drop(text, path)
+
+
+JSON = Format("JSON", jsonc.parse, jsonc.edit, jsonc.drop)
+TOML = Format("TOML", toml_text.parse, toml_text.edit, toml_text.drop)
+YAML_FILE = Format("YAML", _parse_yaml, _edit_yaml, _drop_yaml)
+DOTENV = Format(".env", dotenv.parse, dotenv.edit, dotenv.drop)
 
 
 def rewritten(form: Format, text: str, edits: Sequence[Edit]) -> str:
@@ -44,10 +52,10 @@ def rewritten(form: Format, text: str, edits: Sequence[Edit]) -> str:
     Lines end in line feeds here. Raises ``CannotEditError``.
     """
     data = form.parse(text)
-    wanted = applied(data, edits)
     for edit in edits:
-        if due(form.parse(text), edit):
+        if due(data, edit):
             text = form.edit(text, edit)
-    if form.parse(text) != wanted:
+        data = applied(data, [edit])
+    if form.parse(text) != data:
         raise CannotEditError("It is written in a way that cannot be changed without risk.")
     return text

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put
+from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*[\s\S]*?\*/)*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
@@ -26,6 +26,8 @@ class Node:
     end: int = 0
     value: Data = None
     names: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    """Where each child begins, its name included."""
     children: list["Node"] = field(default_factory=list)
     last: int = 0
     """Where the last child, the comma and the comments behind it end."""
@@ -90,6 +92,7 @@ class _Reader:
         while self.peek() != closing:
             if node.children and not node.comma:
                 raise self.fail(f"a comma or {closing}")
+            node.starts.append(self.at)
             if kind == "object":
                 node.names.append(self.name())
             node.children.append(self.node(depth + 1))
@@ -166,6 +169,43 @@ def edit(text: str, change: Edit) -> str:
     if index is None:
         return _insert(text, node, None, change.value, step)
     return _replace(text, node.children[index], change.value, step)
+
+
+def drop(text: str, path: Way) -> str:
+    """The text without what is at a path; comments around it stay."""
+    parent = read(text)
+    for step in path[:-1]:
+        parent = parent and parent.children[_index(parent, step)]
+    if parent is None:
+        raise CannotEditError("There is nothing to take out.")
+    index, count = _index(parent, path[-1]), len(parent.children)
+    start, end = parent.starts[index], parent.children[index].end
+    if index + 1 < count or parent.comma:
+        end = _comma(text, end) + 1
+    elif index:
+        comma = _comma(text, parent.children[index - 1].end)
+        text = text[:comma] + text[comma + 1 :]
+        start, end = start - 1, end - 1
+    head, tail = text[:start].rstrip(" \t"), text[end:].lstrip(" \t")
+    if count == 1 and head.rstrip().endswith(("{", "[")) and tail.lstrip().startswith(("}", "]")):
+        return head.rstrip() + tail.lstrip()
+    if head.endswith("\n") and tail.startswith("\n"):
+        return head[:-1] + tail
+    return head + text[end:] if index + 1 == count else text[:start] + tail
+
+
+def _comma(text: str, at: int) -> int:
+    """Where the comma behind a value stands, which comments may precede."""
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
+
+
+def _index(node: Node, step: str | int) -> int:
+    if isinstance(step, int):
+        return step
+    if node.names.count(step) != 1:
+        raise CannotEditError(f"{step} stands there more than once.")
+    return node.names.index(step)
 
 
 def _below(change: Edit, depth: int) -> Data:

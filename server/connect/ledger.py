@@ -4,12 +4,13 @@
 (``<n>.before``) and as we left it (``<n>.after``), readable without this program.
 """
 
-import difflib
+import codecs
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from server.connect.edits import Data
+from server.connect.files import changes
 from server.files import write_private, write_private_bytes
 
 
@@ -84,16 +85,34 @@ def without_ours(entry: Entry, now: bytes | None) -> bytes | None:
         return entry.before
     if now is None:
         return None
-    before = (entry.before or b"").splitlines(keepends=True)
-    after = entry.after.splitlines(keepends=True)
-    lines: list[bytes] = now.splitlines(keepends=True)
+    before, after, lines = (
+        (raw or b"").removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
+        for raw in (entry.before, entry.after, now)
+    )
     gone, put = _reversed(after, before, lines)
     result: list[bytes] = []
     for number in range(len(lines) + 1):
         result += put.get(number, [])
         if number < len(lines) and number not in gone:
             result.append(lines[number])
-    return b"".join(result)
+    mark = codecs.BOM_UTF8 if now.startswith(codecs.BOM_UTF8) else b""
+    return mark + b"".join(_ended(result, after, lines))
+
+
+def _ended(result: list[bytes], after: list[bytes], lines: list[bytes]) -> list[bytes]:
+    """Every line but the last with an ending; the user's, where they gave the whole file one."""
+    endings = {_ending(line) for line in lines} - {b""}
+    usual = min(endings, default=b"\n")
+    converted = len(endings) == 1 and endings != {_ending(line) for line in after} - {b""}
+    ended = [line if _ending(line) else line + usual for line in result[:-1]] + result[-1:]
+    if not converted:
+        return ended
+    return [line.rstrip(b"\r\n") + usual if _ending(line) else line for line in ended]
+
+
+def _ending(line: bytes) -> bytes:
+    """How a line ends."""
+    return line[len(line.rstrip(b"\r\n")) :]
 
 
 def _reversed(
@@ -103,8 +122,7 @@ def _reversed(
     places = _places(after, lines)
     gone: set[int] = set()
     put: dict[int, list[bytes]] = {}
-    ours = difflib.SequenceMatcher(None, after, before, autojunk=False)
-    for tag, start, end, old_start, old_end in ours.get_opcodes():
+    for tag, start, end, old_start, old_end in changes(after, before):
         if tag == "equal":
             continue
         old = before[old_start:old_end]
@@ -121,16 +139,14 @@ def _reversed(
 
 def _places(after: list[bytes], lines: list[bytes]) -> dict[int, int]:
     """Where each line as we left it stands now; ends of lines do not count."""
-    theirs = difflib.SequenceMatcher(
-        None,
-        [line.rstrip(b"\r\n") for line in after],
-        [line.rstrip(b"\r\n") for line in lines],
-        autojunk=False,
+    theirs = changes(
+        [line.rstrip(b"\r\n") for line in after], [line.rstrip(b"\r\n") for line in lines]
     )
     return {
         start + step: other + step
-        for start, other, length in theirs.get_matching_blocks()
-        for step in range(length)
+        for tag, start, end, other, _ in theirs
+        if tag == "equal"
+        for step in range(end - start)
     }
 
 

@@ -7,7 +7,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put, applied
+from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way, applied
 
 
 def parse(text: str) -> Data:
@@ -32,6 +32,19 @@ def edit(text: str, change: Edit) -> str:
         return tomlkit.dumps(document)
     except (TOMLKitError, TypeError, AttributeError, KeyError, ValueError) as error:
         raise CannotEditError(f"A setting of ours has another kind there: {error}.") from error
+
+
+def drop(text: str, path: Way) -> str:
+    """The text without what is at a path."""
+    try:
+        document = tomlkit.parse(text)
+        table: Any = document
+        for name in path[:-1]:
+            table = table[name]
+        del table[path[-1]]
+        return tomlkit.dumps(document)
+    except (TOMLKitError, TypeError, AttributeError, KeyError, ValueError, IndexError) as error:
+        raise CannotEditError(f"It cannot be taken out: {error}.") from error
 
 
 def _appended(text: str, change: Put) -> str | None:

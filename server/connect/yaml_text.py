@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put
+from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:+-]*(?: [A-Za-z0-9_(][A-Za-z0-9_./:+)-]*)*")
 _TAKEN = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -65,6 +65,28 @@ def edit(text: str, change: Edit) -> str:
     return _replaced(text, value, change.value)
 
 
+def drop(text: str, path: Way) -> str:
+    """The text without a key of the top level, or without an entry of a list."""
+    node: Node | None = _yaml().compose(text)
+    first: Node | None = None
+    for step in path:
+        if isinstance(node, MappingNode) and not node.flow_style and step == path[0]:
+            first, node = next(pair for pair in node.value if pair[0].value == step)
+        elif isinstance(node, SequenceNode) and not node.flow_style and step == path[-1]:
+            if len(node.value) == 1 and first is not None:
+                return text[: text.index(":", _end(first)) + 1] + " []" + text[_end(node) :]
+            first = node = node.value[int(step)]
+        else:
+            raise CannotEditError("It is written in a way that cannot be taken out.")
+    if node is None or first is None:
+        raise CannotEditError("There is nothing to take out.")
+    start = text.rfind("\n", 0, _start(first)) + 1
+    end = text.find("\n", max(_end(node), _end(first)))
+    if text[start : _start(first)].strip(" ") != ("-" if first is node else ""):
+        raise CannotEditError("It shares its line with something else.")
+    return text[:start] + (text[end + 1 :] if end >= 0 else "")
+
+
 def _fresh(change: Edit) -> list[str]:
     """The change as a piece of YAML of its own."""
     if isinstance(change, Put):
@@ -83,19 +105,14 @@ def _in_list(text: str, node: Node, change: Item, under: Node | None = None) -> 
     if not isinstance(node, SequenceNode) or node.flow_style or not node.value:
         raise CannotEditError("The list is not written as a YAML block, one entry a line.")
     column = node.start_mark.column
-    entries = [parse(_slice(text, child)) for child in node.value]
-    index = change.place(entries)
+    said = parse(text)
+    index = change.place(said if under is None else said[change.path[0]])
     if index is None:
         return _after(text, _end(node), _lines(_entry(change.value), column))
     child = node.value[index]
     body = [line[2:] for line in _entry(change.value)]
     inner = "\n".join([body[0], *_lines(body[1:], child.start_mark.column)])
     return _spliced(text, child, inner)
-
-
-def _slice(text: str, node: Node) -> str:
-    """The text of one list entry, indented as it is."""
-    return " " * int(node.start_mark.column) + text[_start(node) : _end(node)]
 
 
 def _replaced(text: str, node: Node, value: Data) -> str:

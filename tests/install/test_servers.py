@@ -291,6 +291,15 @@ def machine(debian: Path, wheels: Path) -> Iterator[Machine]:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def first_process(nspawn: int) -> str | None:
+    """The machine's process 1; before it, nspawn has a child for a moment that only makes it."""
+    for child in Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text("ascii").split():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{child}/comm").read_text("ascii").strip() == "systemd":
+                return child
+    return None
+
+
 @pytest.fixture(scope="module")
 def booted(machine: Machine) -> Iterator[Machine]:
     """The same machine, installed by chroot, then started: systemd is its process 1."""
@@ -301,10 +310,10 @@ def booted(machine: Machine) -> Iterator[Machine]:
     with subprocess.Popen(
         [*boot, "-D", str(machine.root), "-b"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as nspawn:
-        chroot, children = machine.enter, Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
-        while not children.read_text("ascii").split():
+        chroot = machine.enter
+        while (first := first_process(nspawn.pid)) is None:
             time.sleep(0.05)
-        machine.enter = ("nsenter", "-t", children.read_text("ascii").split()[0], "-a")
+        machine.enter = ("nsenter", "-t", first, "-a")
         try:
             machine.run("ip link set lo up; systemctl is-system-running --wait || true")
             yield machine

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from package import NAME
+from package import NAME, ROOT
 from package.deb import control, debian_version, desktop_entry, main, make, needed_glibc
 from tests.desktop.conftest import missing
 
@@ -32,10 +32,14 @@ def unpacked(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_installed_program_runs(unpacked: Path) -> None:
-    program = unpacked / "opt" / NAME / NAME
+    program = unpacked / "usr/bin" / NAME
     got = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert got.stdout.startswith(f"{NAME} ")
-    assert (unpacked / "usr/bin" / NAME).readlink() == Path("/opt") / NAME / NAME
+
+
+def test_it_and_the_service_of_setup_sh_do_not_share_a_folder(unpacked: Path) -> None:
+    assert not (unpacked / "opt").exists()
+    assert "app=/opt/$name" in (ROOT / "setup.sh").read_text()
 
 
 def test_menu_entry_icon_and_papers_are_there(unpacked: Path) -> None:

@@ -3,7 +3,10 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from package.licences import owner_of, python_licence, write_licences
+from webui.about import distributions, library
 
 
 def test_every_component_besides_the_distributions_has_its_text(tmp_path: Path) -> None:
@@ -13,6 +16,16 @@ def test_every_component_besides_the_distributions_has_its_text(tmp_path: Path) 
     assert "PYTHON SOFTWARE FOUNDATION" in texts["Python"].upper()
     assert "exception" in texts["PyInstaller bootloader"]
     assert "LESSER GENERAL PUBLIC LICENSE" in texts["PyGObject"]
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
+def test_every_distribution_in_it_has_its_text(platform: str, tmp_path: Path) -> None:
+    """Some bring none of their own; which, on other systems, ``test_wheels.py`` sees."""
+    folder = write_licences(tmp_path / "texts", platform=platform)
+    for name in distributions():
+        assert library(name).has_text or (folder / f"{name}.txt").exists(), name
+    assert "Jonathan Tushman" in (folder / "proxy-tools.txt").read_text("utf-8")
+    assert (folder / "pyobjc.txt").exists() == (platform == "darwin")
 
 
 def test_other_systems_hold_no_pygobject(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 They come from the package registry that pip uses here, as everything else in ``.venv`` does.
 """
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from package import ROOT
+from package.licences import WITHOUT_TEXT
 from tests.package.test_spec import run
 
 SOURCE_ONLY = {"proxy-tools"}
@@ -90,6 +92,19 @@ def test_every_hidden_import_of_the_spec_is_in_them(
         if not {f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"} & names
     ]
     assert missing == []
+
+
+def test_only_those_known_for_it_bring_no_licence(platform: str, names: set[str]) -> None:
+    wheels = {name.split("-")[0] for name in names if ".dist-info/" in name}
+    texts = {
+        name.split("-")[0]
+        for name in names
+        if re.search(r"\.dist-info/.*(?i:licen[cs]e|copying|notice)", name)
+    }
+    left = {name.replace("_", "-") for name in wheels - texts}
+    assert {name.partition("-")[0] if "pyobjc" in name else name for name in left} <= {
+        *WITHOUT_TEXT[platform]
+    }
 
 
 def test_only_the_systems_own_toolkit_is_pinned_for_it(platform: str) -> None:

@@ -106,8 +106,10 @@ def test_a_package_lists_what_it_holds_besides(
 ) -> None:
     (tmp_path / "libssl3.txt").write_text("Apache")
     monkeypatch.setattr(about, "BESIDES", tmp_path)
-    assert about.besides() == ("libssl3",)
+    (tmp_path / "proxy-tools.txt").write_text("BSD")
+    assert about.besides() == ("libssl3", "proxy-tools")
     assert licence_text("libssl3") == "Apache"
+    assert library("proxy-tools").has_text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

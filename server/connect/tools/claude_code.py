@@ -33,7 +33,10 @@ def _folder(places: Places) -> Path:
 
 
 def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
-    edits = tuple(Put(("env", name), value) for name, value in environment(target).items())
+    edits = tuple(
+        Put(("env", name), value, ours="gemini-" if name.endswith("_MODEL") else "")
+        for name, value in environment(target).items()
+    )
     return [ConfigFile(_folder(places) / "settings.json", JSON, edits, holds_key=True)]
 
 

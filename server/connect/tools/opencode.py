@@ -44,7 +44,7 @@ def _edits(target: Target, schema: str) -> tuple[Put, ...]:
     return (
         Put(("$schema",), schema, only_if_absent=True),
         Put(("provider", PROVIDER), provider(target)),
-        Put(("model",), f"{PROVIDER}/{target.best}", only_if_absent=True),
+        Put(("model",), f"{PROVIDER}/{target.best}", only_if_absent=True, ours=f"{PROVIDER}/"),
     )
 
 

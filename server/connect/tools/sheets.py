@@ -60,7 +60,8 @@ SHEETS = (
         id="roo",
         title="Roo Code",
         note='Settings, Providers, API provider: "OpenAI Compatible" (not "OpenAI"). It keeps '
-        "them inside the editor, where no other program should write.",
+        "them inside the editor, where no other program should write. Its makers ended it in May "
+        "2026: installed copies go on, and Zoo Code, Cline and Kilo Code carry it further.",
         snippets=lambda target: [fields(target)],
     ),
     Tool(

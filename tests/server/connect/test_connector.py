@@ -1,6 +1,7 @@
 """Every tool that has files: connected, connected again, edited by its user, and taken back."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -157,20 +158,94 @@ def test_a_model_chosen_in_the_tool_survives_undo(tmp_path: Path) -> None:
     )
 
 
-def test_an_undo_that_would_break_the_file_is_refused_with_the_difference(tmp_path: Path) -> None:
-    at, tool = connector(tmp_path), named("claude-code")
+def test_an_undo_that_would_lose_a_comment_is_refused_with_the_difference(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("opencode")
     assert tool
     (path,) = paths(tool, at)
     at.apply(at.plan(tool, TARGET))
-    mixed = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine')
+    mixed = path.read_text().replace('"npm":', '"timeout": 9, // mine\n      "npm":')
     path.write_text(mixed)
-    with pytest.raises(CannotUndoError, match=r'(?s)by hand.*\+ +"MINE": "1", // mine'):
+    with pytest.raises(CannotUndoError, match=r'(?s)by hand.*\+ +"timeout": 9, // mine'):
         at.undo_plan(tool)
     assert path.read_text() == mixed
-    path.write_text(mixed.replace(" // mine", ""))  # nothing to lose in JSON as programs write it
+    path.write_text(mixed.replace(" // mine", ""))  # a table of ours goes, whatever became of it
     at.undo(at.undo_plan(tool))
-    assert json.loads(path.read_text()) == {"env": {"MINE": "1"}}
+    assert not path.exists()
     assert not at.undoable(tool)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "edit", "wanted"),
+    [
+        ("claude-code", '{"a":1}', ('{"a":1', '{"mine":2,"a":1'), '{"mine":2,"a":1}'),
+        ("opencode", '{"a":1}\n', ('{"a":1', '{"a":1 /* b */'), '{"a":1 /* b */}\n'),
+        (
+            "claude-code",
+            None,
+            ('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine'),
+            '{\n  "env": {\n    "MINE": "1" // mine\n  }\n}\n',
+        ),
+        (
+            "zed",
+            '{\n  // c\n  "a": 1,\n}\n',
+            ("gemini-2.5-pro", "gemini-3-pro"),
+            '{\n  // c\n  "a": 1,\n}\n',
+        ),
+        (
+            "vscode",
+            '[\n  {"name": "a", "vendor": "v"}\n]\n',
+            ('"thinking": true', '"thinking": false'),
+            0,
+        ),
+        ("opencode", None, ("/gemini-2.5-pro", "/gemini-2.5-flash"), None),
+        ("claude-code", "{}", ("gemini-2.5-pro", "gemini-3-pro"), "{}"),
+        (
+            "claude-code",
+            "{}",
+            ('_MODEL": "gemini-2.5-flash"', '_MODEL": "haiku"'),
+            '{\n  "env": {\n    "ANTHROPIC_DEFAULT_HAIKU_MODEL": "haiku"\n  }\n}',
+        ),
+        ("aider", "dark-mode: true\n", ("2.5-flash", "3-flash"), "dark-mode: true\n"),
+        ("codex", 'model = "x"\n', ("gemini-2.5-pro", "mine"), 'model = "mine"\n\n'),
+        ("codex", 'model = "x"\n', ("\n", "\r\n"), 'model = "x"\r\n'),
+        ("claude-code", '{\n  "a": 1\n}\n', ("\n", "\r\n"), '{\r\n  "a": 1\r\n}\r\n'),
+        ("continue", None, ("name: Local config", "# mine\nname: Local config"), "# mine\n"),
+        ("continue", None, ("\n", "\r\n"), None),
+        ("continue", "models:\n  - name: A\n", ("gemini-2.5-pro", "other"), 0),
+        ("continue", "models: []\n", ("gemini-2.5-pro", "other"), "models: []\n"),
+        (
+            "continue",
+            "\ufeffmodels: []\n",
+            ("\ufeff", "\ufeff# mine\n"),
+            "\ufeff# mine\nmodels: []\n",
+        ),
+        (
+            "aider",
+            "dark-mode: true\n",
+            ("key: any\n", "key: any\nauto-commits: false\n"),
+            "dark-mode: true\nauto-commits: false\n",
+        ),
+        ("llm", "- model_id: a\n", ("gemini-2.5-pro", "other"), 0),
+        ("gemini-cli", "A=1", ("API_KEY=any\n", "API_KEY=any\nB=2\n"), "A=1\nB=2\n"),
+    ],
+)
+def test_what_was_edited_in_between_stays_and_the_rest_is_as_it_was(
+    name: str, before: str | None, edit: tuple[str, str], wanted: str | int | None, tmp_path: Path
+) -> None:
+    """``wanted``: 0 for the file as it was."""
+    at, tool = connector(tmp_path), named(name)
+    assert tool
+    path = paths(tool, at)[0]
+    if before is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(before.encode())
+    at.apply(at.plan(tool, TARGET))
+    text = path.read_bytes().decode()
+    assert edit[0] in text
+    path.write_bytes(text.replace(*edit).encode())
+    at.undo(at.undo_plan(tool))
+    found = path.read_bytes().decode() if path.exists() else None
+    assert found == (before if wanted == 0 else wanted)
 
 
 @pytest.mark.parametrize("had", [False, True])
@@ -226,6 +301,32 @@ def test_a_file_written_between_plan_and_apply_is_left_alone(tmp_path: Path) -> 
     assert path.read_text() == "x = 1\n"
     at.undo(at.undo_plan(tool))  # nothing was written, so nothing is taken back
     assert path.read_text() == "x = 1\n"
+
+
+def test_a_file_that_could_not_be_written_is_not_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is closed, even to root."""
+    at, tool = connector(tmp_path), named("codex")
+    assert tool
+    fill(tool, at)
+    (path,) = paths(tool, at)
+    make = tempfile.mkstemp
+
+    def refuse(*, prefix: str, dir: Path) -> tuple[int, str]:  # noqa: A002  # mkstemp's own name
+        if dir == path.parent:
+            raise PermissionError(13, "Permission denied", str(dir / f"{prefix}x1y2"))
+        return make(prefix=prefix, dir=dir)
+
+    plan = at.plan(tool, TARGET)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkstemp", refuse)
+        with pytest.raises(PermissionError) as caught:
+            at.apply(plan)
+    assert caught.value.filename == str(path)
+    assert at.state(tool, TARGET) == "found"
+    at.apply(plan)
+    assert at.state(tool, TARGET) == "connected"
 
 
 def test_a_file_that_makes_no_sense_is_left_alone(tmp_path: Path) -> None:

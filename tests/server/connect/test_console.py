@@ -129,14 +129,14 @@ def test_undo_of_what_was_never_done(user: User) -> None:
 
 
 def test_an_undo_that_is_refused_or_declined_changes_nothing(user: User) -> None:
-    user.types("claude-code", "--yes")
-    path = user.home / ".claude" / "settings.json"
+    user.types("opencode", "--yes")
+    path = user.home / ".config" / "opencode" / "opencode.json"
     user.answers = ["n"]
-    assert user.types("claude-code", "--undo") == 1
-    assert user.types("claude-code", "--undo", "--dry-run") == 0
-    text = path.read_text().replace('"ANTHROPIC_API_KEY": "",', '"MINE": "1", // mine')
+    assert user.types("opencode", "--undo") == 1
+    assert user.types("opencode", "--undo", "--dry-run") == 0
+    text = path.read_text().replace('"npm":', '"timeout": 9, // mine\n      "npm":')
     path.write_text(text)
-    assert user.types("claude-code", "--undo", "--yes") == 1
+    assert user.types("opencode", "--undo", "--yes") == 1
     assert "by hand" in user.said
     assert path.read_text() == text
 

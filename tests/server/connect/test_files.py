@@ -11,6 +11,7 @@ from server.connect.edits import CannotEditError
 from server.connect.files import (
     ChangedMeanwhileError,
     Snapshot,
+    changes,
     difference,
     look,
     replace,
@@ -97,3 +98,20 @@ def test_a_diff_names_the_file_and_both_sides() -> None:
     text = difference("~/x", "a\nb\n", "a\nc\n")
     assert text.splitlines()[:2] == ["--- ~/x (now)", "+++ ~/x (then)"]
     assert text.endswith(" a\n-b\n+c")
+
+
+_lines = st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=12)
+
+
+@given(_lines, _lines)
+def test_what_became_of_lines_leads_from_one_to_the_other(
+    before: list[str], after: list[str]
+) -> None:
+    made: list[str] = []
+    seen = 0
+    for tag, start, end, other, stop in changes(before, after):
+        assert (start, other) == (seen, len(made))
+        assert tag != "equal" or before[start:end] == after[other:stop]
+        made += before[start:end] if tag == "equal" else after[other:stop]
+        seen = end
+    assert (seen, made) == (len(before), after)

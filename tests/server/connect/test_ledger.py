@@ -37,7 +37,7 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
         (BEFORE, BEFORE),
         (b"// mine\n" + AFTER, b"// mine\n" + BEFORE),
         (AFTER + b"// mine\n", BEFORE + b"// mine\n"),
-        (AFTER.replace(b"\n", b"\r\n"), b'{\r\n  "a": 1\n}\r\n'),
+        (AFTER.replace(b"\n", b"\r\n"), BEFORE.replace(b"\n", b"\r\n")),
         (None, None),
     ],
 )
