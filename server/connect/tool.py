@@ -1,5 +1,6 @@
 """What a tool is here: where its files are, what goes into them, and how it asks this server."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,14 @@ PROVIDER = "gemini-proxy"
 TITLE = "Gemini API Proxy"
 
 Dialect = Literal["chat", "responses", "messages", "gemini"]
+
+
+def exported(name: str, value: str) -> str:
+    """The line that sets an environment variable, in the shell that this system comes with."""
+    if sys.platform == "win32":
+        return f'$env:{name} = "{value}"'
+    else:  # noqa: RET505  # mypy: code after a platform return is dead
+        return f"export {name}={value}"
 
 
 @dataclass(frozen=True, slots=True)

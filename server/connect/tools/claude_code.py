@@ -8,7 +8,7 @@ from pathlib import Path
 from server.connect.edits import Data, Put
 from server.connect.formats import JSON
 from server.connect.places import Places
-from server.connect.tool import CONTEXT_TOKENS, Ask, ConfigFile, Snippet, Target, Tool
+from server.connect.tool import CONTEXT_TOKENS, Ask, ConfigFile, Snippet, Target, Tool, exported
 
 
 def environment(target: Target) -> dict[str, str]:
@@ -48,7 +48,7 @@ def _ask(said: Sequence[Data], _target: Target) -> Ask:
 
 def _snippets(target: Target) -> Sequence[Snippet]:
     values = environment(target)
-    shell = "\n".join(f"export {name}={value}" for name, value in values.items())
+    shell = "\n".join(exported(name, value) for name, value in values.items())
     return [
         Snippet("In a terminal, for this session", f"{shell}\nclaude"),
         Snippet("For good, in ~/.claude/settings.json", json.dumps({"env": values}, indent=2)),

@@ -17,6 +17,7 @@ from server.connect.tool import (
     Snippet,
     Target,
     Tool,
+    exported,
 )
 
 
@@ -60,7 +61,8 @@ TOOL = Tool(
         *("codex", "exec", "--skip-git-repo-check", "--sandbox", "read-only"),
         "Say hello in one word.",
     ],
-    with_key=f"Codex reads its key from the environment: export {KEY_VARIABLE}=<your API_KEY>.",
+    with_key="Codex reads its key from the environment: "
+    + exported(KEY_VARIABLE, "<your API_KEY>"),
     snippets=lambda target: [
         Snippet("Into ~/.codex/config.toml", rewritten(TOML, "", _edits(target)).rstrip())
     ],

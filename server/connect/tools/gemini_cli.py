@@ -7,7 +7,7 @@ from pathlib import Path
 from server.connect.edits import Data, Put
 from server.connect.formats import DOTENV, JSON
 from server.connect.places import Places
-from server.connect.tool import Ask, ConfigFile, Snippet, Target, Tool
+from server.connect.tool import Ask, ConfigFile, Snippet, Target, Tool, exported
 
 
 def _folder(places: Places) -> Path:
@@ -55,7 +55,8 @@ TOOL = Tool(
     snippets=lambda target: [
         Snippet(
             "Environment",
-            f"export GOOGLE_GEMINI_BASE_URL={target.base_url}\nexport GEMINI_API_KEY={target.key}",
+            f"{exported('GOOGLE_GEMINI_BASE_URL', target.base_url)}\n"
+            f"{exported('GEMINI_API_KEY', target.key)}",
         )
     ],
 )

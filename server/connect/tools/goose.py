@@ -18,6 +18,7 @@ from server.connect.tool import (
     Snippet,
     Target,
     Tool,
+    exported,
 )
 
 _NAME = "gemini_proxy"
@@ -71,7 +72,8 @@ TOOL = Tool(
         *("-t", "Say hello in one word."),
     ],
     next_step=f'Choose "{TITLE}" in its provider settings, or start it with --provider {_NAME}.',
-    with_key=f"Goose reads its key from the environment: export {KEY_VARIABLE}=<your API_KEY>.",
+    with_key="Goose reads its key from the environment: "
+    + exported(KEY_VARIABLE, "<your API_KEY>"),
     snippets=lambda target: [
         Snippet(
             f"A new file ~/.config/goose/custom_providers/{_NAME}.json",

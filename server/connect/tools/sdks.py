@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from server.connect.tool import Snippet, Target, Tool
+from server.connect.tool import Snippet, Target, Tool, exported
 
 
 def _openai(target: Target) -> Sequence[Snippet]:
@@ -23,7 +23,7 @@ def _openai(target: Target) -> Sequence[Snippet]:
     return [
         Snippet(
             "Environment",
-            f"export OPENAI_BASE_URL={target.v1}\nexport OPENAI_API_KEY={target.key}",
+            f"{exported('OPENAI_BASE_URL', target.v1)}\n{exported('OPENAI_API_KEY', target.key)}",
         ),
         Snippet("Python", python),
         Snippet("Node.js", node),

@@ -12,7 +12,7 @@ import pytest
 
 from server.connect.formats import YAML_FILE, rewritten
 from server.connect.places import Places
-from server.connect.tool import Target
+from server.connect.tool import Target, exported
 from server.connect.tools import TOOLS, named
 from tests.rig import running
 
@@ -307,3 +307,9 @@ def test_a_program_is_found_on_the_path(tmp_path: Path) -> None:
     assert Places(tmp_path, {"PATH": ""}).program("codex") is None
     assert places.shown(tmp_path / "x" / "y") == "~/x/y"
     assert places.shown(Path("/x")) == "/x"
+
+
+def test_a_shell_is_spoken_to_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exported("NAME", "value") == "export NAME=value"
+    monkeypatch.setattr("sys.platform", "win32")
+    assert exported("NAME", "value") == '$env:NAME = "value"'
