@@ -148,7 +148,13 @@ def test_allowed_origins_are_echoed(settings: Settings, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["null", "https://evil.example", "http://localhost.evil.example", "file://", ""]
+    "origin",
+    [
+        *("null", "https://evil.example", "http://localhost.evil.example", "file://", ""),
+        # No browser sends these; each could be read as local by half.
+        *("http://127.0.0.1:8081.evil.example", "http://evil.example@localhost", "http://[::1"),
+        *("http://localhost/evil", "http://localhost,http://evil.example", "app:evil"),
+    ],
 )
 def test_a_foreign_origin_is_refused(settings: Settings, origin: str) -> None:
     with pytest.raises(PermissionDeniedError):
