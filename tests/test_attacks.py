@@ -195,6 +195,10 @@ async def test_a_guessed_key_opens_nothing(tmp_path: Path, key: str) -> None:
         "/usage;/health",
         "/v1%2fmodels",
         "/V1/models",
+        "?x",
+        "usage",
+        "x:/usage",
+        "evil.example:80",
     ],
 )
 async def test_a_crooked_path_is_never_a_way_around_the_key(tmp_path: Path, target: str) -> None:
@@ -275,6 +279,26 @@ async def test_a_websocket_gets_no_further_than_anything_else(tmp_path: Path) ->
             ):
                 head = "\r\n".join([f"GET {path} HTTP/1.1", *lines, *asked, key, "", ""])
                 assert status_of(await raw(rig, head.encode())) == status, (path, lines)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Upgrade: websocket", "Sec-WebSocket-Extensions: \xff"],
+        ["Upgrade: websocket", "Sec-WebSocket-Version: 8"],
+        ["Upgrade: h2c", "HTTP2-Settings: AAA"],
+    ],
+)
+async def test_a_crooked_handshake_is_answered_and_forgotten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lines: list[str]
+) -> None:
+    async with running(tmp_path) as rig:
+        for path in ("/v1/responses", "/health"):
+            head = "\r\n".join(
+                [f"GET {path} HTTP/1.1", HERE, "Connection: Upgrade", *lines, "", ""]
+            )
+            assert status_of(await raw(rig, head.encode("latin-1"), within_s=1)) in (200, 405, 426)
+        assert "Traceback" not in caplog.text
 
 
 async def test_the_rules_hold_over_http_2_as_well(tmp_path: Path) -> None:
@@ -362,7 +386,52 @@ async def test_a_head_that_never_ends_is_cut(
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await reader.read(1)
-        assert reader.at_eof()
+        assert reader.at_eof() or reader.exception()  # closed, or cut while we were writing
+
+
+async def test_an_idle_http_2_connection_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without a stream, whatever it pings; and one whose only stream was taken back."""
+    monkeypatch.setattr("server.runtime.IDLE_CONNECTION_S", 0.3)
+    async with running(tmp_path) as rig:
+        for taken_back in (False, True):
+            async with connection(rig) as (reader, writer):
+                http = h2.connection.H2Connection()
+                http.initiate_connection()
+                if taken_back:
+                    head = [(":method", "POST"), (":path", "/v1/messages"), (":scheme", "http")]
+                    http.send_headers(1, [*head, (":authority", "127.0.0.1")])
+                    http.reset_stream(1)
+                http.ping(b"12345678")
+                writer.write(http.data_to_send())
+                async with asyncio.timeout(5):
+                    while await reader.read(65_536):
+                        pass
+
+
+async def test_http_2_streams_without_end_cost_their_connection_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Opened and taken back at once, again and again (CVE-2023-44487); and a path that is none."""
+    async with running(tmp_path) as rig, connection(rig) as (reader, writer):
+        http = h2.connection.H2Connection(
+            h2.config.H2Configuration(header_encoding=None, validate_outbound_headers=False)
+        )
+        http.initiate_connection()
+        here = [(b":scheme", b"http"), (b":authority", b"127.0.0.1")]
+        http.send_headers(1, [(b":method", b"GET"), (b":path", b"/\xff"), *here], end_stream=True)
+        for stream in range(3, 2403, 2):
+            http.send_headers(stream, [(b":method", b"POST"), (b":path", b"/v1/messages"), *here])
+            http.reset_stream(stream)
+        writer.write(http.data_to_send())
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                while await reader.read(65_536):
+                    pass
+        assert (await rig.http.get("/health")).status_code == 200
+        await until(lambda: not rig.gateway.pipeline.live)
+        assert "Traceback" not in caplog.text
 
 
 async def test_a_body_that_stops_or_trickles_is_cut(
