@@ -15,6 +15,7 @@ import pytest
 from server.google_fake import account, failures
 from server.google_fake.failures import Failure
 from server.google_fake.google import FakeGoogle
+from server.google_fake.http import GoogleError
 from server.google_fake.stream import Framing
 from server.upstreams import wire
 from tests.faults import (
@@ -89,6 +90,10 @@ REFUSALS: dict[str, tuple[Failure, int, str, int, str]] = {
     "403-service": (failures.service_disabled(), 403, "permission_denied", ONCE, "disabled"),
     "403-licence": (failures.missing_licence(), 403, "permission_denied", ONCE, "licen[cs]e"),
     "403-perimeter": (failures.security_policy(), 403, "permission_denied", ONCE, "prohibited"),
+    "400": (
+        failures.refuse(GoogleError(400, "Request contains an invalid argument.")),
+        *(400, "bad_request", ONCE, "invalid argument"),
+    ),
     "400-too-long": (failures.input_too_long(), 400, "context_length", ONCE, "too long|exceeds"),
 }
 
