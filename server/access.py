@@ -230,11 +230,12 @@ class Access:
 
 
 def read_key(path: Path) -> str | None:
-    """The generated key, or None when there is none yet."""
+    """The generated key; None when there is none yet, or the file holds what no header can."""
     try:
-        return path.read_text("utf-8").strip() or None
+        key = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
+    return key if re.fullmatch(r"[!-~]+", key) else None
 
 
 def _header_keys(headers: Mapping[str, str]) -> list[str]:

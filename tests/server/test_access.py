@@ -216,3 +216,12 @@ def test_the_generated_key_is_private_and_kept(settings: Settings) -> None:
     assert first.generated_key == second.generated_key
     mode = stat.S_IMODE((settings.data_dir / "api_key").stat().st_mode)
     assert mode == 0o600
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 33, b"\xff\xfe", b"gp-half\na line"])
+def test_a_damaged_key_file_is_replaced(settings: Settings, damage: bytes) -> None:
+    """As a power cut leaves it: no client could send such a key."""
+    (settings.data_dir / "api_key").write_bytes(damage)
+    access = Access(settings)
+    assert access.ensure_key() is True
+    assert access.is_key((settings.data_dir / "api_key").read_text("utf-8").strip())
