@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from server import body, connections, runtime, throttle
 from server.google_fake import account, failures
 from server.google_fake.failures import Failure
 from server.google_fake.google import FakeGoogle
@@ -445,6 +446,25 @@ def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", table))
     assert set().union(*map(names_in, files)) - named == set()
     assert named - set().union(*map(names_in, ROOT.glob("tests/**/test_*.py"))) == set()
+
+
+def test_the_limits_in_the_table_are_those_of_the_program() -> None:
+    table = (ROOT / "docs" / "reliability.md").read_text("utf-8").split("## Time")[1]
+    limits = {
+        "connecting to Google": wire.CONNECT_S,
+        "first byte from Google": wire.FIRST_BYTE_S,
+        "silence inside Google's stream": wire.IDLE_S,
+        "signs of life with nothing in them": wire.PROGRESS_S,
+        "what follows the end of an answer": wire.AFTER_END_S,
+        "a short question": wire.CONNECT_S + wire.UNARY_S,
+        "waiting in the queue": throttle.LONGEST_WAIT_S,
+        "a request head": runtime.IDLE_CONNECTION_S,
+        "a request body": body.SILENCE_S,
+        "a client that does not read": connections.SLOW_READER_S,
+    }
+    for phase, limit_s in limits.items():
+        assert re.search(rf"^\| {phase}[^|]*\| {limit_s:g} s", table, re.MULTILINE), phase
+    assert f"{body.WHOLE_BODY_S:g} s in all" in table
 
 
 def names_in(file: Path) -> set[str]:
