@@ -457,6 +457,7 @@ def test_the_limits_in_the_table_are_those_of_the_program() -> None:
         "signs of life with nothing in them": wire.PROGRESS_S,
         "what follows the end of an answer": wire.AFTER_END_S,
         "a short question": wire.CONNECT_S + wire.UNARY_S,
+        "the body of a refusal": wire.REFUSAL_S,
         "waiting in the queue": throttle.LONGEST_WAIT_S,
         "a request head": runtime.IDLE_CONNECTION_S,
         "a request body": body.SILENCE_S,
