@@ -236,15 +236,11 @@ def _open(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
             return _open_file(path, schema)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
-                log.warning(
-                    "%s cannot be used (%s): nothing will be saved yet", path, error
-                )
+                log.warning("%s cannot be used (%s): nothing will be saved yet", path, error)
                 break
             _set_aside(path)
         except OSError as error:
-            log.warning(
-                "%s cannot be written (%s): nothing will be saved yet", path, error
-            )
+            log.warning("%s cannot be written (%s): nothing will be saved yet", path, error)
             break
     return _in_memory(path, schema)
 
