@@ -24,6 +24,8 @@ MOST_UNSAVED = 20_000
 """Statements kept for the next commit while the file takes none (a full disk, a long lock)."""
 LOOK_AGAIN_S = 5.0
 """Between two looks whether the file can be used after all, when there is something to write."""
+AT_MOST_S = 0.1
+"""How long a reader waits to see what is unsaved."""
 _STOP = object()
 _IMPOSSIBLE = (
     *(OverflowError, UnicodeError),
@@ -64,7 +66,7 @@ class Store:
     def __init__(self, path: Path, schema: str, *, most_unsaved: int = MOST_UNSAVED) -> None:
         self._path, self._schema = path, schema
         self._most_unsaved = most_unsaved
-        self._opening = threading.Lock()
+        self._opening, self._saving = threading.Lock(), threading.Lock()
         self._target, self._keeper = _open(path, schema)
         self._inode = _inode(path)
         self._queue = _Queue()
@@ -97,6 +99,8 @@ class Store:
         keeper = self._keeper
         try:
             with self._connection() as connection, _readable():
+                if self._unsaved:
+                    self._lay_over(connection)
                 return connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if not self._is_lost(error):
@@ -128,6 +132,26 @@ class Store:
             yield connection
         finally:
             connection.close()
+
+    def _lay_over(self, connection: sqlite3.Connection) -> None:
+        """Let ``connection`` see what the file takes no rows for now, in a transaction that is
+        never committed and so needs no room. Where even that fails it sees the file as it is."""
+        if not self._saving.acquire(timeout=AT_MOST_S):
+            return
+        try:
+            connection.execute(f"PRAGMA busy_timeout={AT_MOST_S * 1000:.0f}")
+            connection.execute("PRAGMA cache_spill=OFF")
+            connection.execute("BEGIN IMMEDIATE")
+            unsaved = list(self._unsaved)
+        except sqlite3.Error:
+            return
+        finally:
+            self._saving.release()
+        try:
+            for sql, values in unsaved:
+                connection.execute(sql, values)
+        except (sqlite3.Error, *_IMPOSSIBLE):
+            connection.rollback()
 
     def _is_lost(self, error: sqlite3.DatabaseError) -> bool:
         """Whether the file is damaged, or no longer where it was opened."""
@@ -195,6 +219,10 @@ class Store:
 
     def _save(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         """Commit what is unsaved. What cannot be now is kept; False: try in the new file."""
+        with self._saving:
+            return self._commit(connection, keeper)
+
+    def _commit(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         if keeper is not self._keeper:
             return False
         try:
