@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from server.errors import (
     AuthenticationError,
@@ -43,6 +42,7 @@ _LOCAL_NAMES = (
 )
 _EDITOR_SCHEMES = ("vscode-webview", "vscode-file", "app", "tauri")
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+_ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<where>[^/?#@\\\s,]*)/?")
 
 LONGEST_ADDRESS = 80
 """Characters of an IP address with a zone; what is longer is none, and is not remembered."""
@@ -155,17 +155,14 @@ class Access:
         origin = headers.get("origin")
         if origin is None:
             return None
-        try:
-            parts = urlsplit(origin.lower())
-        except ValueError:  # a bracket that does not close
-            parts = urlsplit("")
-        host = parts.hostname or ""
-        same = parts.scheme in ("http", "https") and parts.netloc == headers.get("host", "").lower()
-        local = parts.scheme in ("http", "https") and (
-            host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
-        )
+        parts = _ORIGIN.fullmatch(origin.lower())
+        scheme, where = (parts["scheme"], parts["where"]) if parts else ("", "")
+        address = _HOST.fullmatch(where) if scheme in ("http", "https") else None
+        name = address["name"].strip("[]") if address else ""
+        same = address is not None and where == headers.get("host", "").lower()
+        local = name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
         listed = origin.lower().rstrip("/") in self._origins
-        if same or local or listed or parts.scheme in _EDITOR_SCHEMES:
+        if same or local or listed or scheme in _EDITOR_SCHEMES:
             return origin
         raise PermissionDeniedError(
             f"Requests from the web page {origin} are refused. Add it to ALLOWED_ORIGINS if it is "
@@ -233,11 +230,12 @@ class Access:
 
 
 def read_key(path: Path) -> str | None:
-    """The generated key, or None when there is none yet."""
+    """The generated key; None when there is none yet, or the file holds what no header can."""
     try:
-        return path.read_text("utf-8").strip() or None
+        key = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
+    return key if re.fullmatch(r"[!-~]+", key) else None
 
 
 def _header_keys(headers: Mapping[str, str]) -> list[str]:

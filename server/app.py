@@ -54,7 +54,6 @@ from server.reply import (
     Request,
     Scope,
     Send,
-    denying,
     facts,
     send_body,
     send_error,
@@ -116,8 +115,6 @@ class Edge:
         if scope["type"] == "http":
             slow = scope["http_version"] == "2"
             await self._http(scope, receive, bounded(send) if slow else send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
         else:
             await _live(receive, send)
 
@@ -125,7 +122,7 @@ class Edge:
         """Let the request in, or raise the ``ProxyError`` that says why not."""
         request.last = True
         check_head(request.scope)
-        request.last = False
+        request.last = _wants_websocket(request.headers)
         client = request.scope.get("client")
         request.caller = self.access.check(
             request.method,
@@ -134,18 +131,10 @@ class Edge:
             client[0] if client else None,
             "api" if is_api else "page",
         )
-
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse it: Codex then speaks plain HTTP at once, and after any other refusal than 426
-        tries again for seconds."""
-        scope = origin_form({**scope, "method": "GET"})
-        request = Request(scope, receive, denying(send), headers_of(scope))
-        try:
-            self._admit(request, is_api=True)
-            message = "There are no WebSockets here. Send the same request as POST, over HTTP."
-            raise UpgradeRefusedError(message)  # one way out for all
-        except ProxyError as error:
-            await send_error(request, self._dialects[-1], error)
+        if request.last:  # Codex then speaks HTTP at once; after another refusal only in seconds
+            raise UpgradeRefusedError(
+                "There are no WebSockets here. Send the same request as POST, over HTTP."
+            )
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = origin_form(scope)
@@ -157,7 +146,7 @@ class Edge:
 
     async def _answer(self, request: Request) -> None:
         headers = request.headers
-        is_api = request.path.startswith(_API_ROOTS)
+        is_api = request.path.startswith(_API_ROOTS) or _wants_websocket(headers)
         dialect = self._dialect_of(headers, request.path)
         try:
             self._admit(request, is_api=is_api)
@@ -458,6 +447,10 @@ def match(pattern: str, path: str) -> dict[str, str] | None:
     if not value or ("/" in value and after.startswith("/")):
         return None
     return {"id": unquote(value)}
+
+
+def _wants_websocket(headers: Mapping[str, str]) -> bool:
+    return headers.get("upgrade", "").lower() == "websocket"
 
 
 async def _live(receive: Receive, send: Send) -> None:

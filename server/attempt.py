@@ -53,6 +53,8 @@ class Attempt:
     _output_chars: int = 0
     _spoke: bool = False
     """Whether the answer has said anything yet."""
+    _served: bool = False
+    """Whether the client got some of it."""
     _calls: int = 0
 
     async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
@@ -65,14 +67,20 @@ class Attempt:
         reader = EventReader(call.tool_names, call.id_prefix, self.out.model, self.choice)
         matcher = StopMatcher(call.stop)
         held: list[Event] = []
-        async with aclosing(upstream.generate(self.out)) as reads:
-            async for chunks in reads:
-                held += matcher.feed(self._read(reader, chunks))
-                if any(map(_has_content, held)) and not _ends_badly(reader):
-                    yield held
-                    held = []
-                if matcher.done:
-                    break
+        try:
+            async with aclosing(upstream.generate(self.out)) as reads:
+                async for chunks in reads:
+                    held += matcher.feed(self._read(reader, chunks))
+                    if any(map(_has_content, held)) and not _ends_badly(reader):
+                        self._served = call.stream
+                        yield held
+                        held = []
+                    if matcher.done:
+                        break
+        except BaseException:
+            if self._served and not reader.saw_usage:
+                self._estimate()  # cut short, but the client has read some of it
+            raise
         if not matcher.done:
             self._judge(reader)
         last = self._noted(reader.finish())

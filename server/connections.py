@@ -16,11 +16,15 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
+from priority.priority import TooManyStreamsError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +67,10 @@ class BoundedConnection(TCPServer):
             if event.data:
                 await self._send(event.data)
         elif isinstance(event, Updated):
-            self._idle_since = self.loop.time() if event.idle else None
+            if not event.idle:
+                self._idle_since = None
+            elif self._idle_since is None:
+                self._idle_since = self.loop.time()
         else:
             await super().protocol_send(event)
 
@@ -164,27 +171,71 @@ class _Streams(dict[int, Any]):
         return _Answered(self._connection, stream_id)
 
 
+class Http1(H11Protocol):
+    """Speaks HTTP/2 with those who begin with it. ``Upgrade: h2c``, which RFC 9113 has dropped,
+    is answered as if it were not there: Hypercorn's own way fails on settings it cannot read."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        if (event.method, event.target, event.http_version) == (b"PRI", b"*", b"2.0"):
+            trailing, _ = self.connection.trailing_data
+            raise H2ProtocolAssumedError(b"PRI * HTTP/2.0\r\n\r\n" + trailing)
+
+
 class Http2(H2Protocol):
-    """Hypercorn's own fails, and takes every stream of the connection with it, when
-    more of a body comes for a stream that has been answered, and when a CONNECT has no path."""
+    """Hypercorn's own fails, and takes every stream of the connection with it, when more of a body
+    comes for a stream that has been answered, when a CONNECT has no path, and when a path or method
+    is not ASCII. It holds a connection for ever that has no stream, or whose client took the last
+    one back."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.streams = _Streams(self.connection)
 
+    async def initiate(
+        self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
+    ) -> None:
+        await super().initiate(headers, settings)
+        await self.send(Updated(idle=self.idle))
+
+    async def handle(self, event: Event) -> None:
+        await super().handle(event)
+        await self.send(Updated(idle=self.idle))
+
+    async def _hang_up(self, reason: h2.errors.ErrorCodes) -> None:
+        self.connection.close_connection(reason)
+        await self._flush()
+        await self.send(Closed())
+
     async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        if any(name == b":path" for name, _ in request.headers):
-            await super()._create_stream(request)
+        asked = {name: value for name, value in request.headers if name in (b":path", b":method")}
+        if b":path" not in asked:
+            await self._hang_up(h2.errors.ErrorCodes.HTTP_1_1_REQUIRED)
+        elif not all(map(bytes.isascii, asked.values())):
+            self.connection.reset_stream(request.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
         else:
-            self.connection.close_connection(h2.errors.ErrorCodes.HTTP_1_1_REQUIRED)
-            await self._flush()
-            await self.send(Closed())
+            try:
+                await super()._create_stream(request)
+            except TooManyStreamsError:  # opened and taken back faster than they can be forgotten
+                del self.streams[request.stream_id], self.stream_buffers[request.stream_id]
+                await self._hang_up(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+
+
+def _as_it_is(connection: h11.Connection) -> h11.Connection:
+    return connection
 
 
 def bound_connections() -> None:
-    """Let Hypercorn use these connections; it offers no setting for it."""
+    """Let Hypercorn use these connections; it offers no setting for it.
+
+    A WebSocket handshake is a request like any other, which the edge refuses: Hypercorn's own way
+    fails on headers that are not ASCII, and keeps the connection of whoever it turns away.
+    """
     hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined,assignment]
+    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined,assignment]
+    for protocol in (hypercorn.protocol.h11, hypercorn.protocol.h2):
+        protocol.WSStream = HTTPStream  # type: ignore[attr-defined]
+    hypercorn.protocol.h11.H11WSConnection = _as_it_is  # type: ignore[assignment,misc]
 
 
 def allow_many_files() -> None:

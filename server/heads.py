@@ -57,7 +57,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 def check_head(scope: Scope) -> None:
     """Raise ``BadRequestError`` for a head that could be read in two ways."""
     raw = scope.get("raw_path", b"")
-    if b"://" in raw and not raw.startswith((b"/", b"*")):
+    if not raw.startswith(b"/") and raw != b"*":
         raise BadRequestError("The address cannot be read.")
     if not scope["query_string"].isascii():
         raise BadRequestError("The address holds bytes that must be percent-encoded.")

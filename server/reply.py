@@ -201,13 +201,3 @@ async def while_connected(request: Request, work: Coroutine[None, None, None]) -
     finally:
         for watcher in watching:
             watcher.cancel()
-
-
-def denying(send: Send) -> Send:
-    """Answers a WebSocket handshake as if it were plain HTTP (ASGI extension *Websocket Denial
-    Response*)."""
-
-    async def deny(message: dict[str, Any]) -> None:
-        await send({**message, "type": f"websocket.{message['type']}"})
-
-    return deny

@@ -54,7 +54,7 @@ class ResponseStore:
         path = data_dir / "responses.sqlite3"
         self._store: Store | None = None
         if mode == "disk":
-            self._store = Store(path, _SCHEMA)
+            self._store = Store(path, _SCHEMA, most_unsaved=2 * MOST)
             self._store.write(self._trim())
         else:
             # What an earlier run with "disk" left there must not outlive its hour.

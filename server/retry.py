@@ -61,7 +61,10 @@ class Retries:
             raise error
         self._repaired.add(type(error))
         mend = simplify_request if isinstance(error, SchemaRejectedError) else bypass_all
-        return replace(out, request=mend(out.request))
+        mended = mend(out.request)
+        if mended == out.request:
+            raise error
+        return replace(out, request=mended)
 
     def _hold_lane(self, error: RateLimitError) -> None:
         """Put Google's delay on the lane, so that the next turn waits it out."""

@@ -3,7 +3,7 @@
 Used by the usage log and by the signature store. The event loop only ever puts a statement into a
 queue; an idle store has no timer. A file that is not a database, or stops being one, is set aside
 and a new one begun; a folder that cannot be written costs persistence, not service: the rows then
-live in memory.
+live in memory, until the file can be used after all.
 """
 
 import contextlib
@@ -24,6 +24,10 @@ CACHE_KB = 256
 """Of the writer, which only ever adds; SQLite would keep 2 MB of what it wrote."""
 MOST_UNSAVED = 20_000
 """Statements kept for the next commit while the file takes none (a full disk, a long lock)."""
+LOOK_AGAIN_S = 5.0
+"""Between two looks whether the file can be used after all, when there is something to write."""
+AT_MOST_S = 0.1
+"""How long a reader waits to see what is unsaved."""
 _STOP = object()
 _IMPOSSIBLE = (
     *(OverflowError, UnicodeError),
@@ -61,13 +65,18 @@ class _Queue:
 class Store:
     """One database. ``write`` never blocks; ``read`` sees everything flushed before it."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, *, most_unsaved: int = MOST_UNSAVED) -> None:
         self._path, self._schema = path, schema
-        self._opening = threading.Lock()
+        self._most_unsaved = most_unsaved
+        self._opening, self._saving = threading.Lock(), threading.Lock()
         self._target, self._keeper = _open(path, schema)
         self._inode = _inode(path)
         self._queue = _Queue()
         self._unsaved: list[Statement] = []
+        self._only_in_memory: deque[Statement] = deque(maxlen=most_unsaved)
+        self._left: list[sqlite3.Connection] = []
+        """Keepers of databases in memory that a reader may still be looking at."""
+        self._look_at = time.monotonic() + LOOK_AGAIN_S
         self._thread = threading.Thread(target=self._run, name=f"{path.stem}-writer", daemon=True)
         self._thread.start()
 
@@ -92,6 +101,8 @@ class Store:
         keeper = self._keeper
         try:
             with self._connection() as connection, _readable():
+                if self._unsaved:
+                    self._lay_over(connection)
                 return connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             if not self._is_lost(error):
@@ -113,7 +124,8 @@ class Store:
         """Commit what is queued and end the thread."""
         self._queue.put(_STOP)
         self._thread.join(10)
-        self._keeper.close()
+        for keeper in (self._keeper, *self._left):
+            keeper.close()
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -122,6 +134,26 @@ class Store:
             yield connection
         finally:
             connection.close()
+
+    def _lay_over(self, connection: sqlite3.Connection) -> None:
+        """Let ``connection`` see what the file takes no rows for now, in a transaction that is
+        never committed and so needs no room. Where even that fails it sees the file as it is."""
+        if not self._saving.acquire(timeout=AT_MOST_S):
+            return
+        try:
+            connection.execute(f"PRAGMA busy_timeout={AT_MOST_S * 1000:.0f}")
+            connection.execute("PRAGMA cache_spill=OFF")
+            connection.execute("BEGIN IMMEDIATE")
+            unsaved = list(self._unsaved)
+        except sqlite3.Error:
+            return
+        finally:
+            self._saving.release()
+        try:
+            for sql, values in unsaved:
+                connection.execute(sql, values)
+        except (sqlite3.Error, *_IMPOSSIBLE):
+            connection.rollback()
 
     def _is_lost(self, error: sqlite3.DatabaseError) -> bool:
         """Whether the file is damaged, or no longer where it was opened."""
@@ -161,7 +193,8 @@ class Store:
         for item in batch:
             if isinstance(item, tuple):
                 self._unsaved.extend(item)
-        if not self._save(connection, keeper):
+        saved = self._save(connection, keeper)
+        if self._come_back(at_once=not running) or not saved:
             with self._connection() as new_file:
                 self._save(new_file, self._keeper)
         for item in batch:
@@ -169,14 +202,38 @@ class Store:
                 item.set()
         return running
 
+    def _come_back(self, *, at_once: bool) -> bool:
+        """Leave memory for the file, if that can be used by now; what it has missed is unsaved."""
+        now = time.monotonic()
+        if self.persistent or (now < self._look_at and not at_once):
+            return False
+        self._look_at = now + LOOK_AGAIN_S
+        try:
+            target, keeper = _open_file(self._path, self._schema)
+        except (sqlite3.Error, OSError):
+            return False
+        with self._opening:
+            self._left.append(self._keeper)
+            self._target, self._keeper, self._inode = target, keeper, _inode(self._path)
+        self._unsaved[:0] = self._only_in_memory
+        self._only_in_memory.clear()
+        log.info("%s can be used again", self._path)
+        return True
+
     def _save(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         """Commit what is unsaved. What cannot be now is kept; False: try in the new file."""
+        with self._saving:
+            return self._commit(connection, keeper)
+
+    def _commit(self, connection: sqlite3.Connection, keeper: sqlite3.Connection) -> bool:
         if keeper is not self._keeper:
             return False
         try:
             with connection:
                 for sql, values in self._unsaved:
                     connection.execute(sql, values)
+            if not self.persistent:
+                self._only_in_memory.extend(self._unsaved)
             self._unsaved.clear()
         except _IMPOSSIBLE:
             self._save_one_by_one(connection)
@@ -186,7 +243,7 @@ class Store:
                 return False
             count = len(self._unsaved)
             log.error("%s: %d changes could not be saved yet: %s", self._path.name, count, error)
-            del self._unsaved[:-MOST_UNSAVED]
+            del self._unsaved[: -self._most_unsaved]
         return True
 
     def _save_one_by_one(self, connection: sqlite3.Connection) -> None:
@@ -207,19 +264,24 @@ def _open(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
     """Create or open the file; returns what to connect to, and a connection that keeps it alive."""
     for _ in range(2):
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Created with its mode, before SQLite would create it with the default one.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            return str(path), _prepare(str(path), schema)
+            return _open_file(path, schema)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
-                log.warning("%s cannot be used (%s): nothing will be saved", path, error)
+                log.warning("%s cannot be used (%s): nothing will be saved yet", path, error)
                 break
             _set_aside(path)
         except OSError as error:
-            log.warning("%s cannot be written (%s): nothing will be saved", path, error)
+            log.warning("%s cannot be written (%s): nothing will be saved yet", path, error)
             break
     return _in_memory(path, schema)
+
+
+def _open_file(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:
+    """As ``_open``. Raises ``OSError`` or ``sqlite3.DatabaseError``."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Created with its mode, before SQLite would create it with the default one.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    return str(path), _prepare(str(path), schema)
 
 
 def _in_memory(path: Path, schema: str) -> tuple[str, sqlite3.Connection]:

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h2.config
-import h2.connection
-import h2.events
 import httpx
 import pytest
 
@@ -195,6 +192,10 @@ async def test_a_guessed_key_opens_nothing(tmp_path: Path, key: str) -> None:
         "/usage;/health",
         "/v1%2fmodels",
         "/V1/models",
+        "?x",
+        "usage",
+        "x:/usage",
+        "evil.example:80",
     ],
 )
 async def test_a_crooked_path_is_never_a_way_around_the_key(tmp_path: Path, target: str) -> None:
@@ -277,55 +278,6 @@ async def test_a_websocket_gets_no_further_than_anything_else(tmp_path: Path) ->
                 assert status_of(await raw(rig, head.encode())) == status, (path, lines)
 
 
-async def test_the_rules_hold_over_http_2_as_well(tmp_path: Path) -> None:
-    async with running(tmp_path) as rig, connection(rig) as (reader, writer):
-        http = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        http.initiate_connection()
-        for stream, authority in ((1, "evil.example"), (3, "127.0.0.1")):
-            head = [(":method", "GET"), (":path", "/usage"), (":scheme", "http")]
-            http.send_headers(stream, [*head, (":authority", authority)], end_stream=True)
-        writer.write(http.data_to_send())
-        seen: dict[int, str] = {}
-        async with asyncio.timeout(5):
-            while len(seen) < 2:
-                for event in http.receive_data(await reader.read(65_536)):
-                    if isinstance(event, h2.events.ResponseReceived):
-                        found = {str(name): str(value) for name, value in event.headers}
-                        seen[event.stream_id] = found[":status"]
-        assert seen == {1: "421", 3: "200"}
-
-
-async def test_http_2_costs_one_stream_what_is_wrong_with_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """More of a body than was read, and then a CONNECT without a path."""
-    async with running(tmp_path) as rig, connection(rig) as (reader, writer):
-        http = h2.connection.H2Connection()
-        http.initiate_connection()
-        here = [(":scheme", "http"), (":authority", "127.0.0.1")]
-        http.send_headers(1, [(":method", "POST"), (":path", "/health"), *here])
-        statuses: dict[int, bytes] = {}
-        ended = False
-        async with asyncio.timeout(10):
-            while not ended:
-                writer.write(http.data_to_send())
-                data = await reader.read(65_536)
-                assert data, "the connection was closed"
-                for event in http.receive_data(data):
-                    if isinstance(event, h2.events.ResponseReceived):
-                        statuses[event.stream_id or 0] = dict(event.headers)[b":status"]
-                    elif isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:
-                        for _ in range(3):
-                            http.send_data(1, b"a" * 1000)
-                        asked = [(":method", "GET"), (":path", "/health"), *here]
-                        http.send_headers(3, asked, end_stream=True)
-                    elif isinstance(event, h2.events.StreamEnded):
-                        http.send_headers(5, [(":method", "CONNECT"), (":authority", "127.0.0.1")])
-                    ended = ended or isinstance(event, h2.events.ConnectionTerminated)
-        assert statuses[3] == b"200"
-        assert "Traceback" not in caplog.text
-
-
 async def test_an_oversized_head_and_body_are_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +314,7 @@ async def test_a_head_that_never_ends_is_cut(
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await reader.read(1)
-        assert reader.at_eof()
+        assert reader.at_eof() or reader.exception()  # closed, or cut while we were writing
 
 
 async def test_a_body_that_stops_or_trickles_is_cut(

@@ -89,6 +89,26 @@ async def test_a_data_folder_that_cannot_be_used_costs_saving_not_service(tmp_pa
         await rig.gateway.change("RATE_LIMIT", 0)
 
 
+@pytest.mark.parametrize("noticed", ["while running", "at the stop"])
+async def test_a_data_folder_that_can_be_used_after_all_gets_every_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noticed: str
+) -> None:
+    """As when a disk that was full at the start has room again."""
+    folder = tmp_path / "data"
+    folder.write_text("a file where the folder should be")
+    monkeypatch.setattr("server.store.LOOK_AGAIN_S", 0.0 if noticed == "while running" else 1e9)
+    async with running(folder) as rig:
+        await answers_everybody(rig)
+        folder.unlink()
+        await answers_everybody(rig)
+        assert (await rig.usage())["total_requests"] == 8
+        await answers_everybody(rig)
+        assert rig.gateway.usage.persistent is (noticed == "while running")
+        assert (await rig.usage())["total_requests"] == 12
+    with contextlib.closing(sqlite3.connect(folder / "usage.sqlite3")) as saved:
+        assert saved.execute("SELECT count(*) FROM entries").fetchone()[0] == 12
+
+
 async def test_a_full_disk_costs_saving_not_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,7 +397,7 @@ def serves_on_a_full_disk(disk: Path, kept: Path) -> None:
         assert chat(port) == 200
         go_on("full")
         assert [chat(port) for _ in range(40)] == [200] * 40
-        assert httpx.get(f"http://127.0.0.1:{port}/usage", timeout=30).status_code == 200
+        assert total(port) == 41
         go_on("room")
         assert chat(port) == 200
         assert total(port) == 42

@@ -232,6 +232,19 @@ async def test_an_answer_without_end_is_given_up(
         await fails(rig, 502, "larger than 1 MiB", "broken_answer")
 
 
+async def test_a_refusal_without_end_is_told_by_what_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n\r\n")
+        await say(writer, b'{"error": ', *[b" "] * 5000, every_s=0.01)
+
+    monkeypatch.setattr(wire, "REFUSAL_S", 0.1)
+    async with before(answering(refuses), tmp_path) as rig:
+        async with asyncio.timeout(20):
+            await fails(rig, 403, "error", "permission_denied")
+
+
 async def test_an_answer_nested_without_end_is_no_answer(tmp_path: Path) -> None:
     for levels in (300, 100_000):
         body = b'{"candidates": ' + b"[" * levels + b"]" * levels + b"}"

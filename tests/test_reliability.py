@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from server import body, connections, runtime, throttle
 from server.google_fake import account, failures
 from server.google_fake.failures import Failure
 from server.google_fake.google import FakeGoogle
+from server.google_fake.http import GoogleError
 from server.google_fake.stream import Framing
 from server.upstreams import wire
 from tests.faults import (
@@ -89,6 +91,10 @@ REFUSALS: dict[str, tuple[Failure, int, str, int, str]] = {
     "403-service": (failures.service_disabled(), 403, "permission_denied", ONCE, "disabled"),
     "403-licence": (failures.missing_licence(), 403, "permission_denied", ONCE, "licen[cs]e"),
     "403-perimeter": (failures.security_policy(), 403, "permission_denied", ONCE, "prohibited"),
+    "400": (
+        failures.refuse(GoogleError(400, "Request contains an invalid argument.")),
+        *(400, "bad_request", ONCE, "invalid argument"),
+    ),
     "400-too-long": (failures.input_too_long(), 400, "context_length", ONCE, "too long|exceeds"),
 }
 
@@ -435,11 +441,31 @@ async def test_a_stop_tells_every_open_stream_and_records_it(tmp_path: Path) -> 
 
 def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
     table = (ROOT / "docs" / "reliability.md").read_text("utf-8")
-    names = ("reliability", "limits", "lasting", "attacks", "bodies", "crowds")
+    names = ("reliability", "limits", "lasting", "attacks", "bodies", "upgrades", "crowds")
     files = {ROOT / "tests" / f"test_{name}.py" for name in names}
     named = set(re.findall(r"`(test_\w+)`", table))
     assert set().union(*map(names_in, files)) - named == set()
     assert named - set().union(*map(names_in, ROOT.glob("tests/**/test_*.py"))) == set()
+
+
+def test_the_limits_in_the_table_are_those_of_the_program() -> None:
+    table = (ROOT / "docs" / "reliability.md").read_text("utf-8").split("## Time")[1]
+    limits = {
+        "connecting to Google": wire.CONNECT_S,
+        "first byte from Google": wire.FIRST_BYTE_S,
+        "silence inside Google's stream": wire.IDLE_S,
+        "signs of life with nothing in them": wire.PROGRESS_S,
+        "what follows the end of an answer": wire.AFTER_END_S,
+        "a short question": wire.CONNECT_S + wire.UNARY_S,
+        "the body of a refusal": wire.REFUSAL_S,
+        "waiting in the queue": throttle.LONGEST_WAIT_S,
+        "a request head": runtime.IDLE_CONNECTION_S,
+        "a request body": body.SILENCE_S,
+        "a client that does not read": connections.SLOW_READER_S,
+    }
+    for phase, limit_s in limits.items():
+        assert re.search(rf"^\| {phase}[^|]*\| {limit_s:g} s", table, re.MULTILINE), phase
+    assert f"{body.WHOLE_BODY_S:g} s in all" in table
 
 
 def names_in(file: Path) -> set[str]:

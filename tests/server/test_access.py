@@ -148,7 +148,13 @@ def test_allowed_origins_are_echoed(settings: Settings, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["null", "https://evil.example", "http://localhost.evil.example", "file://", ""]
+    "origin",
+    [
+        *("null", "https://evil.example", "http://localhost.evil.example", "file://", ""),
+        # No browser sends these; each could be read as local by half.
+        *("http://127.0.0.1:8081.evil.example", "http://evil.example@localhost", "http://[::1"),
+        *("http://localhost/evil", "http://localhost,http://evil.example", "app:evil"),
+    ],
 )
 def test_a_foreign_origin_is_refused(settings: Settings, origin: str) -> None:
     with pytest.raises(PermissionDeniedError):
@@ -210,3 +216,12 @@ def test_the_generated_key_is_private_and_kept(settings: Settings) -> None:
     assert first.generated_key == second.generated_key
     mode = stat.S_IMODE((settings.data_dir / "api_key").stat().st_mode)
     assert mode == 0o600
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 33, b"\xff\xfe", b"gp-half\na line"])
+def test_a_damaged_key_file_is_replaced(settings: Settings, damage: bytes) -> None:
+    """As a power cut leaves it: no client could send such a key."""
+    (settings.data_dir / "api_key").write_bytes(damage)
+    access = Access(settings)
+    assert access.ensure_key() is True
+    assert access.is_key((settings.data_dir / "api_key").read_text("utf-8").strip())

@@ -1,6 +1,7 @@
 """Answers for a client that speaks Gemini's own JSON: whole chunks, judged all the same."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,16 @@ async def test_missing_usage_is_estimated_for_the_log_only(house: House) -> None
     assert chunks_of(await house.ask(verbatim())) == [sent]
     usage = house.entries[0].usage
     assert (usage.candidates_tokens, usage.estimated) == (10, True)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_was_served_of_a_cut_answer_is_estimated(house: House, stream: bool) -> None:
+    """Google had told no figures yet. Where nothing reached the client there is nothing to tell."""
+    house.script([text("x" * 40, usage=None), BrokenAnswerError("cut")])
+    with pytest.raises(BrokenAnswerError):
+        await house.ask(replace(verbatim(stream=stream), verbatim=False))
+    usage = house.entries[0].usage
+    assert (usage.candidates_tokens, usage.estimated) == ((10, True) if stream else (0, False))
 
 
 async def test_a_signature_is_kept_under_the_id_that_the_client_sees(house: House) -> None:

@@ -1,5 +1,6 @@
 """Request bodies: JSON only, bounded, mended where editors cut an emoji in half."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -34,6 +35,19 @@ async def read(raw: bytes, *, pieces: int = 1, **headers: str) -> Any:
 
 async def test_a_body_in_pieces_is_one_body() -> None:
     assert await read(b'{"a": "\xc3\xa4"}', pieces=7) == {"a": "ä"}
+
+
+async def test_a_body_that_goes_on_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slower in all than the longest pause allowed."""
+    monkeypatch.setattr(body, "SILENCE_S", 0.5)
+    pieces = iter([b"{", *[b" "] * 20, b"}"])
+
+    async def receive() -> dict[str, Any]:
+        piece = next(pieces)
+        await asyncio.sleep(0.06)
+        return {"type": "http.request", "body": piece, "more_body": piece != b"}"}
+
+    assert await read_json(receive, {"content-type": "application/json"}) == {}
 
 
 async def test_parameters_of_the_content_type_are_fine() -> None:

@@ -279,6 +279,14 @@ async def test_a_refused_schema_is_simplified_once(house: House) -> None:
     assert house.entries[1].attempts == 2
 
 
+@pytest.mark.parametrize("refusal", [SchemaRejectedError("m"), SignatureRejectedError("m")])
+async def test_what_no_repair_changes_is_not_sent_again(house: House, refusal: ProxyError) -> None:
+    house.script([refusal], OK)
+    with pytest.raises(type(refusal)):
+        await house.ask(call())
+    assert house.entries[0].attempts == 1
+
+
 async def test_a_refused_signature_is_replaced_once_by_the_bypass(house: House) -> None:
     events = await signed_call(house)
     house.script([SignatureRejectedError("Corrupted thought signature.")], OK)
