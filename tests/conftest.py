@@ -4,6 +4,18 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import surroundings
+
+surroundings.leave()
+# Every run tries the same examples and none is judged by the clock: what fails is a change's own.
+# `--hypothesis-profile=search --hypothesis-seed=N` looks further.
+settings.register_profile(
+    "suite", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("search", settings.get_profile("suite"), derandomize=False)
+settings.load_profile("suite")
 
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

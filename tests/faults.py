@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from server.google_fake.google import FakeGoogle
+from tests.clock import FakeClock
 from tests.rig import Rig, running
-from tests.support import serve
+from tests.support import HANGS_S, serve
 
 Json = dict[str, Any]
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -91,6 +92,13 @@ async def signed_in(folder: Path, **chosen: Any) -> AsyncIterator[Rig]:
             yield rig
 
 
+def clocked(rig: Rig) -> FakeClock:
+    """The clock by which the queue of ``rig`` goes from now on."""
+    clock = FakeClock()
+    rig.gateway.throttle._now, rig.gateway.throttle._sleep = clock.now, clock.sleep
+    return clock
+
+
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -150,8 +158,8 @@ def status_of(answer: bytes) -> int:
     return int(answer[9:12]) if answer.startswith(b"HTTP/1.1 ") else 0
 
 
-async def until(done: Callable[[], bool], within_s: float = 5) -> None:
-    """Return as soon as ``done()``; fails after ``within_s``."""
-    async with asyncio.timeout(within_s):
+async def until(done: Callable[[], bool]) -> None:
+    """Return as soon as ``done()``; fails where it never comes."""
+    async with asyncio.timeout(HANGS_S):
         while not done():  # noqa: ASYNC110  # it watches more than one thing
             await asyncio.sleep(0.005)

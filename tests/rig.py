@@ -23,6 +23,7 @@ from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
 from server.runtime import hypercorn_config
 from server.settings import Settings
+from tests.support import HANGS_S
 from webui.pages import create_pages
 
 GEMINI_KEY = "fake-gemini-api-key"
@@ -100,7 +101,7 @@ async def running(
         serve(framework, hypercorn_config([listener]), shutdown_trigger=stop.wait)
     )
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=HANGS_S, trust_env=False) as http:
         rig = Rig(gateway, edge, google, url, http)
         try:
             yield rig

@@ -34,6 +34,7 @@ from server.google_fake.stream import Framing
 from server.runtime import Server
 from server.settings import Settings
 from tests.faults import BODIES, at_once, request_of
+from tests.support import HANGS_S, free_port
 from webui.pages import create_pages
 
 KEY = "fake-gemini-api-key"
@@ -132,7 +133,7 @@ def _one_cycle(
         _settle(gateway, report)
         _check_accounts(gateway, google, sent, report)
         _check_tokens(gateway, report)
-        tasks = server.submit(count_tasks()).result(10)
+        tasks = server.submit(count_tasks()).result(HANGS_S)
         if tasks > MOST_TASKS:
             report.problems.append(f"{tasks} tasks are left with nothing to do")
     finally:
@@ -158,7 +159,7 @@ async def _clients(
             await _one_request(http, chance, report)
 
     base = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=base, timeout=HANGS_S, trust_env=False) as http:
         await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
     report.requests += sent
     return sent
@@ -183,7 +184,7 @@ async def _one_request(http: httpx.AsyncClient, chance: random.Random, report: R
 
 def _settle(gateway: Gateway, report: Report) -> None:
     """Wait until the server has noticed that every client is gone."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + HANGS_S
     while gateway.pipeline.live and time.monotonic() < end:
         time.sleep(0.02)
     if gateway.pipeline.live:
@@ -246,13 +247,13 @@ def fake_google() -> Iterator[tuple[FakeGoogle, str]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="google")
     thread.start()
-    ready.wait(10)
+    ready.wait(HANGS_S)
     base, loop = started[0]
     try:
         yield google, base
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(HANGS_S)
 
 
 def settings_for(folder: Path, google: str) -> Settings:
@@ -266,13 +267,6 @@ def settings_for(folder: Path, google: str) -> Settings:
         gemini_api_key=KEY,
         google_gemini_base_url=google,
     )
-
-
-def free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def open_files() -> int:

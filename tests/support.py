@@ -1,6 +1,9 @@
 """What tests of more than one module need: the fake Google on a socket, and asking it directly."""
 
+import contextlib
 import json
+import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -15,6 +18,8 @@ from server.google_fake.transport import InProcessTransport
 
 Json = dict[str, Any]
 
+HANGS_S = 60.0
+"""What has not come after so long never will: no machine is too slow for it."""
 
 WHEREABOUTS = (
     "APPDATA",
@@ -31,6 +36,15 @@ WHEREABOUTS = (
 def nobody(home: Path) -> dict[str, str]:
     """The environment of a user without any tool: /connect looks at the developer's otherwise."""
     return {**dict.fromkeys(WHEREABOUTS, ""), "HOME": str(home), "USERPROFILE": str(home)}
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on, below those that systems give to outgoing
+    connections: one of these might take it before the program under test does."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def serve(target: FakeGoogle | Handler) -> AbstractAsyncContextManager[str]:

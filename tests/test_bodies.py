@@ -13,6 +13,7 @@ from server import body, connections
 from server.google_fake.model import Answer
 from tests.faults import BODIES, connection, last_entry, request_of, status_of, until
 from tests.rig import running
+from tests.support import HANGS_S
 
 HERE = "Host: 127.0.0.1"
 JSON = "Content-Type: application/json"
@@ -37,7 +38,7 @@ async def test_a_body_without_end_does_not_keep_its_connection(
     async with running(tmp_path) as rig, connection(rig) as (reader, writer):
         writer.write(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
         reading = asyncio.create_task(reader.read())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGS_S):
             while not reading.done() and not writer.is_closing():
                 writer.write(CHUNK)
                 await asyncio.wait({reading}, timeout=0.002)
@@ -99,6 +100,6 @@ async def test_a_single_stream_held_back_over_http_2_is_let_go(
         writer.write(http.data_to_send())
         reading = asyncio.create_task(reader.read(-1))
         await until(lambda: len(rig.sent) == 1)
-        await until(lambda: not rig.gateway.pipeline.live, 10)
+        await until(lambda: not rig.gateway.pipeline.live)
         reading.cancel()
         assert (await last_entry(rig))["outcome"] == "cancelled"

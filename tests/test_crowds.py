@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from server.google_fake import failures
-from tests.faults import ENDS, ask, request_of, until
+from tests.faults import ENDS, ask, clocked, request_of, until
 from tests.rig import Rig, running
 from tests.soak import Limits, soak
+from tests.support import HANGS_S
 
 GAUGES = ("gemini_proxy_requests_in_flight", "gemini_proxy_requests_queued")
 
@@ -57,13 +58,13 @@ async def test_200_streams_a_quarter_of_them_cancelled(
         tasks, files = len(asyncio.all_tasks()), open_files()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         async with httpx.AsyncClient(
-            base_url=rig.url, limits=limits, timeout=60, trust_env=False
+            base_url=rig.url, limits=limits, timeout=HANGS_S, trust_env=False
         ) as http:
             leaving = set(random.sample(range(200), 50))
             outcomes = await asyncio.gather(
                 *(one_client(rig, http, n, leaves=n in leaving) for n in range(200))
             )
-        await until(lambda: not rig.gateway.pipeline.live, 20)
+        await until(lambda: not rig.gateway.pipeline.live)
         stayed = [outcome for n, outcome in enumerate(outcomes) if n not in leaving]
         assert Counter(stayed) == {"ok": 150}
         assert await gauges(rig) == [0, 0]
@@ -80,18 +81,21 @@ async def test_200_streams_a_quarter_of_them_cancelled(
         assert rig.gateway.throttle.state().waiting == 0
         assert not rig.edge._running
         assert open_files() <= files + 3
-        assert [r for r in caplog.records if r.name == "asyncio"] == []
+        assert [r for r in caplog.records if r.name == "asyncio" and r.levelname == "ERROR"] == []
 
 
 async def test_a_queue_under_pressure_loses_and_forgets_nobody(tmp_path: Path) -> None:
-    chosen = {"rate_limit_s": 0.02, "wait_mode": True, "queue_limit": 10}
-    async with running(tmp_path, **chosen) as rig:  # type: ignore[arg-type]
-        answers = await asyncio.gather(*(ask(rig, "openai") for _ in range(30)))
+    async with running(tmp_path, rate_limit_s=2.0, wait_mode=True, queue_limit=10) as rig:
+        clock = clocked(rig)
+        asking = [asyncio.create_task(ask(rig, "openai")) for _ in range(30)]
+        await until(lambda: sum(task.done() for task in asking) == 20)
+        assert rig.gateway.throttle.state().waiting == 10
+        await clock.advance(20)
+        answers = await asyncio.gather(*asking)
         codes = Counter(answer.status_code for answer in answers)
-        assert set(codes) == {200, 429}
-        assert codes[200] >= 10
+        assert codes == {200: 11, 429: 19}
         refused = [answer for answer in answers if answer.status_code == 429]
-        assert all(0 < float(answer.headers["retry-after"]) <= 2 for answer in refused)
+        assert {answer.headers["retry-after"] for answer in refused} == {"22"}
         assert await gauges(rig) == [0, 0]
         usage = await rig.usage()
         assert usage["total_requests"] == 30
@@ -100,13 +104,14 @@ async def test_a_queue_under_pressure_loses_and_forgets_nobody(tmp_path: Path) -
 
 async def test_lists_and_counts_never_wait_behind_the_queue(tmp_path: Path) -> None:
     async with running(tmp_path, rate_limit_s=30, wait_mode=True) as rig:
+        clocked(rig)
         await ask(rig, "openai")
         waiting = [asyncio.create_task(ask(rig, "openai")) for _ in range(5)]
         await until(lambda: rig.gateway.throttle.state().waiting == 5)
         _, body = request_of("anthropic", stream=False)
-        async with asyncio.timeout(3):
-            assert (await rig.http.get("/v1/models")).status_code == 200
-            counted = await rig.http.post("/v1/messages/count_tokens", json=body)
+        assert (await rig.http.get("/v1/models")).status_code == 200
+        counted = await rig.http.post("/v1/messages/count_tokens", json=body)
+        assert rig.gateway.throttle.state().waiting == 5
         assert counted.json()["input_tokens"] > 0
         for task in waiting:
             task.cancel()

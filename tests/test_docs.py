@@ -25,8 +25,9 @@ import main
 from server.connect.words import add_arguments
 from server.options import OPTIONS
 from server.settings import Settings
+from tests import surroundings
 from tests.desktop.prepare import TYPELIBS
-from tests.test_main import free_port
+from tests.support import HANGS_S, free_port
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -134,7 +135,7 @@ def started(command: str, env: dict[str, str], cwd: Path = ROOT) -> Iterator[str
             yield health(process, env["PORT"])
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=HANGS_S)
 
 
 def health(process: subprocess.Popen[bytes], port: str) -> str:
@@ -142,7 +143,7 @@ def health(process: subprocess.Popen[bytes], port: str) -> str:
     for _ in range(6000):
         assert process.poll() is None, process.communicate()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
                 return str(answer.read().decode())
         except OSError:
             time.sleep(0.05)
@@ -213,7 +214,7 @@ def test_the_way_without_make(folder: Path) -> None:
     mine = [c for c in commands("README.md") if runner(c) == f"{HERE}::test_the_way_without_make"]
     assert len(mine) == 3
     cache = {"PIP_CACHE_DIR": str(Path.home() / ".cache" / "pip"), "PIP_NO_COMPILE": "1"}  # faster
-    env = {**cache, **environment(folder / "home", free_port())}
+    env = {**cache, **surroundings.INDEX, **environment(folder / "home", free_port())}
     with started(" && ".join(mine), env, fresh) as said:
         assert json.loads(said)["status"] == "ok"
 

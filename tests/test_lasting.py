@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +32,7 @@ from server.token_files import parse_token_file
 from server.usage import UsageLog
 from tests.faults import ENDS, ask, last_entry, request_of, signed_in
 from tests.rig import Rig, running
-from tests.support import call, serve
+from tests.support import HANGS_S, call, free_port, serve
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,7 +71,7 @@ def test_damaged_settings_end_the_start_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("PORT = = 1")
     command = [sys.executable, "main.py", "--headless", "--data-dir", str(tmp_path)]
     ended = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
+        command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=HANGS_S
     )
     assert ended.returncode == 2
     assert "settings.toml" in ended.stderr
@@ -158,11 +158,14 @@ for number in itertools.count():
 """
 
 
-def killed(script: str, after_s: float = 0.4) -> None:
+def killed(script: str, made: Path, after_s: float) -> None:
     """Run a script that prints once it is busy, and kill it in the middle of its work."""
     started = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT)
     assert started.stdout is not None
     started.stdout.readline()
+    while not made.exists():
+        assert started.poll() is None
+        time.sleep(0.01)
     time.sleep(after_s)
     started.send_signal(signal.SIGKILL)
     started.wait()
@@ -172,10 +175,10 @@ def killed(script: str, after_s: float = 0.4) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_kill_9_while_a_secret_is_written_leaves_a_whole_file(tmp_path: Path) -> None:
     for round_ in range(3):
-        killed(KILLED.format(root=str(ROOT), folder=str(tmp_path)), 0.1 + 0.05 * round_)
-        content = json.loads((tmp_path / "google_token.json").read_text())
-        assert content["number"] >= 0
-        assert (tmp_path / "google_token.json").stat().st_mode & 0o077 == 0
+        script, token = KILLED.format(root=str(ROOT), folder=str(tmp_path)), "google_token.json"
+        killed(script, tmp_path / token, 0.1 + 0.05 * round_)
+        assert json.loads((tmp_path / token).read_text())["number"] >= 0
+        assert (tmp_path / token).stat().st_mode & 0o077 == 0
 
 
 RECORDING = """
@@ -292,18 +295,12 @@ async def test_a_database_that_breaks_while_running_is_replaced(
         assert (await rig.usage())["total_requests"] == before + 1
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def answering(port: int, ended: Callable[[], object] = lambda: None) -> None:
     """Return once the server answers."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + HANGS_S
     while time.monotonic() < end and ended() is None:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=HANGS_S).status_code == 200:
                 return
         time.sleep(0.05)
     pytest.fail("the server did not start")
@@ -311,11 +308,11 @@ def answering(port: int, ended: Callable[[], object] = lambda: None) -> None:
 
 def chat(port: int) -> int:
     path, body = request_of("openai", stream=False)
-    return httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=30).status_code
+    return httpx.post(f"http://127.0.0.1:{port}{path}", json=body, timeout=HANGS_S).status_code
 
 
 def total(port: int) -> int:
-    answer = httpx.get(f"http://127.0.0.1:{port}/usage", timeout=30)
+    answer = httpx.get(f"http://127.0.0.1:{port}/usage", timeout=HANGS_S)
     return int(answer.json()["total_requests"])
 
 
@@ -360,7 +357,7 @@ def serves_from_memory(folder: Path, powerless: tuple[str, ...]) -> None:
         assert total(port) == 3
     finally:
         started.terminate()
-        _, told = started.communicate(timeout=30)
+        _, told = started.communicate(timeout=HANGS_S)
     assert started.returncode == 0
     assert "nothing will be saved" in told
     assert "Traceback" not in told
@@ -445,7 +442,7 @@ async def busy_until_killed(
     """Start the server, use it from all sides, kill it. Returns the rows it has told of."""
     port = free_port()
     given = {
-        **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+        **os.environ,
         "GOOGLE_OAUTH_CLIENT_FILE": str(folder / "client.json"),
         "CODE_ASSIST_ENDPOINT": base,
         "RESPONSE_STORE": "disk",
@@ -458,16 +455,20 @@ async def busy_until_killed(
     )
     try:
         await asyncio.to_thread(answering, port, started.poll)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=HANGS_S) as http:
             page = (await http.get("/settings")).text
             token = re.findall(r'name="token" value="([^"]+)"', page)[0]
             known = (await http.get("/usage")).json()["total_requests"]
             assert known >= told
             busy = [asyncio.create_task(keep_asking(http)) for _ in range(4)]
             busy.append(asyncio.create_task(keep_changing(http, token, google)))
-            end = time.monotonic() + busy_s
-            while time.monotonic() < end or known < told + 10:
+            renewed, end = len(google.calls("token")), math.inf
+            while time.monotonic() < end:
                 known = (await http.get("/usage")).json()["total_requests"]
+                busy_enough = known >= told + 10 and len(google.calls("token")) >= renewed + 2
+                if end == math.inf and busy_enough and (folder / "settings.toml").exists():
+                    end = time.monotonic() + busy_s
+                assert not any(task.done() for task in busy), busy
             started.kill()
             await asyncio.gather(*busy, return_exceptions=True)
     finally:

@@ -17,15 +17,10 @@ import httpx
 import pytest
 
 import main
+from tests.support import HANGS_S, free_port
 
 MAIN = Path(__file__).parents[1] / "main.py"
 NOTHING = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +30,7 @@ def run(tmp_path: Path, *arguments: str, **environ: str) -> subprocess.Completed
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=2 * HANGS_S,
         check=False,
     )
 
@@ -62,10 +57,11 @@ def started(
 
 
 def wait_for(port: int, process: subprocess.Popen[str]) -> None:
-    for _ in range(300):
+    end = time.monotonic() + HANGS_S
+    while time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
                 assert answer.status == 200
                 return
         except OSError:
@@ -75,7 +71,7 @@ def wait_for(port: int, process: subprocess.Popen[str]) -> None:
 
 def finish(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=HANGS_S)
     return process.returncode, out, err
 
 
@@ -199,7 +195,7 @@ def test_an_explicit_headless_listens_everywhere(tmp_path: Path) -> None:
 def test_both_loopback_addresses_answer(tmp_path: Path) -> None:
     with started(tmp_path, "--upstream", "demo") as (_, port):
         for host in ("127.0.0.1", "[::1]"):
-            with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=HANGS_S) as answer:
                 assert answer.status == 200
 
 
@@ -207,7 +203,7 @@ def test_a_port_saved_on_the_page_is_taken_after_a_confirmed_restart(tmp_path: P
     new = free_port()
     with started(tmp_path, "--headless", UPSTREAM="demo", HOST="127.0.0.1") as (process, old):
         at = f"http://127.0.0.1:{old}/settings"
-        with httpx.Client(trust_env=False, timeout=10) as http:
+        with httpx.Client(trust_env=False, timeout=HANGS_S) as http:
             token = token_in(http.get(at).text)
             http.post(at, data={"token": token, "PORT": str(new)})
             with socket.create_server(("127.0.0.1", new)):
@@ -259,7 +255,7 @@ def test_connect_shows_writes_and_takes_back(tmp_path: Path) -> None:
             input="",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * HANGS_S,
             check=False,
         )
         assert "Traceback" not in ran.stderr

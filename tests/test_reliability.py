@@ -374,7 +374,7 @@ async def test_a_stream_that_makes_progress_is_never_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Longer than the idle limit in all, never silent for as long."""
-    monkeypatch.setattr(wire, "IDLE_S", 0.2)
+    monkeypatch.setattr(wire, "IDLE_S", 1.5)
     async with running(tmp_path) as rig:
         rig.google.flavour = "word " * 40
         rig.google.chunk_delay_s = 0.04

@@ -25,8 +25,8 @@ from server.google_fake import failures
 from server.google_fake.google import FakeGoogle
 from server.google_fake.http import GoogleError
 from tests.faults import BODIES, request_of, requests
-from tests.support import serve
-from tests.test_main import MAIN, NOTHING, free_port, run
+from tests.support import HANGS_S, free_port, serve
+from tests.test_main import MAIN, NOTHING, run
 from tests.webui.test_pages import agree, field, sign_in_link
 
 OWN_FILES = {"google_token.json", "settings.toml", "api_key", "client_secret.json"}
@@ -82,11 +82,14 @@ class Program:
         self._watch = threading.Thread(target=self._look_at_modes, daemon=True)
         self._watch.start()
         self.http = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}", headers=HEADERS, timeout=30, trust_env=False
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers=HEADERS,
+            timeout=HANGS_S,
+            trust_env=False,
         )
 
     async def ready(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGS_S):
             while True:
                 try:
                     await self.http.get("/health")
@@ -123,7 +126,7 @@ class Program:
     async def finish(self) -> None:
         await self.http.aclose()
         self._process.send_signal(signal.SIGTERM)
-        out, err = await asyncio.to_thread(self._process.communicate, timeout=20)
+        out, err = await asyncio.to_thread(self._process.communicate, timeout=HANGS_S)
         self._done.set()
         self._watch.join()
         lines = out.splitlines()

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support import HANGS_S
+
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -67,4 +69,4 @@ def chromium() -> Iterator[Browser]:
         browser._read()  # it says when it is ready
         yield browser
     finally:
-        process.communicate(timeout=20)
+        process.communicate(timeout=HANGS_S)

@@ -33,7 +33,7 @@ const acts = {
     context = await browser.newContext({
       viewport: { width, height }, colorScheme: scheme, javaScriptEnabled: scripts, reducedMotion: "reduce",
     });
-    context.setDefaultTimeout(10000);
+    context.setDefaultTimeout(60000);
     tabs = [];
     context.on("page", (page) => tabs.push(page)); // those that links open, too
     await context.newPage();

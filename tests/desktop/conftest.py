@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from tests.support import HANGS_S, free_port
 
 if TYPE_CHECKING:
     from tests.desktop.panel import Panel
@@ -68,7 +69,7 @@ def private_screen() -> Iterator[str]:
     assert number, "Xvfb did not start"
     yield f":{number}"
     process.terminate()
-    process.wait(10)
+    process.wait(HANGS_S)
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def private_bus() -> Iterator[str]:
     address = process.stdout.readline().strip()
     yield address
     process.terminate()
-    process.wait(10)
+    process.wait(HANGS_S)
     process.stdout.close()
 
 
@@ -140,7 +141,7 @@ class Program:
             cwd="/",
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=2 * HANGS_S,
             check=False,
         )
 
@@ -198,7 +199,7 @@ class Starter:
         more = {name: value for name, value in more.items() if value}
         log = (self._folder / "log.txt").open("a+")
         process = subprocess.Popen(command, env=more, cwd="/", stdout=log, stderr=log, text=True)
-        with httpx.Client(trust_env=False, timeout=5) as http:
+        with httpx.Client(trust_env=False, timeout=HANGS_S) as http:
             program = Program(process, port, folder, command, more, http)
             try:
                 yield program
@@ -213,12 +214,6 @@ class Starter:
                 print(text)  # noqa: T201  # shown by pytest when the test fails
                 log.close()
         assert not re.search(r"Traceback", text)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture

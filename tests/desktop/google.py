@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from server.google_fake.google import FakeGoogle
+from server.google_fake import failures
+from server.google_fake.google import API_KEY, FakeGoogle
 from server.google_fake.serving import serving
+from tests.support import HANGS_S
 
 
 @contextmanager
@@ -28,12 +30,25 @@ def google_at(google: FakeGoogle) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(HANGS_S)
     try:
         yield address
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(HANGS_S)
+
+
+@contextmanager
+def endless() -> Iterator[dict[str, Any]]:
+    """The environment of a program whose answers begin, and then never end by themselves."""
+    google = FakeGoogle()
+    google.fail(failures.stalled(3600), times=None)
+    with google_at(google) as base_url:
+        yield {
+            "UPSTREAM": "gemini-api",
+            "GEMINI_API_KEY": API_KEY,
+            "GOOGLE_GEMINI_BASE_URL": base_url,
+        }
 
 
 def client_file(google: FakeGoogle, base_url: str, folder: Path) -> Path:

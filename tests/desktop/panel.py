@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from gi.repository import Gio, GLib
 
+from tests.support import HANGS_S
+
 T = TypeVar("T")
 
-TIMEOUT_S = 20.0
 
 _WATCHER = """
 <node><interface name="org.kde.StatusNotifierWatcher">
@@ -48,7 +49,7 @@ _WATCHED = {
 Entry = dict[str, Any]
 
 
-def until(look: Callable[[], T], *, timeout_s: float = TIMEOUT_S) -> T:
+def until(look: Callable[[], T], *, timeout_s: float = HANGS_S) -> T:
     """The first thing ``look`` gives that is true; what it raises meanwhile counts as not yet."""
     end = time.monotonic() + timeout_s
     seen: object = None
@@ -160,7 +161,7 @@ class Panel:
     def _call(self, owner: str, path: str, method: str, arguments: Any) -> Any:
         interface, _, name = method.rpartition(".")
         return self._bus.call_sync(
-            owner, path, interface, name, arguments, None, 0, 3000, None
+            owner, path, interface, name, arguments, None, 0, int(HANGS_S * 1000), None
         ).unpack()
 
 

@@ -21,8 +21,9 @@ from PIL import Image
 
 from server.google_fake import account
 from server.google_fake.google import FakeGoogle
-from tests.desktop.conftest import Program, Starter, chat, free_port, private_bus, private_screen
+from tests.desktop.conftest import Program, Starter, chat, private_bus, private_screen
 from tests.desktop.google import google_at, signed_in
+from tests.support import free_port
 from tray.glyph import Theme, glyph
 from tray.menu import Shape
 

@@ -4,14 +4,16 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.desktop.conftest import Program, Starter, chat, free_port
+from tests.desktop.conftest import Program, Starter, chat
+from tests.desktop.google import endless
+from tests.support import HANGS_S, free_port
 
 if TYPE_CHECKING:
     from tests.desktop.panel import Panel
@@ -38,23 +40,21 @@ def ready(panel: "Panel", program: Program) -> None:
 def test_the_menu_stops_and_starts_the_server_with_streams_open(
     panel: "Panel", start: Starter
 ) -> None:
-    with start("--hidden") as program:
+    with endless() as google, start("--hidden", **google) as program:
         ready(panel, program)
         icon = panel.icon()["IconName"]
-        asked = chat("word " * 20_000, stream=True)
+        asked = chat("hi", stream=True)
         with program.http.stream(
             "POST", program.url + "/v1/chat/completions", content=asked, headers=JSON
         ) as answer:
             lines = answer.iter_lines()
             next(lines)
             wait(lambda: panel.says("Quit (1 request running)"))
-            began = time.monotonic()
             panel.click("Stop server")
             rest = "".join(lines)
         assert "The proxy was stopped while it was answering." in rest
         assert "[DONE]" not in rest
         wait(lambda: panel.says("Start server") and not program.answers())
-        assert time.monotonic() - began < 4
         assert panel.icon()["IconName"] != icon
         assert not panel.entry("Connect an app").get("enabled", True)
         panel.click("Start server")
@@ -64,16 +64,22 @@ def test_the_menu_stops_and_starts_the_server_with_streams_open(
 def test_wait_mode_in_the_menu_changes_what_the_next_request_meets(
     panel: "Panel", start: Starter
 ) -> None:
-    with start("--hidden", RATE_LIMIT="0.7") as program:
+    with start("--hidden", RATE_LIMIT="1.5") as program:
         ready(panel, program)
-        ask = program.url + "/v1/chat/completions"
-        codes = [program.http.post(ask, content=chat("hi"), headers=JSON) for _ in range(2)]
-        assert [code.status_code for code in codes] == [200, 429]
+
+        def ask() -> httpx.Response:
+            url = program.url + "/v1/chat/completions"
+            return program.http.post(url, content=chat("hi"), headers=JSON)
+
+        def waited() -> bool:
+            answer = ask()
+            assert answer.status_code == 200
+            return float(answer.headers.get("x-queue-wait-ms", 0)) > 0
+
+        wait(lambda: ask().status_code == 429)  # at the second, unless the machine is very slow
         panel.click("Queue when rate limited")
         wait(lambda: panel.entry("Queue when rate limited").get("toggle-state") == 1)
-        codes = [program.http.post(ask, content=chat("hi"), headers=JSON) for _ in range(2)]
-        assert [code.status_code for code in codes] == [200, 200]
-        assert float(codes[1].headers["x-queue-wait-ms"]) > 0
+        wait(waited)
         assert program.http.get(program.url + "/health").json()["wait_mode"] is True
         panel.click("Off")
         wait(lambda: program.http.get(program.url + "/health").json()["rate_limit"] == 0)
@@ -104,7 +110,7 @@ print(Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).wait_for_text())
 
 def _output(command: list[str], environ: dict[str, str]) -> str:
     return subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=20, check=False
+        command, env=environ, capture_output=True, text=True, timeout=HANGS_S, check=False
     ).stdout.strip()
 
 
@@ -184,13 +190,11 @@ def test_quit_frees_the_port_and_takes_the_window_along(
         ready(panel, program)
         panel.click("Open dashboard")
         wait(program.windows)
-        began = time.monotonic()
         if number is None:
             panel.click("Quit")
         else:
             program.process.send_signal(number)
-        assert program.process.wait(10) == code
-        assert time.monotonic() - began < 5
+        assert program.process.wait(HANGS_S) == code
         wait(lambda: program.windows() == [])
         with socket.create_server(("127.0.0.1", program.port)):
             pass
@@ -199,4 +203,4 @@ def test_quit_frees_the_port_and_takes_the_window_along(
 
 def test_the_self_test_passes(start: Starter) -> None:
     with start("--self-test") as program:
-        assert program.process.wait(90) == 0
+        assert program.process.wait(3 * HANGS_S) == 0

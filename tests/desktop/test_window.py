@@ -14,9 +14,10 @@ from server.control import Controller
 from server.google_fake.google import FakeGoogle
 from server.runtime import Server
 from server.settings import load
-from tests.desktop.conftest import MAIN, Starter, free_port
+from tests.desktop.conftest import MAIN, Starter
 from tests.desktop.google import client_file, environment, google_at
 from tests.desktop.panel import until
+from tests.support import HANGS_S, free_port
 from tray.instance import Desk
 from tray.opener import Opener
 from tray.standin import StandIn
@@ -44,7 +45,7 @@ def running(controller: Controller) -> str:
 
 
 def asked(opener: Opener, script: str) -> object:
-    return opener.evaluate(script, timeout_s=10)
+    return opener.evaluate(script, timeout_s=HANGS_S)
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def test_sign_in_happens_in_the_systems_browser_and_the_window_goes_on(
         ):
             page = running(controller) + "/setup"
             opener.open(page)
-            assert opener.loaded.wait(20)
+            assert opener.loaded.wait(HANGS_S)
             click = "document.querySelector('#google-sign-in').click(); 1"
             assert asked(opener, click) == 1
             (address,) = until(lambda: taken.read_text().split())
@@ -112,7 +113,7 @@ def test_where_a_key_is_asked_for_the_window_is_let_in(start: Starter, tmp_path:
         page = running(controller) + "/settings"
         assert httpx.get(page, trust_env=False).status_code == 401
         opener.open(page)
-        assert opener.loaded.wait(20)
+        assert opener.loaded.wait(HANGS_S)
         assert asked(opener, "document.querySelector('h1').innerText") == "Settings"
         assert asked(opener, "location.href") == page
         assert asked(opener, "document.cookie") == ""
@@ -135,7 +136,7 @@ def test_a_stopped_server_is_mended_in_the_window(start: Starter, tmp_path: Path
             lambda: controller.status, lambda action: controller.accept_port(int(action.value or 0))
         )
         opener.open(stand_in.address)
-        assert opener.loaded.wait(20)
+        assert opener.loaded.wait(HANGS_S)
         said = str(asked(opener, "document.body.innerText"))
         assert f"Port {port} in use" in said
         assert "Another program listens there." in said
@@ -154,7 +155,7 @@ def test_a_foreign_page_goes_to_the_systems_browser(
     ):
         page = running(controller) + "/help"
         opener.open(page)
-        assert opener.loaded.wait(20)
+        assert opener.loaded.wait(HANGS_S)
         asked(opener, "document.querySelector('a[href^=https]').click()")
         (address,) = until(lambda: taken.read_text().split())
         assert address.startswith("https://")

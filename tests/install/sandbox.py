@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import surroundings
 from tests.system import installer
 
 CHECKOUT = Path(__file__).parents[2]
-PASSED_ON = ("PIP_", "SSL_CERT_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-"""How this machine reaches its package index: the beginnings of variables."""
+PASSED_ON = ("PIP_", "SSL_CERT_")
+"""How this machine reaches its package index, besides proxies: the beginnings of variables."""
 
 _MAKE = """
 set -eu
@@ -51,6 +52,7 @@ class Sandbox:
     def command(self, script: str) -> list[str]:
         """The words that run a shell script in it."""
         passed = [f"{k}={v}" for k, v in os.environ.items() if k.startswith(PASSED_ON)]
+        passed += [f"{k}={v}" for k, v in surroundings.INDEX.items()]
         path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return [*self.prefix, "env", "-i", path, "HOME=/root", *passed, "sh", "-ec", script]
 

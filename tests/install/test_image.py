@@ -14,7 +14,7 @@ import yaml
 from server.options import OPTIONS
 from tests.install.dockerfile import build, stages
 from tests.install.sandbox import CHECKOUT, Sandbox, sandbox
-from tests.test_main import free_port
+from tests.support import free_port
 
 Json = dict[str, Any]
 
@@ -101,7 +101,7 @@ def test_it_serves_from_a_read_only_root_and_ends_cleanly(image: Sandbox) -> Non
             f"""
         if touch /app/new 2> /dev/null; then echo writable; fi
         $as_user {shlex.join(last.entry())} > /tmp/log 2>&1 & pid=$!
-        for _ in $(seq 100); do
+        for _ in $(seq 900); do
             $as_user {shlex.join(last.health())} 2> /dev/null && echo healthy && break
             sleep 0.1
         done

@@ -22,10 +22,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import surroundings
 from tests.install.dockerfile import stages
 from tests.install.sandbox import CHECKOUT
+from tests.support import free_port
 from tests.test_docs import commands
-from tests.test_main import free_port
 from tests.webui.test_pages import field, sign_in_link
 
 IMAGE = "gemini-api-proxy"
@@ -38,7 +39,7 @@ def run(*words: object, code: int | None = 0, **environ: str) -> str:
     """Run a command; returns what it printed."""
     done = subprocess.run(
         [str(word) for word in words],
-        env={**os.environ, **environ},
+        env={**os.environ, **surroundings.INDEX, **environ},
         cwd=CHECKOUT,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.sandbox import CHECKOUT, Sandbox, sandbox
-from tests.test_main import free_port
+from tests.support import free_port
 
 UNIT = CHECKOUT / "gemini-api-proxy.service"
 APP, DATA = "/opt/gemini-api-proxy", "/var/lib/gemini-api-proxy"
@@ -189,7 +189,7 @@ def starts(machine: Sandbox, line: str) -> None:
     said = machine.run(f"""
         cd {unit_lines("WorkingDirectory")[0]}
         UPSTREAM=demo PORT={port} {line} > /tmp/log 2>&1 & pid=$!
-        for _ in $(seq 200); do
+        for _ in $(seq 900); do
             python3 -c "import urllib.request as u; print({ask})" 2> /dev/null && break
             sleep 0.1
         done

@@ -5,7 +5,6 @@ For the report of ``make bench`` and ``make package``; Linux only (it plays the 
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import httpx
 from package import ROOT
 from package.__main__ import built, program, size_mb
 from package.screen import screen
+from tests.support import HANGS_S, free_port
 
 RUNS = 5
 TIMEOUT_S = 60.0
@@ -106,13 +106,7 @@ def running(command: list[str], environ: dict[str, str]) -> "Iterator[subprocess
         yield process
     finally:
         process.terminate()
-        process.wait(10)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+        process.wait(HANGS_S)
 
 
 def memory_mb(pid: int) -> float:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from package.__main__ import built, program, self_test, size_mb
 from package.linux import SYSTEM_LIBRARIES
 from tests.certificates import self_signed
 from tests.desktop.conftest import missing
+from tests.support import HANGS_S, free_port
 
 HI = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -36,12 +36,6 @@ pytestmark = [
         reason="missing for a desktop build: make test installs it",
     ),
 ]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -63,7 +57,7 @@ def started(
 
 
 def health(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 2 * HANGS_S
     while time.monotonic() < until:
         assert process.poll() is None
         try:
@@ -115,7 +109,7 @@ def test_without_streams_it_serves_pages_and_licences(dist: Path, tmp_path: Path
             assert "LESSER" in http.get("/about", params={"licence": "pystray"}).text
             assert http.post("/v1/chat/completions", json=HI).status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(HANGS_S) == 0
     assert (tmp_path / ".local/share/gemini-api-proxy").is_dir()
 
 
@@ -139,7 +133,7 @@ def test_the_command_line_works(
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=2 * HANGS_S,
         check=False,
     )
     assert got.returncode == code, got
@@ -177,7 +171,7 @@ def test_it_brings_the_authorities_that_it_trusts(
         with started(command, environ, tmp_path / "log.txt") as process:
             health(port, process)
             url = f"http://127.0.0.1:{port}/v1/chat/completions"
-            answer = httpx.post(url, json=HI, trust_env=False, timeout=30)
+            answer = httpx.post(url, json=HI, trust_env=False, timeout=HANGS_S)
             assert answer.status_code == status, answer.text
             assert ("hello" if vouched else "CERTIFICATE_VERIFY_FAILED") in answer.text
         google.shutdown()
@@ -200,7 +194,7 @@ def test_without_gtk_it_serves_and_opens_the_users_browser(
     log = tmp_path / "log.txt"
     with started([str(place / program(dist).name)], environ, log) as process:
         health(port, process)
-        until = time.monotonic() + 20
+        until = time.monotonic() + HANGS_S
         while not told.exists() and time.monotonic() < until:
             time.sleep(0.05)
         lines = told.read_text().splitlines()
@@ -221,7 +215,7 @@ def test_menu_window_and_second_launch_work_as_from_source(dist: Path) -> None:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=15 * HANGS_S,
         check=False,
     )
     assert got.returncode == 0, got.stdout

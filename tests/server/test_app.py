@@ -3,9 +3,6 @@
 import asyncio
 import base64
 import json
-import time
-from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,8 @@ import pytest
 from server.app import canonical, match
 from server.google_fake import failures
 from server.google_fake.model import Answer
-from tests.rig import Rig, running
+from tests.faults import clocked, until
+from tests.rig import running
 
 TOOL: Any = {
     "type": "function",
@@ -388,21 +386,28 @@ async def final_message(client: anthropic.AsyncAnthropic) -> None:
 async def test_two_slow_streams_run_side_by_side(tmp_path: Path) -> None:
     """The original program answered one stream after the other."""
     async with running(tmp_path) as rig:
-        rig.google.chunk_delay_s = 0.1
+        all_begun = asyncio.Event()
+        rig.google.chunk_delay_s, rig.google.sleep = 1, lambda _: all_begun.wait()
         client = rig.openai()
+        begun = 0
 
-        async def ask() -> float:
-            began = time.monotonic()
+        async def ask() -> None:
+            nonlocal begun
             stream = await client.chat.completions.create(
                 model="gemini-2.5-pro", messages=[{"role": "user", "content": "Hi"}], stream=True
             )
+            await anext(stream)
+            begun += 1
             async for _ in stream:
                 pass
-            return time.monotonic() - began
 
-        alone = await ask()
-        together = max(await asyncio.gather(*(ask() for _ in range(5))))
-        assert together < 3 * alone
+        asking = asyncio.gather(*(ask() for _ in range(5)))
+        await until(lambda: begun == 5)
+        assert [entry.finished for entry in rig.google.calls("streamGenerateContent")] == [
+            False
+        ] * 5
+        all_begun.set()
+        await asking
 
 
 async def test_a_client_that_leaves_cancels_the_request_upstream(tmp_path: Path) -> None:
@@ -419,13 +424,6 @@ async def test_a_client_that_leaves_cancels_the_request_upstream(tmp_path: Path)
         await until(lambda: rig.google.calls("streamGenerateContent")[0].cancelled)
         await until(lambda: not rig.gateway.pipeline.live)
         assert (await rig.usage())["recent_requests"][0]["outcome"] == "cancelled"
-
-
-async def until(done: Callable[[], bool], within_s: float = 5) -> None:
-    """Wait for something that happens in another task."""
-    async with asyncio.timeout(within_s):
-        while not done():  # noqa: ASYNC110  # there is no event to wait for
-            await asyncio.sleep(0.01)
 
 
 async def test_a_waiting_stream_is_kept_alive_and_then_answered(tmp_path: Path) -> None:
@@ -445,9 +443,10 @@ async def test_a_waiting_stream_is_kept_alive_and_then_answered(tmp_path: Path) 
 
 
 async def test_three_waiting_requests_do_not_deadlock(tmp_path: Path) -> None:
-    async with running(tmp_path, wait_mode=True, rate_limit_s=0.2) as rig:
+    async with running(tmp_path, wait_mode=True, rate_limit_s=2.0) as rig:
+        clock, throttle = clocked(rig), rig.gateway.throttle
         client = rig.openai()
-        answers = await asyncio.gather(
+        asking = asyncio.gather(
             *(
                 client.chat.completions.with_raw_response.create(
                     model="gpt-4o", messages=[{"role": "user", "content": str(number)}]
@@ -455,11 +454,12 @@ async def test_three_waiting_requests_do_not_deadlock(tmp_path: Path) -> None:
                 for number in range(4)
             )
         )
-        waits = sorted(int(a.headers.get("x-queue-wait-ms", 0)) for a in answers)
-        assert waits[0] == 0
-        assert waits[-1] >= 550
-        times = [entry.at for entry in rig.google.calls("streamGenerateContent")]
-        assert all(b - a >= 0.19 for a, b in pairwise(times))
+        for sent in range(1, 5):
+            await until(lambda: throttle.state().waiting == 4 - sent)  # noqa: B023
+            await until(lambda: len(rig.sent) == sent)  # noqa: B023
+            await clock.advance(2)
+        waits = sorted(int(a.headers.get("x-queue-wait-ms", 0)) for a in await asking)
+        assert waits == [0, 2000, 4000, 6000]
 
 
 async def test_without_wait_mode_the_limit_is_told_truthfully(tmp_path: Path) -> None:
@@ -594,26 +594,19 @@ async def test_stopping_ends_a_stream_with_an_error_in_its_dialect(tmp_path: Pat
     received = b""
     async with running(tmp_path) as rig:
         rig.google.answers.append(Answer(parts=[{"text": letter} for letter in "abcdefgh"]))
-        rig.google.chunk_delay_s = 0.4
+        rig.google.chunk_delay_s, rig.google.sleep = 1, lambda _: asyncio.Event().wait()
         body = {
             "model": "claude-opus-5-5",
             "stream": True,
             "max_tokens": 100,
             "messages": [{"role": "user", "content": "Hi"}],
         }
-        request = rig.http.build_request("POST", "/v1/messages", json=body)
-        response = await rig.http.send(request, stream=True)
-        stopped = asyncio.create_task(stop_soon(rig))
-        async for piece in response.aiter_bytes():
-            received += piece
-        await stopped
+        async with rig.http.stream("POST", "/v1/messages", json=body) as response:
+            async for piece in response.aiter_bytes():
+                received += piece
+                rig.edge.stop()
     assert b"event: error" in received
     assert b"message_stop" not in received
-
-
-async def stop_soon(rig: Rig) -> None:
-    await asyncio.sleep(0.6)
-    rig.edge.stop()
 
 
 async def test_upstream_requests_identify_us_honestly(tmp_path: Path) -> None:

@@ -1,41 +1,61 @@
 """Memory is given back after a load, once, and only when nothing is under way."""
 
-import asyncio
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from server import memory
-from server.memory import Memory, trimmer
+from server.memory import QUIET_S, Memory, trimmer
+
+
+class Loop:
+    """An event loop's clock and timers, as far as they are used; time passes when it is told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, work: Callable[[], None]) -> object:
+        self.timers.append((self.now + delay_s, work))
+        return work
+
+    def pass_by(self, delay_s: float) -> None:
+        end = self.now + delay_s
+        while self.timers and self.timers[0][0] <= end:  # there is one at most
+            self.now, work = self.timers.pop(0)
+            work()
+        self.now = end
 
 
 @pytest.fixture
-def trims(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    monkeypatch.setattr(memory, "QUIET_S", 0.05)
-    return []
+def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
+    made = Loop()
+    monkeypatch.setattr("server.memory.asyncio.get_running_loop", lambda: made)
+    return made
 
 
-def a_memory(trims: list[float], *, busy: bool = False) -> Memory:
-    return Memory(lambda: busy, lambda: trims.append(asyncio.get_running_loop().time()))
-
-
-async def test_once_after_the_last_request_however_many_there_were(trims: list[float]) -> None:
-    quiet = a_memory(trims)
+def test_once_after_the_last_request_however_many_there_were(loop: Loop) -> None:
+    trims: list[float] = []
+    memory = Memory(lambda: False, lambda: trims.append(loop.now))
     for _ in range(10):
-        quiet.quiet()
-        await asyncio.sleep(0.01)
-    ended = asyncio.get_running_loop().time()
-    await asyncio.sleep(0.3)
-    assert len(trims) == 1
-    assert trims[0] >= ended
-    quiet.quiet()
-    await asyncio.sleep(0.3)
+        memory.quiet()
+        loop.pass_by(QUIET_S / 4)
+    ended = loop.now - QUIET_S / 4
+    loop.pass_by(60)
+    assert trims == [ended + QUIET_S]
+    assert loop.timers == []
+    memory.quiet()
+    loop.pass_by(60)
     assert len(trims) == 2
 
 
-async def test_never_while_something_is_under_way(trims: list[float]) -> None:
-    a_memory(trims, busy=True).quiet()
-    await asyncio.sleep(0.2)
+def test_never_while_something_is_under_way(loop: Loop) -> None:
+    trims: list[float] = []
+    Memory(lambda: True, lambda: trims.append(loop.now)).quiet()
+    loop.pass_by(60)
     assert trims == []
 
 

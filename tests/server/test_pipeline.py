@@ -32,6 +32,7 @@ from server.throttle import Throttle
 from server.upstreams.base import Account, Outgoing, Turn, at_once
 from server.usage import Entry, UsageLog
 from tests.clock import FakeClock, settle
+from tests.support import HANGS_S
 
 USAGE: Json = {"promptTokenCount": 7, "candidatesTokenCount": 3, "thoughtsTokenCount": 2}
 Step = Chunk | Exception | asyncio.Event
@@ -443,7 +444,7 @@ async def test_a_fault_of_ours_in_one_choice_ends_them_all(house: House) -> None
     """Nobody waits for an answer that will not come."""
     house.script([text("a"), asyncio.Event()], [KeyError("ours")])
     with pytest.raises(KeyError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_S):
             await house.ask(call(choices=2))
     assert house.upstream.closed == 2
 

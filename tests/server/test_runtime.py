@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ import httpx
 import pytest
 from hypercorn.config import Config
 
+from server.gateway import Gateway
+from server.google_fake import failures
+from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.transport import InProcessTransport
 from server.runtime import (
     PortInUseError,
     PortLostError,
@@ -25,9 +30,10 @@ from server.runtime import (
     next_free_port,
 )
 from server.settings import Settings, SettingsError
+from tests.support import HANGS_S
 from webui.pages import create_pages
 
-CHAT = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "x" * 5000}]}
+CHAT = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def server(settings: Settings) -> Iterator[Server]:
 
 def health(settings: Settings) -> Any:
     address = f"http://127.0.0.1:{settings.port}/health"
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=HANGS_S) as answer:
         return json.load(answer)
 
 
@@ -80,7 +86,7 @@ def test_a_listener_taken_away_ends_the_server_with_a_reason(
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-    assert ended.wait(10)
+    assert ended.wait(HANGS_S)
     server.join()
     failure = server.failure
     assert isinstance(failure, PortLostError)
@@ -115,35 +121,44 @@ def test_a_default_address_that_is_missing_is_no_error(settings: Settings) -> No
 
 
 def test_a_stop_with_open_streams_and_idle_connections_is_quick_and_tells_them(
-    server: Server, settings: Settings
+    settings: Settings,
 ) -> None:
     """From Python 3.12.1 on asyncio waits for every open connection by itself."""
+    google = FakeGoogle()
+    google.fail(failures.stalled(3600), times=None)
+    upstream = httpx.AsyncClient(transport=InProcessTransport(google))
+    asked = replace(settings, upstream="gemini-api", gemini_api_key=API_KEY)
+    server = Server(asked, create_pages, make_gateway=partial(Gateway, http=upstream))
     server.start()
     base = f"http://127.0.0.1:{settings.port}"
     received: list[bytes] = []
 
     def read() -> None:
-        with httpx.stream("POST", f"{base}/v1/chat/completions", json=CHAT, timeout=30) as answer:
+        with httpx.stream(
+            "POST", f"{base}/v1/chat/completions", json=CHAT, timeout=HANGS_S
+        ) as answer:
             received.append(b"".join(answer.iter_bytes()))
 
-    with httpx.Client(base_url=base) as idle, httpx.stream("GET", f"{base}/events", timeout=30):
+    with (
+        httpx.Client(base_url=base) as idle,
+        httpx.stream("GET", f"{base}/events", timeout=HANGS_S),
+    ):
         idle.get("/health")
         readers = [threading.Thread(target=read) for _ in range(3)]
         for reader in readers:
             reader.start()
         wait_until(lambda: server.gateway is not None and len(server.gateway.pipeline.live) == 3)
-        began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 4
         for reader in readers:
-            reader.join(5)
+            reader.join(HANGS_S)
     assert len(received) == 3
     for body in received:
-        assert b'"error"' in body or b"[DONE]" in body
+        assert b'"error"' in body
 
 
 def wait_until(done: Any) -> None:
-    for _ in range(500):
+    end = time.monotonic() + HANGS_S
+    while time.monotonic() < end:
         if done():
             return
         time.sleep(0.01)

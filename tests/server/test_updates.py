@@ -1,7 +1,7 @@
 """The update check: off by default, once a day at most, never louder than a line."""
 
 import asyncio
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from server.settings import Settings
 from server.updates import EVERY_S, Updates, UpdateState, is_newer, newest
 from tests.faults import until
 from tests.release_feed import LINK, Feed
+from tests.support import HANGS_S, free_port
 from webui.pages import create_pages
 
 
@@ -149,12 +150,12 @@ def test_versions_are_numbers(version: str, than: str, newer: bool) -> None:
 
 
 def test_a_running_server_asks_by_itself_and_the_tray_hears_of_it(
-    tmp_path: Path, feed: Feed, unused_tcp_port: int
+    tmp_path: Path, feed: Feed
 ) -> None:
     settings = Settings(
         data_dir=tmp_path,
         host=("127.0.0.1",),
-        port=unused_tcp_port,
+        port=free_port(),
         upstream="demo",
         update_check=True,
         update_feed=feed.url,
@@ -162,10 +163,9 @@ def test_a_running_server_asks_by_itself_and_the_tray_hears_of_it(
     server = Server(settings, create_pages)
     gateway = server.start()
     try:
-        for _ in range(500):
-            if gateway.updates.state.version:
-                break
-            threading.Event().wait(0.01)
+        end = time.monotonic() + HANGS_S
+        while not gateway.updates.state.version and time.monotonic() < end:
+            time.sleep(0.01)
         assert gateway.updates.state.version == "9.9.9"
         assert len(feed.asked) == 1
     finally:

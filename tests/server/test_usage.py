@@ -12,6 +12,7 @@ import pytest
 from server.gemini.types import Usage
 from server.metrics import MOST_MODELS, Metrics
 from server.usage import Entry, UsageLog
+from tests.support import HANGS_S
 
 
 def entry(number: int = 1, *, outcome: str = "ok", usage: Usage | None = None) -> Entry:
@@ -86,7 +87,7 @@ async def test_the_feed_tells_of_every_change_and_forgets_the_oldest(tmp_path: P
         for number in range(300):
             log.record(entry(number))
         assert feed.qsize() == 256
-        assert (await asyncio.wait_for(feed.get(), 1))["id"] == "req_44"
+        assert (await asyncio.wait_for(feed.get(), HANGS_S))["id"] == "req_44"
     log.record(entry(301))
     assert feed.qsize() == 255
     log.close()

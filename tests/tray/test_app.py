@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from server.control import Controller, Status, Trouble
+from tests.support import HANGS_S
 from tray.app import App, Parts
 from tray.autostart import Autostart
 from tray.menu import Action, Item, Notice, Shape
@@ -59,7 +60,7 @@ class Desktop:
 
     def run(self, on_signal: Callable[[int], None]) -> None:
         self.script(on_signal)
-        self._stopped.get(timeout=10)
+        self._stopped.get(timeout=HANGS_S)
 
     def stop(self) -> None:
         self._stopped.put(True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import HANGS_S
 from tray.instance import Desk, Lock, Message, Peer, ask_first, connect
 
 
@@ -27,7 +28,7 @@ def test_a_second_launch_is_heard(tmp_path: Path) -> None:
         file = tmp_path / "instance.json"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert ask_first(tmp_path)
-        assert heard.wait(5)
+        assert heard.wait(HANGS_S)
     finally:
         desk.close()
     assert not file.exists()
@@ -74,7 +75,7 @@ def test_the_window_keeps_its_connection_and_both_sides_speak(tmp_path: Path) ->
         assert next(window.messages()) == {"url": "http://127.0.0.1/"}
         window.send({"loaded": "x"})
         window.close()
-        assert over.wait(5)
+        assert over.wait(HANGS_S)
         assert said == [{"loaded": "x"}]
     finally:
         desk.close()

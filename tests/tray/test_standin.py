@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from server.control import Status, Trouble
+from tests.support import HANGS_S
 from tray.menu import Action
 from tray.standin import StandIn, page
 
@@ -34,7 +35,7 @@ def bench() -> Iterator[Bench]:
 
 @pytest.fixture
 def http(bench: Bench) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=bench.stand_in.address, trust_env=False, timeout=10) as client:
+    with httpx.Client(base_url=bench.stand_in.address, trust_env=False, timeout=HANGS_S) as client:
         yield client
 
 
@@ -68,7 +69,7 @@ def test_a_button_is_an_intent(bench: Bench, http: httpx.Client) -> None:
     ):
         answer = http.post("", data={"do": buttons(html)[text]})
         assert 'http-equiv="refresh"' in answer.text
-        assert bench.acted.get(timeout=5) == action
+        assert bench.acted.get(timeout=HANGS_S) == action
     for nonsense in ("7", "-1", "x", ""):
         assert http.post("", data={"do": nonsense}).status_code == 200
     assert bench.acted.empty()
@@ -99,4 +100,4 @@ def test_a_connection_that_says_nothing_holds_nobody_up(http: httpx.Client) -> N
 
     place = http.base_url
     with socket.create_connection((place.host, place.port or 0)):
-        assert http.get("", timeout=3).status_code == 200
+        assert http.get("", timeout=HANGS_S).status_code == 200

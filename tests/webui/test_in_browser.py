@@ -14,6 +14,7 @@ from server.google_fake.account import PROJECT
 from server.google_fake.failures import quota_exhausted, slow_first_byte, stalled
 from server.google_fake.google import FakeGoogle
 from tests.browser.chromium import Browser
+from tests.faults import until
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 
@@ -47,9 +48,16 @@ PRESS_AND_LOOK = """
       const button = document.querySelector("form [value=check]").form.querySelector("button");
       button.click();
       button.click();
-      await new Promise((done) => setTimeout(done, 50));
       const said = document.getElementById("said");
+      while (!said.textContent) await new Promise((done) => setTimeout(done, 10));
       return [button.textContent, button.getAttribute("aria-busy"), said.textContent];
+    })()
+"""
+COPIED = """
+    (async () => {
+      const said = document.getElementById("copied");
+      while (!said.textContent) await new Promise((done) => setTimeout(done, 10));
+      return said.textContent;
     })()
 """
 CLICK_AND_STAY = """
@@ -291,9 +299,7 @@ async def test_copying_says_so(tmp_path: Path, browser: Browser) -> None:
         await browser("open")
         await browser("goto", url=f"{rig.url}/connect")
         await browser("click", selector="[data-copy=openai-url]")
-        await asyncio.sleep(0)
-        said = await browser("evaluate", script="document.getElementById('copied').textContent")
-        assert said
+        assert await browser("evaluate", script=COPIED)
 
 
 async def test_a_hidden_page_asks_for_nothing_and_catches_up(
@@ -307,7 +313,7 @@ async def test_a_hidden_page_asks_for_nothing_and_catches_up(
         await rig.http.post("/v1/chat/completions", json=CHAT)
         await browser("evaluate", script="new Promise((done) => setTimeout(done, 1500))")
         assert await browser("evaluate", script="window.fetches") == 0
-        assert not rig.gateway.usage._feeds  # it does not even listen
+        await until(lambda: not rig.gateway.usage._feeds)  # it does not even listen
         await browser("evaluate", script=SET_HIDDEN % "false")
         await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
 
@@ -395,11 +401,14 @@ async def test_a_form_of_a_server_that_was_started_anew_still_works(
 
 async def test_a_slow_check_shows_that_it_is_under_way(tmp_path: Path, browser: Browser) -> None:
     async with running(tmp_path) as rig:
-        rig.google.fail(slow_first_byte(2), methods={"models"}, times=None)
+        pressed = asyncio.Event()
+        rig.google.fail(slow_first_byte(), methods={"models"}, times=None)
+        rig.google.sleep = lambda _: pressed.wait()
         await browser("open")
         await browser("goto", url=f"{rig.url}/setup")
         said = await browser("evaluate", script=PRESS_AND_LOOK)
         assert said == ["Asking Google…", "true", "Asking Google…"]
+        pressed.set()
         await browser("see", selector="#check", text="Gemini API key works")
         assert len(rig.google.calls("models")) == 1  # a second press sends nothing
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from server.gemini.types import Chunk, Json, Usage
 from server.google_fake import failures
 from server.google_fake.model import Answer
 from server.sse import SSEReader
+from tests.faults import until
 from tests.rig import running
 from tests.server.dialects.gemini_support import (
     HELLO,
@@ -131,13 +131,7 @@ async def test_a_client_that_leaves_cancels_the_request_upstream(
         name = method.partition("?")[0]
         await until(lambda: bool(rig.google.calls(name)))
         leaving.cancel()
-        await asyncio.wait_for(rig.google.calls(name)[0].ended.wait(), 5)
+        await until(rig.google.calls(name)[0].ended.is_set)
         assert rig.google.calls(name)[0].cancelled
         await until(lambda: not rig.gateway.pipeline.live)
         assert (await rig.usage())["recent_requests"][0]["outcome"] == "cancelled"
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110  # there is no event to wait for
-            await asyncio.sleep(0.01)

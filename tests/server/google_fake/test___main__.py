@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import HANGS_S
+
 
 @pytest.mark.skipif(os.name == "nt", reason="stopped by SIGINT")
 async def test_it_prints_its_address_and_writes_a_client(tmp_path: Path) -> None:
@@ -17,7 +19,7 @@ async def test_it_prints_its_address_and_writes_a_client(tmp_path: Path) -> None
     command = (sys.executable, "-m", "server.google_fake", "--write-client", str(file))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGS_S):
         line = (await process.stdout.readline()).decode()
         base_url = line.split()[3]
         async with httpx.AsyncClient() as http:

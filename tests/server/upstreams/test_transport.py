@@ -14,6 +14,7 @@ from server.upstreams import transport
 from server.upstreams.http1 import MOST_HELD
 from server.upstreams.transport import KEEP_ALIVE_S, Transport, make_client
 from tests.certificates import self_signed
+from tests.support import HANGS_S
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,7 +40,7 @@ async def serving(handler: Handler, *, used: bool = True) -> AsyncIterator[str]:
     finally:
         server.close()
         if used:
-            await asyncio.wait_for(closed.wait(), 5)
+            await asyncio.wait_for(closed.wait(), HANGS_S)
 
 
 def answering(data: bytes) -> Handler:
@@ -52,7 +53,7 @@ def answering(data: bytes) -> Handler:
 
 
 def client(**limits: float) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=Transport(), timeout=httpx.Timeout(5.0, **limits))
+    return httpx.AsyncClient(transport=Transport(), timeout=httpx.Timeout(HANGS_S, **limits))
 
 
 async def test_a_request_arrives_as_it_was_built() -> None:
@@ -335,7 +336,7 @@ async def test_leaving_a_stream_cuts_the_connection() -> None:
     async with serving(handler) as base, client() as http:
         async with http.stream("GET", base) as answer:
             assert await anext(answer.aiter_bytes()) == b"ok"
-        await asyncio.wait_for(cut.wait(), 5)
+        await asyncio.wait_for(cut.wait(), HANGS_S)
 
 
 async def test_a_cancelled_request_cuts_the_connection() -> None:
@@ -353,7 +354,7 @@ async def test_a_cancelled_request_cuts_the_connection() -> None:
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        await asyncio.wait_for(cut.wait(), 5)
+        await asyncio.wait_for(cut.wait(), HANGS_S)
 
 
 async def test_a_header_that_cannot_be_sent_is_a_protocol_error() -> None:
