@@ -115,7 +115,10 @@ class Behind:
             await say(b": connected")
             while not self._gateway.stopping.is_set():
                 try:
-                    change = await asyncio.wait_for(queue.get(), FEED_PING_S)
+                    # Not wait_for: Python 3.11's forgets a cancellation that comes together with a
+                    # change, and the feed would go on for ever, for nobody.
+                    async with asyncio.timeout(FEED_PING_S):
+                        change = await queue.get()
                 except TimeoutError:
                     await say(b": still here")
                 else:

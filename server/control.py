@@ -365,8 +365,8 @@ class Controller:
                 self._show(follower.seen(read_status(gateway)), server)
                 busy = self._status.running or self._status.queued
                 with contextlib.suppress(TimeoutError):
-                    wait_s = LOOK_AGAIN_S if busy else follower.rest_s()
-                    follower.note(await asyncio.wait_for(changes.get(), wait_s))
+                    async with asyncio.timeout(LOOK_AGAIN_S if busy else follower.rest_s()):
+                        follower.note(await changes.get())
                     await asyncio.sleep(SETTLE_S)
                 while not changes.empty():
                     follower.note(changes.get_nowait())

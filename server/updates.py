@@ -86,7 +86,8 @@ class Updates:
                     await self.check()
                     wait = EVERY_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     async def check(self) -> None:
         """Ask now. What goes wrong stands in ``state.error``."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from server.behind import Behind
 from server.gateway import Gateway
+from server.reply import Request
+from server.settings import Settings
 from tests.faults import until
 from tests.rig import running
 from webui.pages import create_pages
@@ -72,6 +74,29 @@ async def test_a_feed_ends_with_its_listener_and_with_the_server(tmp_path: Path)
             rig.gateway.stopping.set()
             rig.gateway.usage.publish({"type": "stopping"})
             assert [line async for line in lines if line] == ['data: {"type": "stopping"}']
+
+
+async def test_a_listener_that_leaves_as_something_happens_is_let_go(tmp_path: Path) -> None:
+    """Both in one turn of the loop: the page that is hidden, or left, by what is being sent."""
+    left, told = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_message: dict[str, Any]) -> None:
+        told.set()
+
+    gateway = Gateway(Settings(data_dir=tmp_path, token_file=tmp_path / "token.json"))
+    request = Request({"method": "GET", "path": "/events"}, receive, send, {})
+    listening = asyncio.create_task(Behind(gateway, create_pages)._events(request))
+    await until(lambda: told.is_set() and len(gateway.usage._feeds) == 1)
+    gateway.usage.publish({"type": "started"})
+    left.set()
+    await asyncio.wait({listening}, timeout=5)
+    assert listening.done()
+    assert not gateway.usage._feeds
+    await gateway.aclose()
 
 
 LAZY = (
