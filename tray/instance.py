@@ -24,7 +24,7 @@ from server.files import write_private
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 64 * 1024
-ANSWER_TIMEOUT_S = 3.0
+ANSWER_TIMEOUT_S = 10.0
 
 Message = dict[str, Any]
 

@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import threading
-import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -14,9 +13,6 @@ from tray.instance import Peer
 from tray.window import CHANNEL
 
 log = logging.getLogger(__name__)
-
-EARLY_S = 5.0
-"""A window process that ends within this time, without a page shown, could not show one."""
 
 CLOSE_TIMEOUT_S = 1.0
 
@@ -48,6 +44,7 @@ class Opener:
         self._process: subprocess.Popen[bytes] | None = None
         self._peer: Peer | None = None
         self._url = ""
+        self._showed = False  # the window has shown a page since it was started
         self._asked = False  # the window was asked to come forward, and has not answered yet
         self._answers: SimpleQueue[object] = SimpleQueue()
         self.loaded = threading.Event()
@@ -67,6 +64,7 @@ class Opener:
                     self._asked = True
                 return
             try:
+                self._showed = False
                 self._process = self._spawn(self._command, {**os.environ, CHANNEL: self._channel})
             except OSError as error:
                 log.warning("The window process could not be started: %s", error)
@@ -120,7 +118,7 @@ class Opener:
             peer.send({"url": self._admit(self._url)})
         for message in peer.messages():
             if "loaded" in message:
-                self.shown = str(message["loaded"])
+                self.shown, self._showed = str(message["loaded"]), True
                 # Not the path: that of a stopped server's page is a secret.
                 log.info("The window shows %s", urlsplit(self.shown).netloc)
                 self.loaded.set()
@@ -136,9 +134,7 @@ class Opener:
                 self.loaded.clear()
 
     def _await_end(self, process: "subprocess.Popen[bytes]") -> None:
-        started = time.monotonic()
         code = process.wait()
-        early = time.monotonic() - started < EARLY_S
         with self._lock:
             if self._process is not process:
                 return  # another window has been opened meanwhile
@@ -147,7 +143,7 @@ class Opener:
             asked, self._asked = self._asked, False
         if asked:  # it was already ending when the user wanted to see it
             self.open(url)
-        elif code > 0 and early and not self.loaded.is_set():
+        elif code > 0 and not self._showed:
             log.info("The window could not be shown; the default browser opens instead")
             self._browse(self._admit(url))
 
