@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.perf.load import Plan
+from tests.support import HANGS_S, free_port
 
 ROOT = Path(__file__).parents[2]
 MEASURABLE = Path("/proc/self/schedstat").exists()
@@ -72,7 +72,7 @@ def helper(module: str, *arguments: str) -> Iterator[Process]:
         yield Process(child.pid, int(child.stdout.readline()))
     finally:
         child.stdin.close()
-        child.wait(10)
+        child.wait(HANGS_S)
         child.stdout.close()
 
 
@@ -84,7 +84,7 @@ def proxy(upstream_port: int, data_dir: Path) -> Iterator[Process]:
         yield process
     finally:
         child.terminate()
-        child.wait(15)
+        child.wait(HANGS_S)
 
 
 def spawn(upstream_port: int, data_dir: Path) -> tuple[Process, "subprocess.Popen[bytes]"]:
@@ -115,23 +115,17 @@ def spawn(upstream_port: int, data_dir: Path) -> tuple[Process, "subprocess.Pope
 
 
 def wait_for_health(port: int, child: "subprocess.Popen[bytes]") -> None:
-    """Return with the first 200; at most 30 s."""
-    until = time.monotonic() + 30
+    """Return with the first 200; at most a minute."""
+    until = time.monotonic() + HANGS_S
     while time.monotonic() < until:
         if child.poll() is not None:
             raise RuntimeError(f"the server ended with {child.returncode}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=HANGS_S):
                 return
         except OSError:
             time.sleep(0.005)
-    raise RuntimeError("the server did not answer within 30 s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    raise RuntimeError("the server did not answer within a minute")
 
 
 def load(plan: Plan) -> Summary:

@@ -3,11 +3,12 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from tests.perf.load import Plan
+from tests.perf.pace import pace_us
 from tests.perf.processes import Process, Summary, load, spawn
 
 TRANSLATED = ("openai", "anthropic", "responses")
@@ -19,7 +20,8 @@ LADDER = (32, 64, 96, 128, 192, 256)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; ``values`` of all rounds in ``unit``, ``ratios`` to the pump."""
+    """One line of the table; ``values`` of all rounds in ``unit``, ``ratios`` to the pump,
+    ``paces`` to what Python cost just then."""
 
     scenario: str
     dialect: str
@@ -28,6 +30,7 @@ class Row:
     ratios: tuple[float, ...] = ()
     details: Summary | None = None
     problems: tuple[str, ...] = ()
+    paces: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -52,8 +55,8 @@ class Bench:
     leak_requests: int
     leak_aborts: int
     starts: int
-    limits: dict[str, float] = field(default_factory=dict)
-    """Ratios to the pump, by scenario and dialect, that want a second look."""
+    too_slow: Callable[[Row], bool] = lambda _row: False
+    """Whether a row wants a second look."""
 
     def loads(self, dialects: tuple[str, ...], wanted: Callable[[str], bool]) -> Iterator[Row]:
         """The scenarios that are a load, interleaved with the pump under the same load."""
@@ -80,24 +83,29 @@ class Bench:
     def _row(self, name: str, dialect: str, per: str, plan: Plan) -> Row:
         costs: list[float] = []
         ratios: list[float] = []
+        paces: list[float] = []
         problems: list[str] = []
         rounds: list[Summary] = []
-        while len(rounds) < self.rounds or self._again(name, dialect, ratios):
+        while len(rounds) < self.rounds or self._again(name, dialect, ratios, paces):
             floor, _ = self.measured(self.pump, replace(plan, dialect="gemini"), per)
+            before = pace_us()
             cost, details = self.measured(self.server, replace(plan, dialect=dialect), per)
+            cost_us = cost * 1e3 if per == "request" else cost
             costs.append(cost)
             ratios.append(cost / floor)
+            paces.append(cost_us / median((before, pace_us())))
             rounds.append(details)
             problems += failures(details)
         unit = "ms/request" if per == "request" else "us/event"
         rounds.sort(key=lambda details: details["first_p99_ms"])
         middle = rounds[len(rounds) // 2]
-        return Row(name, dialect, unit, tuple(costs), tuple(ratios), middle, tuple(problems))
+        figures = tuple(costs), tuple(ratios), middle, tuple(problems), tuple(paces)
+        return Row(name, dialect, unit, *figures)
 
-    def _again(self, name: str, dialect: str, ratios: list[float]) -> bool:
-        """Whether a ratio too high to be true gets another round: other work may be to blame."""
-        limit = self.limits.get(f"{name} {dialect}", float("inf"))
-        return min(ratios) > limit and len(ratios) < self.rounds + SECOND_THOUGHTS
+    def _again(self, name: str, dialect: str, ratios: list[float], paces: list[float]) -> bool:
+        """Whether a cost too high to be true gets another round: other work may be to blame."""
+        row = Row(name, dialect, "", (), tuple(ratios), paces=tuple(paces))
+        return self.too_slow(row) and len(ratios) < self.rounds + SECOND_THOUGHTS
 
     def measured(self, process: Process, plan: Plan, per: str) -> tuple[float, Summary]:
         """CPU of one load per request (ms) or per event (us)."""
@@ -142,7 +150,7 @@ class Bench:
                 walls.append(time.monotonic() - began)
                 cpus.append(process.cpu_s())
                 child.terminate()
-                child.wait(15)
+                child.wait(60)
         yield Row("start", "", "s CPU", tuple(cpus))
         yield Row("start, wall time", "", "s", tuple(walls))
 
