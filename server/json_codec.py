@@ -18,7 +18,8 @@ _TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
-_TOO_LARGE = b":" + b"0" * 19
+_LARGE = b"0" * 19
+_TOO_LARGE = b":" + _LARGE
 """The beginning of an integer that 64 bits may not hold, every digit told as 0."""
 
 
@@ -34,7 +35,8 @@ def strict_loads(data: bytes) -> Any:
 
 
 def _read(data: bytes, endless: Callable[[str], float | None]) -> Any:
-    if _TOO_LARGE not in data.translate(_SHAPE, _NO_SHAPE):
+    shape = data.translate(_SHAPE, _NO_SHAPE)
+    if _TOO_LARGE not in shape and not shape.startswith(_LARGE):
         try:
             return _shallow(orjson.loads(data), data)
         except orjson.JSONDecodeError:

@@ -37,6 +37,8 @@ def test_large_integers_stay_integers() -> None:
         "a": -123456789012345678901234567890
     }
     assert dumps([10**30]) == b"[1" + b"0" * 30 + b"]"
+    for alone in (b"-9223372036854775809", b" 18446744073709551616"):
+        assert repr(loads(alone)) == repr(int(alone))
 
 
 def test_half_a_surrogate_pair_becomes_what_the_caller_wants() -> None:
