@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,12 +15,6 @@ settings.register_profile(
 )
 settings.register_profile("search", settings.get_profile("suite"), derandomize=False)
 settings.load_profile("suite")
-
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("unhurried")
-"""A busy machine is slow, and that is no defect of what is tested."""
 
 OPT_IN = {
     "--agents": Path(__file__).parent / "agents",

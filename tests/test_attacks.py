@@ -33,7 +33,6 @@ from tests.faults import (
     until,
 )
 from tests.rig import Rig, running
-from tests.support import HANGS_S
 
 HERE = "Host: 127.0.0.1"
 JSON = "Content-Type: application/json"

@@ -9,6 +9,7 @@ import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -191,7 +192,7 @@ def test_vertex_starts_as_the_readme_says(folder: Path) -> None:
     key = folder / "key.json"
     account = {"type": "service_account", "project_id": "p", "client_email": "a@b.example"}
     key.write_text(json.dumps({**account, "private_key": "", "token_uri": "http://127.0.0.1:1"}))
-    script = f"{export.replace('/path/to/key.json', str(key))}; {line}"
+    script = f"{export.replace('/path/to/key.json', shlex.quote(str(key)))}; {line}"
     with started(script, environment(folder / "vertex", free_port())) as said:
         assert json.loads(said)["upstream"] == "vertex"
 

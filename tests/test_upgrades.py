@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults import connection, raw, status_of, until
 from tests.rig import running
+from tests.support import HANGS_S
 
 HERE = "Host: 127.0.0.1"
 
@@ -44,7 +45,7 @@ async def test_the_rules_hold_over_http_2_as_well(tmp_path: Path) -> None:
             http.send_headers(stream, [*head, (":authority", authority)], end_stream=True)
         writer.write(http.data_to_send())
         seen: dict[int, str] = {}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_S):
             while len(seen) < 2:
                 for event in http.receive_data(await reader.read(65_536)):
                     if isinstance(event, h2.events.ResponseReceived):
@@ -64,7 +65,7 @@ async def test_http_2_costs_one_stream_what_is_wrong_with_it(
         http.send_headers(1, [(":method", "POST"), (":path", "/health"), *here])
         statuses: dict[int, bytes] = {}
         ended = False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_S):
             while not ended:
                 writer.write(http.data_to_send())
                 data = await reader.read(65_536)
@@ -100,7 +101,7 @@ async def test_an_idle_http_2_connection_is_closed(
                     http.reset_stream(1)
                 http.ping(b"12345678")
                 writer.write(http.data_to_send())
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(HANGS_S):
                     while await reader.read(65_536):
                         pass
 
@@ -121,7 +122,7 @@ async def test_http_2_streams_without_end_cost_their_connection_only(
             http.reset_stream(stream)
         writer.write(http.data_to_send())
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS_S):
                 while await reader.read(65_536):
                     pass
         assert (await rig.http.get("/health")).status_code == 200

@@ -130,7 +130,7 @@ async def test_an_idle_connection_is_closed_after_a_while(monkeypatch: pytest.Mo
 
     async with serving(handler) as base, client() as http:
         await http.get(base)
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), HANGS_S)
 
 
 async def test_few_connections_are_kept_idle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ async def test_an_answer_may_come_before_all_was_sent() -> None:
         await reader.read()
 
     async with serving(handler) as base, client() as http:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANGS_S):
             answer = await http.post(base, content=b"x" * 32_000_000)
         assert (answer.status_code, answer.content) == (413, b"no")
 
@@ -227,7 +227,7 @@ async def test_a_body_nobody_reads_waits_on_the_other_side() -> None:
 
     async with serving(handler) as base, make_client() as http:
         answer = await http.send(httpx.Request("GET", base), stream=True)
-        await asyncio.wait_for(blocked.wait(), 5)
+        await asyncio.wait_for(blocked.wait(), HANGS_S)
         assert isinstance(answer.stream, transport.Body)
         assert answer.stream.held <= MOST_HELD + 256 * 1024
         assert len(await answer.aread()) == size
