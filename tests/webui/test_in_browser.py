@@ -114,6 +114,9 @@ async def test_first_run_with_an_api_key(tmp_path: Path, browser: Browser, scrip
         await browser("click", selector="text=Save key and check it")
         await browser("see", selector="#check", text="Gemini API key works")
         await browser("click", selector="#check >> text=Connect an app")
+        await browser("click", selector="nav[aria-label=Tools] >> text=Claude Code")
+        if not scripts:
+            await browser("click", selector="text=Settings to copy (Claude Code)")
         await browser("see", selector="pre", text=f"ANTHROPIC_BASE_URL={rig.url}")
         assert (await rig.http.post("/v1/chat/completions", json=CHAT)).status_code == 200
 
