@@ -57,7 +57,7 @@ _NESTING = frozenset((dict, list))
 
 def _shallow(value: Any, data: bytes) -> Any:
     """``value``, which ``data`` held. Whatever walks through it later may count on its depth."""
-    if data.count(b"[") + data.count(b"{") <= DEEPEST:
+    if len(data) < 2 * DEEPEST or data.count(b"[") + data.count(b"{") <= DEEPEST:
         return value
     level = [value]
     for _ in range(DEEPEST):

@@ -275,4 +275,4 @@ def _add_to_day(entry: Entry) -> tuple[str, tuple[Any, ...]]:
 
 def _day(moment: float) -> str:
     """The local calendar day of a Unix time."""
-    return datetime.fromtimestamp(moment).astimezone().date().isoformat()
+    return time.strftime("%Y-%m-%d", time.localtime(moment))

@@ -162,6 +162,7 @@ class Connection(asyncio.Protocol):
             view = memoryview(body)
             for start in range(0, len(body), PIECE):
                 if not await self._sent(answer):
+                    self.usable = False  # the rest is not sent, so nothing can follow
                     break
                 self._transport.write(view[start : start + PIECE])
         await self._sent(answer)
@@ -186,9 +187,6 @@ class Connection(asyncio.Protocol):
     def finish(self) -> bool:
         """The request is over. Whether another may follow; otherwise the connection is cut."""
         answer, self._answer, self._request = self._answer, None, None
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
         whole = answer is not None and answer.end() and answer.keep_alive
         if whole and self.usable and not self._full:
             self._resume()
@@ -200,17 +198,20 @@ class Connection(asyncio.Protocol):
         """Cut it at once."""
         self.usable = False
         self._transport.abort()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     async def _sent(self, answer: Answer) -> bool:
         """Wait until the other side takes more. Whether it still wants any: it may answer before
-        it has read everything."""
+        it has read everything, or be gone."""
         while self._full and not answer.begun:
             await self._wait("write", httpx.WriteTimeout)
-        return not answer.begun
+        return not answer.begun and self._failure is None
 
     async def _wait(self, phase: str, too_late: type[httpx.TimeoutException]) -> None:
         """Until something happens. The limit is looked up anew each time: it may change with the
-        head of the answer. One timer serves all waits, and is moved only when it rings."""
+        head of the answer. One timer serves all waits of all requests; it moves when it rings."""
         if self._failure is not None:
             raise self._failure
         extensions = self._request.extensions if self._request is not None else {}

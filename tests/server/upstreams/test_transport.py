@@ -25,20 +25,26 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 @asynccontextmanager
 async def serving(handler: Handler, *, used: bool = True) -> AsyncIterator[str]:
     closed = asyncio.Event()
+    open_now: set[asyncio.StreamWriter] = set()
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_now.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await handler(reader, writer)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-        closed.set()
+        open_now.discard(writer)
+        if not open_now:
+            closed.set()
 
     server = await asyncio.start_server(closing, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        if open_now:
+            closed.clear()
         if used:
             await asyncio.wait_for(closed.wait(), HANGS_S)
 
@@ -176,8 +182,11 @@ async def test_a_connection_closed_in_its_idleness_is_replaced_where_that_change
 
 
 async def test_an_answer_may_come_before_all_was_sent() -> None:
+    """What was not sent then must not be taken for the next request, nor the other way round."""
+    heads: list[bytes] = []
+
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         await reader.read()
 
@@ -185,6 +194,8 @@ async def test_an_answer_may_come_before_all_was_sent() -> None:
         async with asyncio.timeout(HANGS_S):
             answer = await http.post(base, content=b"x" * 32_000_000)
         assert (answer.status_code, answer.content) == (413, b"no")
+        assert (await http.get(base)).status_code == 413
+    assert [head.split(b" ")[0] for head in heads] == [b"POST", b"GET"]
 
 
 async def test_a_large_body_arrives_whole() -> None:
