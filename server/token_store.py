@@ -40,6 +40,7 @@ class TokenStore:
         self._original_file = original_file
         self._signed_out_file = data_dir / SIGNED_OUT_FILE
         self._now = now
+        self._files = tuple(dict.fromkeys((self._own_file, token_file, original_file)))
         self._stamps: dict[Path, Stamp | None] = {}
         self._read: dict[Path, Credential] = {}
         self._half_since: dict[Path, float] = {}
@@ -51,11 +52,10 @@ class TokenStore:
 
     def scan(self) -> bool:
         """Read what has changed. False while a file may be half-written."""
-        files = (self._own_file, self._token_file, self._original_file)
-        stamps = {path: stamp_of(path) for path in (*files, self._signed_out_file)}
+        stamps = {path: stamp_of(path) for path in (*self._files, self._signed_out_file)}
         if stamps == self._stamps and not self._half_since:
             return True
-        for path in dict.fromkeys(files):
+        for path in self._files:
             if stamps[path] != self._stamps.get(path) or path in self._half_since:
                 self._read_file(path, stamps[path])
         self._stamps = stamps
