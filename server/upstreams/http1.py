@@ -187,6 +187,9 @@ class Connection(asyncio.Protocol):
     def finish(self) -> bool:
         """The request is over. Whether another may follow; otherwise the connection is cut."""
         answer, self._answer, self._request = self._answer, None, None
+        if self._watch is not None:  # an idle connection wakes nobody up
+            self._watch.cancel()
+            self._watch = None
         whole = answer is not None and answer.end() and answer.keep_alive
         if whole and self.usable and not self._full:
             self._resume()
@@ -198,9 +201,6 @@ class Connection(asyncio.Protocol):
         """Cut it at once."""
         self.usable = False
         self._transport.abort()
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
 
     async def _sent(self, answer: Answer) -> bool:
         """Wait until the other side takes more. Whether it still wants any: it may answer before
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, phase: str, too_late: type[httpx.TimeoutException]) -> None:
         """Until something happens. The limit is looked up anew each time: it may change with the
-        head of the answer. One timer serves all waits of all requests; it moves when it rings."""
+        head of the answer. One timer serves all waits, and is moved only when it rings."""
         if self._failure is not None:
             raise self._failure
         extensions = self._request.extensions if self._request is not None else {}
