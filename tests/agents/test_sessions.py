@@ -240,7 +240,7 @@ async def test_a_key_that_is_refused_in_the_middle_ends_the_run_with_what_to_do(
         tell(rig, last_one)
         ran = await agent.run(rig, tmp_path, "Go to work")
         assert ran.code == 1
-        assert "set GEMINI_API_KEY" in ran.out + ran.err
+        assert "or in GEMINI_API_KEY" in ran.out + ran.err
         after = await told(rig)
         refused = after.outcomes[1:]
         assert (after.outcomes[0], set(refused)) == ("ok", {"authentication"})

@@ -334,9 +334,7 @@ async def failing_pages(browser: Browser, folder: Path, only: Sequence[str]) -> 
                 await shoot(browser, "refused-dashboard", f"{rig.url}/")
                 await picture(browser, "setup", f"{rig.url}/setup", 900, 760, "dark")
                 rig.gateway.access.generated_key = None
-                await picture(
-                    browser, "connect", f"{rig.url}/connect#tool-claude-code", 390, 760, "light"
-                )
+                await picture(browser, "connect", f"{rig.url}/connect", 390, 760, "light")
 
 
 async def render(only: Sequence[str]) -> None:
