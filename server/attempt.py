@@ -1,5 +1,6 @@
 """One request sent upstream: its chunks read, filtered and, at the end, judged."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -53,9 +54,12 @@ class Attempt:
     _output_chars: int = 0
     _spoke: bool = False
     """Whether the answer has said anything yet."""
-    _served: bool = False
-    """Whether the client got some of it."""
+    _number: int = field(init=False)
+    """Of the request sent upstream; its usage is kept under it."""
     _calls: int = 0
+
+    def __post_init__(self) -> None:
+        self._number = self.exchange.attempts
 
     async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
         """Batches for the client, the last one with ``Finish``.
@@ -72,14 +76,14 @@ class Attempt:
                 async for chunks in reads:
                     held += matcher.feed(self._read(reader, chunks))
                     if any(map(_has_content, held)) and not _ends_badly(reader):
-                        self._served = call.stream
                         yield held
                         held = []
                     if matcher.done:
                         break
-        except BaseException:
-            if self._served and not reader.saw_usage:
-                self._estimate()  # cut short, but the client has read some of it
+        except BaseException as reason:
+            left = isinstance(reason, asyncio.CancelledError | GeneratorExit)
+            if (left or self._spoke) and not reader.saw_usage:
+                self._estimate()  # Google bills what it was asked and what it had said
             raise
         if not matcher.done:
             self._judge(reader)
@@ -102,7 +106,7 @@ class Attempt:
         for event in events:
             match event:
                 case UsageSeen():
-                    self.exchange.usage_by_choice[self.choice] = event.usage
+                    self.exchange.usage_by_request[self._number] = event.usage
                 case TextDelta() | ThoughtDelta():
                     self._output_chars += len(event.text)
                     if isinstance(event, TextDelta):
@@ -148,7 +152,7 @@ class Attempt:
             candidates_tokens=-(-self._output_chars // 4),
             estimated=True,
         )
-        self.exchange.usage_by_choice[self.choice] = usage
+        self.exchange.usage_by_request[self._number] = usage
         return UsageSeen(usage, self.choice)
 
 

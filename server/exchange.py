@@ -33,7 +33,8 @@ class Exchange:
     error: str | None = None
     retry_after_s: float | None = None
     """When the client was told to come back, where it was refused."""
-    usage_by_choice: dict[int, Usage] = field(default_factory=dict)
+    usage_by_request: dict[int, Usage] = field(default_factory=dict)
+    """Tokens of each request sent upstream, by its number; a failed attempt is billed as well."""
     first_token_s: float | None = None
     started: float = field(default_factory=time.time)
     began: float = field(default_factory=monotonic)
@@ -58,8 +59,8 @@ class Exchange:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all choices: each is an upstream request of its own, and billed as one."""
-        return sum(self.usage_by_choice.values(), Usage())
+        """Tokens of every request sent upstream for it: each choice, each attempt."""
+        return sum(self.usage_by_request.values(), Usage())
 
     def entry(self) -> Entry:
         """The one usage entry of this request, as of now."""

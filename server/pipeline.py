@@ -180,7 +180,7 @@ class Pipeline:
         else:
             embedding = await upstream.embed(call, exchange.model)
         exchange.mock = embedding.mock
-        exchange.usage_by_choice[0] = Usage(
+        exchange.usage_by_request[exchange.attempts] = Usage(
             prompt_tokens=embedding.prompt_tokens, estimated=embedding.estimated
         )
         return embedding

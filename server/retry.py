@@ -50,11 +50,21 @@ class Retries:
                 await self._bridge(error)
             case _:
                 raise error
-        if self.ticket.throttle.wait_mode:
-            await self.ticket.turn()
-        elif not self.ticket.try_turn():
-            raise error
+        await self._next_turn(error)
         return out
+
+    async def _next_turn(self, error: ProxyError) -> None:
+        """Wait until RATE_LIMIT lets this call send once more, in any mode.
+
+        Raises ``error`` when another request has met a pause asked by Google meanwhile, and
+        WAIT_MODE is off: the reason of this one says more.
+        """
+        try:
+            await self.ticket.turn(further=True)
+        except RateLimitError:
+            if self.ticket.throttle.wait_mode:
+                raise
+            raise error from None
 
     def _repair(self, error: ProxyError, out: Outgoing) -> Outgoing:
         if self.verbatim or type(error) in self._repaired:

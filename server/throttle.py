@@ -45,6 +45,15 @@ class ThrottleState:
     next_free_in_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One turn given to a waiting ticket."""
+
+    at: float
+    sent_before: float
+    """The last request sent before it; -inf: none."""
+
+
 @dataclass(eq=False, slots=True)
 class Ticket:
     """One client request's place in the queue."""
@@ -54,24 +63,23 @@ class Ticket:
     number: int
     waited_s: float = 0.0
     released: "asyncio.Future[None] | None" = field(default=None, repr=False)
+    took: "Release | None" = field(default=None, repr=False)
+    """What its release changed, so that a waiter cancelled in that instant can pass it on."""
     _one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def turn(self, *, further: bool = False) -> None:
         """Return when the next request may be sent; the turn is then taken.
 
         ``further``: the client request has had its turn, and this is another part of it (a second
-        choice, the next texts, the same with a renewed token). It waits for RATE_LIMIT in any mode:
-        refused, the client could only ask for the whole once more, and be refused again.
+        choice, the next texts, a repair, a retry, the same with a renewed token). It waits for
+        RATE_LIMIT in any mode and is never refused by the queue: the client could only ask for the
+        whole once more, and be refused again.
 
         Raises ``RateLimitError`` at once when WAIT_MODE is off or the queue is full, or later when
         the request has waited ten minutes in all; ``OverloadedError`` on shutdown.
         """
         async with self._one_by_one:
             await self.throttle._turn(self, further=further)  # the two classes are one mechanism
-
-    def try_turn(self) -> bool:
-        """Take a turn only if it is free now (a quick retry is not worth waiting for)."""
-        return self.throttle._take(self)
 
     @property
     def position(self) -> int | None:
@@ -146,7 +154,7 @@ class Throttle:
         held = self._holds.get(ticket.lane, -math.inf) > self._now()
         if not self.wait_mode and (held or not further):
             raise self._refusal(ticket)
-        if len(self._waiting) >= self.queue_limit:
+        if not further and len(self._waiting) >= self.queue_limit:
             raise RateLimitError(
                 f"The queue is full: {len(self._waiting)} requests are waiting already.",
                 source="queue",
@@ -175,6 +183,7 @@ class Throttle:
         if budget <= 0:
             raise self._refusal(ticket)
         ticket.released = asyncio.get_running_loop().create_future()
+        ticket.took = None
         self._waiting.append(ticket)
         self._waiting.sort(key=lambda t: t.number)
         self._wake()
@@ -184,6 +193,9 @@ class Throttle:
             if not ticket.released.done():
                 raise self._refusal(ticket)
             ticket.released.result()
+        except asyncio.CancelledError:
+            self._give_back(ticket)
+            raise
         finally:
             timer.cancel()
             ticket.released.cancel()
@@ -191,6 +203,16 @@ class Throttle:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
             self._changed.set()
+
+    def _give_back(self, ticket: Ticket) -> None:
+        """The turn passes to the next: its holder left in the instant in which it was released."""
+        took, ticket.took = ticket.took, None
+        if took is None:
+            return
+        if self._last_sent == took.at:
+            self._last_sent = took.sent_before
+        if self._holds.get(ticket.lane) == took.at + AFTER_HOLD_GAP_S:
+            self._holds[ticket.lane] = took.at
 
     def _wake(self) -> None:
         self._changed.set()
@@ -206,7 +228,9 @@ class Throttle:
                 await self._sleep_unless_changed(delay)
                 continue
             self._waiting.remove(ticket)
-            now = self._last_sent = self._now()
+            now = self._now()
+            ticket.took = Release(now, self._last_sent)
+            self._last_sent = now
             if ticket.lane in self._holds:
                 self._holds[ticket.lane] = now + AFTER_HOLD_GAP_S
                 if all(t.lane != ticket.lane for t in self._waiting):

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +183,11 @@ class UsageLog:
 
     def _slices(self, days: int) -> list[dict[str, Any]]:
         self._store.flush()
-        now = datetime.now().astimezone()
+        today = datetime.now().astimezone().date()
         if days == 1:
-            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-            rows = self._store.read(_TODAY, (midnight.timestamp(),))
+            rows = self._store.read(_TODAY, (midnight(today),))
         else:
-            first = now.date() - timedelta(days=days - 1)
+            first = today - timedelta(days=days - 1)
             rows = self._store.read(_DAYS, (first.isoformat(),))
         return [dict(row) for row in rows]
 
@@ -271,6 +270,14 @@ def _add_to_day(entry: Entry) -> tuple[str, tuple[Any, ...]]:
         entry.latency_ms,
         entry.attempts,
     )
+
+
+def midnight(day: date) -> float:
+    """The Unix time at which a local day begins, by the rules of the zone on that day.
+
+    The first of two midnights, or the first moment of a day that has none.
+    """
+    return datetime(day.year, day.month, day.day).timestamp()  # noqa: DTZ001  # local on purpose
 
 
 def _day(moment: float) -> str:

@@ -71,7 +71,7 @@ def an_exchange(number: int, chance: random.Random, ago_s: float) -> Exchange:
         started=time.time() - ago_s,
     )
     prompt, thoughts = chance.randint(800, 60_000), chance.choice((0, 300, 2200))
-    exchange.usage_by_choice[0] = Usage(
+    exchange.usage_by_request[0] = Usage(
         prompt_tokens=prompt,
         candidates_tokens=chance.randint(40, 2500),
         thoughts_tokens=thoughts,
@@ -111,7 +111,7 @@ def keep_busy(rig: Rig) -> None:
         exchange = an_exchange(9000 + number, chance, 12)
         if number:
             exchange.first_token_s = None
-            exchange.usage_by_choice.clear()
+            exchange.usage_by_request.clear()
         if number > 1:
             ticket: Ticket = throttle.ticket(("code-assist", exchange.model))
             exchange.tickets.append(ticket)

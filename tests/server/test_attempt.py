@@ -1,5 +1,6 @@
 """Answers for a client that speaks Gemini's own JSON: whole chunks, judged all the same."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from server.errors import (
 )
 from server.gemini.events import Event, RawChunk
 from server.gemini.types import Call, Chunk, Json
+from tests.clock import settle
 from tests.server.test_pipeline import House, Step, chunk, text
 from tests.support import call as function_call
 
@@ -126,13 +128,50 @@ async def test_missing_usage_is_estimated_for_the_log_only(house: House) -> None
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_what_was_served_of_a_cut_answer_is_estimated(house: House, stream: bool) -> None:
-    """Google had told no figures yet. Where nothing reached the client there is nothing to tell."""
+async def test_what_a_cut_answer_had_said_is_estimated(house: House, stream: bool) -> None:
+    """Google had sent no figures yet, but bills what its model wrote."""
     house.script([text("x" * 40, usage=None), BrokenAnswerError("cut")])
     with pytest.raises(BrokenAnswerError):
         await house.ask(replace(verbatim(stream=stream), verbatim=False))
     usage = house.entries[0].usage
-    assert (usage.candidates_tokens, usage.estimated) == ((10, True) if stream else (0, False))
+    attempts = house.entries[0].attempts
+    assert attempts == (1 if stream else 3)
+    assert (usage.candidates_tokens, usage.estimated) == (10 * attempts, True)
+
+
+async def test_attempts_add_up(house: House) -> None:
+    """Each attempt overwrote the usage of the one before (reports A15)."""
+    house.script([text("draft"), BrokenAnswerError("cut")], [text("whole", finish="STOP")])
+    await house.ask(replace(verbatim(stream=False), verbatim=False))
+    usage = house.entries[0].usage
+    assert house.entries[0].attempts == 2
+    assert (usage.prompt_tokens, usage.candidates_tokens) == (14, 6)
+    assert usage.estimated is False
+
+
+async def test_a_refusal_costs_nothing(house: House) -> None:
+    house.script([UpstreamError("500"), UpstreamError("500")], [text("ok", finish="STOP")])
+    await house.ask(replace(verbatim(stream=False), verbatim=False))
+    assert house.entries[0].usage.prompt_tokens == 7
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_cancelled_answer_counts_what_was_asked_and_said(
+    house: House, stream: bool, said: bool
+) -> None:
+    never = asyncio.Event()
+    house.script([text("x" * 40, usage=None), never] if said else [never])
+    task = asyncio.create_task(house.events(replace(verbatim(stream=stream), verbatim=False)))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (entry,) = house.entries
+    assert entry.outcome == "cancelled"
+    assert entry.usage.candidates_tokens == (10 if said else 0)
+    assert entry.usage.prompt_tokens > 0
+    assert entry.usage.estimated
 
 
 async def test_a_signature_is_kept_under_the_id_that_the_client_sees(house: House) -> None:

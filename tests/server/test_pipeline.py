@@ -498,9 +498,35 @@ async def test_rate_limit_spaces_retries_too(tmp_path: Path) -> None:
     house.signatures.close()
 
 
-async def test_a_quick_retry_that_has_no_turn_gives_the_reason_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [OverloadedError("busy"), BrokenAnswerError("cut"), SignatureRejectedError("corrupted")],
+)
+async def test_without_wait_mode_a_retry_waits_only_for_its_spacing(
+    tmp_path: Path, failure: ProxyError
+) -> None:
+    """With RATE_LIMIT on, no blip was bridged and nothing repaired (reports A13)."""
     house = House(tmp_path, rate_limit_s=10)
+    asked = answered(await signed_call(house))
+    house.script([failure], OK)
+    await house.clock.advance(10)
+    start = house.clock.now()
+    await house.ask(asked)
+    assert house.clock.now() - start >= 10
+    assert len(house.upstream.sent) == 2
+    house.throttle.close()
+    house.usage.close()
+    house.signatures.close()
+
+
+async def test_a_retry_that_meets_a_pause_gives_its_own_reason(tmp_path: Path) -> None:
+    house = House(tmp_path)
     house.script([OverloadedError("busy")], OK)
+
+    async def meanwhile(delay_s: float) -> None:
+        house.throttle.hold(("scripted", "gemini-2.5-pro"), 30)
+
+    house.pipeline.sleep = meanwhile
     with pytest.raises(OverloadedError):
         await house.ask(call())
     house.usage.close()

@@ -225,8 +225,43 @@ async def test_an_idle_throttle_runs_no_task(line: Line, clock: FakeClock) -> No
     assert "throttle" not in names
 
 
-async def test_a_quick_turn_is_taken_only_when_it_is_free(line: Line, clock: FakeClock) -> None:
-    ticket = await line.join("a")
-    assert not ticket.try_turn()
+async def test_a_waiter_cancelled_as_it_is_released_passes_its_turn_on(
+    line: Line, clock: FakeClock
+) -> None:
+    """The turn was consumed, and the next waited one interval more (reports A25)."""
+    for name in "abc":
+        await line.join(name)
+    released = line.throttle._waiting[0].released
+    assert released is not None
+    released.add_done_callback(lambda _: line.tasks["b"].cancel())
+    await clock.advance(10)
+    assert line.left == [("a", 0), ("c", 2)]
+
+
+async def test_a_turn_passed_on_frees_the_lane_for_a_newcomer(clock: FakeClock) -> None:
+    throttle = Throttle(wait_mode=True, now=clock.now, sleep=clock.sleep)
+    line = Line(throttle, clock)
+    throttle.hold(PRO, 5)
+    for name in "ab":
+        await line.join(name)
+    released = throttle._waiting[0].released
+    assert released is not None
+    released.add_done_callback(lambda _: line.tasks["a"].cancel())
+    await clock.advance(6)
+    assert line.left == [("b", 5)]
+
+
+async def test_the_queue_never_refuses_a_further_part(clock: FakeClock) -> None:
+    """A second choice was refused by QUEUE_LIMIT=0 after the first was sent (reports A25)."""
+    throttle = Throttle(
+        wait_mode=True, rate_limit_s=2, queue_limit=0, now=clock.now, sleep=clock.sleep
+    )
+    ticket = throttle.ticket(PRO)
+    await ticket.turn()
+    part = asyncio.create_task(ticket.turn(further=True))
     await clock.advance(2)
-    assert ticket.try_turn()
+    assert part.done()
+    await part
+    with pytest.raises(RateLimitError):
+        await throttle.ticket(PRO).turn()
+    throttle.close()

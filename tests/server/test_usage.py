@@ -4,14 +4,16 @@ import asyncio
 import sqlite3
 import stat
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 from server.gemini.types import Usage
 from server.metrics import MOST_MODELS, Metrics
-from server.usage import Entry, UsageLog
+from server.usage import Entry, UsageLog, _day, midnight
 from tests.support import HANGS_S
 
 
@@ -186,3 +188,38 @@ async def test_slices_sum_to_what_was_recorded(tmp_path: Path, days: int) -> Non
     assert sum(row["input_tokens"] for row in rows) == 30
     assert sum(row["latency_ms"] for row in rows) == 360
     assert {len(row["bucket"]) for row in rows} == {2 if days == 1 else 10}
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts this process into a time zone."""
+
+    def move(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has one zone for all programs")
+@pytest.mark.parametrize(
+    ("name", "day", "begins"),
+    [
+        ("Europe/Berlin", date(2026, 3, 29), "2026-03-28T23:00:00+00:00"),
+        ("Europe/Berlin", date(2026, 10, 25), "2026-10-24T22:00:00+00:00"),
+        ("America/Santiago", date(2026, 9, 6), "2026-09-06T04:00:00+00:00"),
+        ("America/Havana", date(2026, 11, 1), "2026-11-01T04:00:00+00:00"),
+        ("Pacific/Apia", date(2026, 11, 28), "2026-11-27T11:00:00+00:00"),
+    ],
+)
+def test_a_day_begins_at_its_own_midnight(
+    zone: Callable[[str], None], name: str, day: date, begins: str
+) -> None:
+    """In the afternoon of a day that changes the clocks, "today" began an hour off (A16)."""
+    zone(name)
+    moment = datetime.fromisoformat(begins).timestamp()
+    assert midnight(day) == moment
+    assert _day(moment) == day.isoformat()
+    assert _day(moment - 1) < day.isoformat()

@@ -53,7 +53,7 @@ async def test_what_is_queued_does_not_run(tmp_path: Path) -> None:
 def test_a_live_row_has_the_numbers_of_now() -> None:
     one = exchange()
     one.attempts, one.first_token_s = 3, 0.25
-    one.usage_by_choice[0] = Usage(
+    one.usage_by_request[0] = Usage(
         prompt_tokens=100, candidates_tokens=5, thoughts_tokens=7, cached_tokens=40
     )
     (row,) = live_rows([one], one.began + 2)
