@@ -171,7 +171,7 @@ class Answer:
             case FunctionCall():
                 yield from self._tool_use(event)
             case InlineData():
-                yield from self._text(f"[image omitted: {event.mime_type}]")
+                yield from self._text(omitted(event))
             case Code():
                 yield from self._text(f"\n```{event.language or ''}\n{event.text}\n```\n")
             case _:
@@ -294,13 +294,15 @@ class Answer:
         refused = reason in _REFUSALS or reason.startswith("IMAGE_")
         if reason == "STOP_SEQUENCE":
             return {"stop_reason": "stop_sequence", "stop_sequence": detail}
+        if reason == "MAX_TOKENS":
+            return {"stop_reason": "max_tokens", "stop_sequence": None}
         if self._called:
             return {"stop_reason": "tool_use", "stop_sequence": None}
         if refused:
             details = {"type": "refusal", "category": None, "explanation": detail or reason}
             return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
-        full = reason == "MAX_TOKENS" or self.notes.warm_up
-        return {"stop_reason": "max_tokens" if full else "end_turn", "stop_sequence": None}
+        word = "max_tokens" if self.notes.warm_up else "end_turn"
+        return {"stop_reason": word, "stop_sequence": None}
 
     def _input_usage(self) -> Json:
         """Input tokens as Anthropic counts them: without what came from the cache."""
@@ -325,6 +327,12 @@ class Answer:
             searches = len(self._queries())
             final["server_tool_use"] = {"web_search_requests": searches, "web_fetch_requests": 0}
         return final
+
+
+def omitted(event: InlineData) -> str:
+    """What stands in place of media, for which this dialect has no block."""
+    kind = event.mime_type.partition("/")[0]
+    return f"[{kind if kind in ('image', 'audio', 'video') else 'file'} omitted: {event.mime_type}]"
 
 
 class StreamEncoder:

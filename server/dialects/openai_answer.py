@@ -5,9 +5,10 @@ unary response is the fold of the stream by construction. Source: OpenAI API ref
 completion chunk object* and *Streaming*.
 """
 
+import base64
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,14 +37,14 @@ def dump(value: object) -> bytes:
 def finish_reason(reason: str, *, called: bool) -> str:
     """Gemini's finish reason in OpenAI's words; ``called`` says whether tools were called.
 
-    Only OpenAI's own literals leave here (strict clients refuse others); the open rest of Gemini's
+    An answer that met its limit is told as cut, calls or not: what else it wanted is unknown. Only OpenAI's own literals leave here (strict clients refuse others); the open rest of Gemini's
     set is a normal end.
     """
     if _FILTERED.fullmatch(reason):
         return "content_filter"
-    if called:
-        return "tool_calls"
-    return "length" if reason == "MAX_TOKENS" else "stop"
+    if reason == "MAX_TOKENS":
+        return "length"
+    return "tool_calls" if called else "stop"
 
 
 def usage_body(usage: Usage) -> Json:
@@ -62,6 +63,13 @@ def fenced(code: Code, before: str) -> str:
     fence = "````" if "```" in code.text else "```"
     lead = "\n" if before and not before.endswith("\n") else ""
     return f"{lead}{fence}{code.language or ''}\n{code.text.rstrip()}\n{fence}\n"
+
+
+def joined(pieces: Sequence[str]) -> str:
+    """Base64 of all that the ``pieces`` hold, each of which is base64 of its own."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return base64.b64encode(b"".join(map(base64.b64decode, pieces))).decode()
 
 
 def citations(metadata: Json, text: str) -> list[Json]:

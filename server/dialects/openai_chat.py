@@ -4,6 +4,7 @@ Read on: parse -> the growing choice (stream and unary) -> ``DIALECT``. Sources:
 reference, *Chat*; openai-python 3.54 ``types/chat``; protocol notes ``openai.md``.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -11,7 +12,7 @@ from typing import assert_never
 from server.dialects.base import Dialect, Embed, Generate, GetModel, ListModels, Params, Route
 from server.dialects.fields import Fields, wrong
 from server.dialects.losses import ignored
-from server.dialects.openai_answer import Answer, Piece, Shape, citations, dump, fenced
+from server.dialects.openai_answer import Answer, Piece, Shape, citations, dump, fenced, joined
 from server.dialects.openai_answer import finish_reason as finish_word
 from server.dialects.openai_completions import (
     completions_encoder,
@@ -43,7 +44,7 @@ from server.gemini.events import (
     ThoughtDelta,
     UsageSeen,
 )
-from server.gemini.types import Call, Json
+from server.gemini.types import Call, Json, new_id
 
 _IGNORED = ignored(LOSSES)
 
@@ -134,6 +135,10 @@ class ChatChoice:
     thoughts: list[str] = field(default_factory=list)
     calls: list[Json] = field(default_factory=list)
     images: list[Json] = field(default_factory=list)
+    audio: Json | None = None
+    """What is said of the sound, beside its data."""
+    sounds: list[str] = field(default_factory=list)
+    """Its data, base64, piece by piece."""
     annotations: list[Json] = field(default_factory=list)
     refusal: str | None = None
     grounding: Json | None = None
@@ -153,6 +158,8 @@ class ChatChoice:
                 yield _delta({"reasoning_content": text})
             case FunctionCall():
                 yield from self._call(event)
+            case InlineData(mime_type=mime, data=data) if mime.startswith("audio/"):
+                yield from self._sound(mime, data)
             case InlineData(mime_type=mime, data=data):
                 address = {"url": f"data:{mime};base64,{data}"}
                 self.images.append({"type": "image_url", "image_url": address})
@@ -185,9 +192,23 @@ class ChatChoice:
             message["tool_calls"] = self.calls
         if self.images:
             message["images"] = self.images
+        if self.audio is not None:
+            message["audio"] = {**self.audio, "data": joined(self.sounds)}
         if self.annotations:
             message["annotations"] = self.annotations
         return {"message": message, "logprobs": None, **self.end}
+
+    def _sound(self, mime: str, data: str) -> Iterator[Piece]:
+        """Speech, as ``message.audio`` holds it (API reference, *The chat completion object*), and
+        beside it of which type the bytes are. It is not kept here: it has ended when it is told."""
+        if self.audio is None:
+            ended = int(time.time())
+            self.audio = {"id": new_id("audio_"), "expires_at": ended, "transcript": ""}
+            self.audio["mime_type"] = mime
+            yield _delta({"audio": {**self.audio, "data": data}})
+        else:
+            yield _delta({"audio": {"id": self.audio["id"], "data": data}})
+        self.sounds.append(data)
 
     def _call(self, event: FunctionCall) -> Iterator[Piece]:
         """Two frames, as OpenAI sends a call: what is called, then with what."""

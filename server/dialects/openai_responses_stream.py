@@ -262,9 +262,10 @@ class Answer:
             yield from self._whole(_reasoning(seal(envelope)))
 
     def _image(self, event: InlineData) -> Iterator[Json]:
-        """There is no item for sound, which is never asked for here."""
+        """There is no item for sound: its place is told in words."""
         kind, _, form = event.mime_type.partition("/")
         if kind != "image":
+            yield from self._text(f"[{kind} omitted: {event.mime_type}]")
             return
         yield from self._close()
         item = {"id": new_id("ig_"), "type": "image_generation_call"}

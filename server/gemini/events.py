@@ -6,7 +6,7 @@ candidates, so every dialect sees the same answer the same way.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -168,8 +168,10 @@ class EventReader:
     saw_visible: bool = False
     saw_thought: bool = False
     saw_usage: bool = False
-    _usage: Json | None = None
+    _seen: Json | None = None
     """The last usage metadata."""
+    _usage: Json = field(default_factory=dict)
+    """All of them, the later over the earlier: the last may lack what an earlier one counted."""
     _detail: str | None = None
     _version: str | None = None
     _pending_signature: str | None = None
@@ -188,9 +190,10 @@ class EventReader:
             usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
-                if usage != self._usage:
-                    self._usage = usage
-                    events.append(UsageSeen(read_usage(usage), self.choice))
+                if usage != self._seen:
+                    self._seen = usage
+                    self._usage |= {k: v for k, v in usage.items() if v is not None}
+                    events.append(UsageSeen(read_usage(self._usage), self.choice))
             for candidate in _dicts(chunk.get("candidates")):
                 events.extend(self._candidate(candidate))
             feedback = _field(chunk, "promptFeedback")

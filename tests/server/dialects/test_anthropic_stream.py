@@ -240,9 +240,19 @@ def test_a_hit_stop_sequence_is_named() -> None:
     assert (body["stop_reason"], body["stop_sequence"]) == ("stop_sequence", "\nObservation:")
 
 
-@pytest.mark.parametrize("reason", ["STOP", "MAX_TOKENS", "SAFETY"])
-def test_a_call_makes_it_tool_use_whatever_the_end(reason: str) -> None:
+@pytest.mark.parametrize("reason", ["STOP", "SAFETY"])
+def test_a_call_makes_it_tool_use(reason: str) -> None:
     assert message(use(), Finish(reason))["stop_reason"] == "tool_use"
+
+
+def test_a_call_at_the_limit_is_told_whole_and_as_cut() -> None:
+    body = message(use(), Finish("MAX_TOKENS"))
+    assert (body["stop_reason"], body["content"][-1]["type"]) == ("max_tokens", "tool_use")
+
+
+def test_sound_is_not_called_an_image() -> None:
+    body = message(InlineData("audio/L16;rate=24000", "aGk="), Finish("STOP"))
+    assert body["content"][0]["text"] == "[audio omitted: audio/L16;rate=24000]"
 
 
 @pytest.mark.parametrize(

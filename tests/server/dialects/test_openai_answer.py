@@ -32,7 +32,7 @@ FILTERED = (
         ("STOP", True, "tool_calls"),
         ("STOP_SEQUENCE", False, "stop"),
         ("MAX_TOKENS", False, "length"),
-        ("MAX_TOKENS", True, "tool_calls"),
+        ("MAX_TOKENS", True, "length"),
         ("OTHER", False, "stop"),
         ("A_WORD_OF_TOMORROW", False, "stop"),
         ("A_WORD_OF_TOMORROW", True, "tool_calls"),

@@ -7,7 +7,7 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 
 from server.dialects.base import Params
 from server.dialects.openai_chat import DIALECT, chat_encoder, encode_chat, parse_chat
@@ -33,6 +33,7 @@ from tests.server.dialects.openai_support import (
     events_of,
     folded,
     refused,
+    strict,
 )
 
 HI: Any = [{"role": "user", "content": "hi"}]
@@ -479,3 +480,20 @@ def test_the_dialect_serves_everything_of_openai_but_responses() -> None:
         ("GET", "/v1/models/{id}"),
     ]
     assert not DIALECT.speaks({})  # it is the fallback, for whoever says nothing
+
+
+def test_speech_is_audio_and_no_picture() -> None:
+    """In a stream the pieces are base64 each; joined they are what the message holds."""
+    events: list[Event] = [
+        InlineData("audio/L16;rate=24000", "aGk="),
+        InlineData("audio/L16;rate=24000", "IQ=="),
+        Finish("STOP"),
+    ]
+    said = message(events)
+    assert (said["audio"]["data"], said["audio"]["mime_type"]) == (
+        *("aGkh", "audio/L16;rate=24000"),
+    )
+    assert "images" not in said
+    pieces = [delta["audio"]["data"] for delta in deltas(events) if "audio" in delta]
+    assert pieces == ["aGk=", "IQ=="]
+    strict(ChatCompletionMessage, said)

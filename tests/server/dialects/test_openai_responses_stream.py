@@ -207,7 +207,7 @@ def test_the_signature_of_a_text_follows_it_when_the_client_carries_state(asked:
     [
         ([TextDelta("a"), Finish("MAX_TOKENS")], "incomplete", "max_output_tokens"),
         ([ThoughtDelta("a"), Finish("MAX_TOKENS")], "incomplete", "max_output_tokens"),
-        ([FunctionCall("c", "f", {}), Finish("MAX_TOKENS")], "completed", None),
+        ([FunctionCall("c", "f", {}), Finish("MAX_TOKENS")], "incomplete", "max_output_tokens"),
         ([TextDelta("a"), Finish("SAFETY")], "incomplete", "content_filter"),
         ([Finish("RECITATION")], "incomplete", "content_filter"),
         ([TextDelta("a"), Finish("OTHER")], "completed", None),
@@ -280,11 +280,22 @@ def test_a_search_is_an_item_and_its_sources_are_citations() -> None:
 
 
 def test_an_image_is_an_item_with_its_data() -> None:
-    (item,) = output(InlineData("image/png", "aGk="), InlineData("audio/wav", "aGk="))
+    item, _ = output(InlineData("image/png", "aGk="), InlineData("audio/wav", "aGk="))
     assert (item["type"], item["result"], item["output_format"]) == (
         *("image_generation_call", "aGk="),
         "png",
     )
+
+
+def test_sound_is_told_in_words() -> None:
+    (item,) = output(InlineData("audio/L16;rate=24000", "aGk="))
+    assert item["content"][0]["text"] == "[audio omitted: audio/L16;rate=24000]"
+
+
+def test_a_call_at_the_limit_is_whole_and_the_answer_incomplete() -> None:
+    events = told([FunctionCall("call_1", "look", {}), Finish("MAX_TOKENS")])
+    assert types(events)[-1] == "incomplete"
+    assert events[-1]["response"]["output"][-1]["status"] == "completed"
 
 
 def test_a_waiting_client_gets_events_and_one_beginning() -> None:

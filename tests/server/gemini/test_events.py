@@ -146,11 +146,20 @@ def test_grounding_is_handed_out_as_received() -> None:
     assert read(grounded) == [TextDelta("a"), Grounding(SEARCH), STOP]
 
 
+def test_a_count_that_only_an_earlier_chunk_has_stays() -> None:
+    first = {"promptTokenCount": 7, "candidatesTokenCount": 1, "cachedContentTokenCount": 3}
+    last = {"candidatesTokenCount": 5, "promptTokenCount": None}
+    events = read(
+        chunk({"text": "a"}, usageMetadata=first), chunk({"text": "b"}, usageMetadata=last)
+    )
+    assert [e.usage for e in events if isinstance(e, UsageSeen)][-1] == Usage(7, 3, 5)
+
+
 def test_usage_is_cumulative_and_comes_with_every_chunk() -> None:
     first = chunk({"text": "a"}, usageMetadata={"promptTokenCount": 9, "thoughtsTokenCount": 3})
     last = chunk({"text": "b"}, usageMetadata={"promptTokenCount": 9, "candidatesTokenCount": 2})
     seen = [event.usage for event in read(first, last) if isinstance(event, UsageSeen)]
-    assert seen == [Usage(9, 0, 0, 3), Usage(9, 0, 2, 0)]
+    assert seen == [Usage(9, 0, 0, 3), Usage(9, 0, 2, 3)]
 
 
 @pytest.mark.parametrize(
