@@ -37,7 +37,8 @@ def dump(value: object) -> bytes:
 def finish_reason(reason: str, *, called: bool) -> str:
     """Gemini's finish reason in OpenAI's words; ``called`` says whether tools were called.
 
-    An answer that met its limit is told as cut, calls or not: what else it wanted is unknown. Only OpenAI's own literals leave here (strict clients refuse others); the open rest of Gemini's
+    An answer that met its limit is told as cut, calls or not: what else it wanted is unknown.
+    Only OpenAI's own literals leave here (strict clients refuse others); the open rest of Gemini's
     set is a normal end.
     """
     if _FILTERED.fullmatch(reason):

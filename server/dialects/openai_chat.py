@@ -158,12 +158,8 @@ class ChatChoice:
                 yield _delta({"reasoning_content": text})
             case FunctionCall():
                 yield from self._call(event)
-            case InlineData(mime_type=mime, data=data) if mime.startswith("audio/"):
-                yield from self._sound(mime, data)
-            case InlineData(mime_type=mime, data=data):
-                address = {"url": f"data:{mime};base64,{data}"}
-                self.images.append({"type": "image_url", "image_url": address})
-                yield _delta({"images": self.images[-1:]})
+            case InlineData():
+                yield from self._media(event.mime_type, event.data)
             case Code():
                 self.texts.append(fenced(event, self.texts[-1] if self.texts else ""))
                 yield self.texts[-1]
@@ -197,6 +193,14 @@ class ChatChoice:
         if self.annotations:
             message["annotations"] = self.annotations
         return {"message": message, "logprobs": None, **self.end}
+
+    def _media(self, mime: str, data: str) -> Iterator[Piece]:
+        if mime.startswith("audio/"):
+            yield from self._sound(mime, data)
+            return
+        address = {"url": f"data:{mime};base64,{data}"}
+        self.images.append({"type": "image_url", "image_url": address})
+        yield _delta({"images": self.images[-1:]})
 
     def _sound(self, mime: str, data: str) -> Iterator[Piece]:
         """Speech, as ``message.audio`` holds it (API reference, *The chat completion object*), and
