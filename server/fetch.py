@@ -9,105 +9,239 @@ import asyncio
 import base64
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import httpx
 
+from server.aside import Lookups
 from server.errors import BadRequestError
 from server.gemini.types import Download
-
-MOST_BYTES = 20 * 1024 * 1024
-TIMEOUT_S = 15.0
-MOST_REDIRECTS = 3
+from server.limits import (
+    ADDRESS_CHARS,
+    DOWNLOAD_BYTES,
+    DOWNLOAD_S,
+    DOWNLOADS,
+    DOWNLOADS_AT_ONCE,
+    DOWNLOADS_BYTES,
+    MIB,
+    REDIRECTS,
+)
 
 Resolve = Callable[[str, int], Awaitable[str]]
 """(host, port) -> the address to connect to; raises ``ValueError`` when it must not be reached."""
 
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-async def public_address(host: str, port: int) -> str:
-    """The address of ``host``, which must lie outside private, loopback and link-local networks."""
-    loop = asyncio.get_running_loop()
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6 (IANA, *IPv6 Global Unicast Address Assignments*)."""
+_CLOSED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "100.64.0.0/10",  # behind a provider's NAT; some clouds' metadata
+            "168.63.129.16/32",  # Azure's host, inside every virtual machine
+            "192.0.0.0/24",  # IANA's special purposes; Oracle's metadata
+            "192.88.99.0/24",  # 6to4 relays
+            "198.18.0.0/15",  # benchmarks
+            "240.0.0.0/4",
+            "2001::/23",  # IANA's special purposes: Teredo, ORCHID, benchmarks
+            "2001:db8::/32",
+            "3fff::/20",  # documentation, like the one before (RFC 9637)
+        ),
+    )
+)
+"""Not for everybody, whatever this Python's own tables say: they differ by version."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""Upper half of an interface identifier that ends in an IPv4 address (RFC 5214, 6.1)."""
+
+
+def is_public(address: str) -> bool:
+    """Whether ``address`` (in figures) is a global unicast one, all that it stands for included."""
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ValueError(f"the host {host} was not found") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if any(not ipaddress.ip_address(address).is_global for address in addresses):
-        raise ValueError(f"{host} is not a public address")
-    return addresses[0]
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    inner = _embedded(found) if isinstance(found, ipaddress.IPv6Address) else None
+    if inner is not None and not _is_open(inner):
+        return False
+    return _is_open(found) or (inner is not None and _is_translated(found))
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway would make of this one."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    number = int(address)
+    if (number >> 32) & 0xFFFF_FFFF in _ISATAP or address in _NAT64 or address in _COMPATIBLE:
+        return ipaddress.IPv4Address(number & 0xFFFF_FFFF)
+    return None
+
+
+def _is_translated(address: _Address) -> bool:
+    """Forms of an IPv4 address that a system connects to as if they were that: IPv4-mapped, and
+    the prefix under which networks without IPv4 show the rest of the world (RFC 6052)."""
+    return isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped is not None or address in _NAT64
+    )
+
+
+def _is_open(address: _Address) -> bool:
+    if any(address.version == net.version and address in net for net in _CLOSED):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not address.is_multicast
+
+
+class PublicAddresses:
+    """The addresses of names, as far as everybody can reach them."""
+
+    def __init__(self, lookups: Lookups | None = None) -> None:
+        self._lookups = lookups or Lookups()
+
+    async def of(self, host: str, port: int) -> str:
+        """The address to connect to. Raises ``ValueError`` when ``host`` has one inside a private,
+        loopback, link-local or otherwise special network."""
+        try:
+            found = await self._lookups.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise ValueError(f"the host {host[:100]} was not found") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        if not addresses or not all(map(is_public, addresses)):
+            raise ValueError(f"{host[:100]} is not a public address")
+        return addresses[0]
+
+
+class _Room:
+    """Bytes that one request may still fetch."""
+
+    def __init__(self) -> None:
+        self.left = DOWNLOADS_BYTES
+
+    def take(self, count: int) -> None:
+        """Raises ``ValueError`` when that is more than is left."""
+        self.left -= count
+        if self.left < 0:
+            most = DOWNLOADS_BYTES // MIB
+            raise ValueError(f"all files of the request are larger than {most} MiB")
 
 
 class Fetcher:
     """Turns the ``Download`` placeholders of a call into inline data."""
 
-    def __init__(self, *, resolve: Resolve = public_address) -> None:
-        self._resolve = resolve
+    def __init__(self, *, resolve: Resolve | None = None) -> None:
+        self._resolve = resolve or PublicAddresses().of
 
     async def inline(self, downloads: Iterable[Download]) -> None:
-        """Fetch everything, side by side; raises ``BadRequestError`` naming the field."""
+        """Fetch everything, a few side by side; raises ``BadRequestError`` naming the field."""
         pending = list(downloads)
         if not pending:
             return
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
-            tasks = [asyncio.create_task(self._one(http, download)) for download in pending]
+        if len(pending) > DOWNLOADS:
+            raise _unable(pending[DOWNLOADS], f"a request may name at most {DOWNLOADS} files")
+        for download in pending:
+            _url_of(download)  # what cannot be fetched costs no fetching of the others
+        room = _Room()
+        queue = iter(pending)
+        async with httpx.AsyncClient(timeout=DOWNLOAD_S, trust_env=False) as http:
+            workers = [
+                asyncio.create_task(self._some(http, queue, room))
+                for _ in range(min(DOWNLOADS_AT_ONCE, len(pending)))
+            ]
             try:
-                await asyncio.gather(*tasks)
+                await asyncio.gather(*workers)
             finally:
-                for task in tasks:
-                    task.cancel()
+                for worker in workers:
+                    worker.cancel()
 
-    async def _one(self, http: httpx.AsyncClient, download: Download) -> None:
+    async def _some(self, http: httpx.AsyncClient, queue: Iterator[Download], room: _Room) -> None:
+        for download in queue:
+            await self._one(http, download, room)
+
+    async def _one(self, http: httpx.AsyncClient, download: Download, room: _Room) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                mime_type, data = await self._get(http, download)
-        except (httpx.HTTPError, ValueError, TimeoutError) as error:
-            reason = str(error) or f"no complete answer within {TIMEOUT_S:.0f} s"
-            raise BadRequestError(
-                f"{download.param}: Unable to download the file: {reason}",
-                param=download.param,
-                code="invalid_image_url",
-            ) from error
+            async with asyncio.timeout(DOWNLOAD_S):
+                mime_type, data = await self._get(http, download, room)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+            reason = str(error) or f"no complete answer within {DOWNLOAD_S:.0f} s"
+            raise _unable(download, reason) from error
         download.part.clear()
         download.part["inlineData"] = {
             "mimeType": mime_type,
             "data": base64.b64encode(data).decode("ascii"),
         }
 
-    async def _get(self, http: httpx.AsyncClient, download: Download) -> tuple[str, bytes]:
-        url = httpx.URL(download.url)
-        for _ in range(MOST_REDIRECTS + 1):
+    async def _get(
+        self, http: httpx.AsyncClient, download: Download, room: _Room
+    ) -> tuple[str, bytes]:
+        url = _url_of(download)
+        for _ in range(REDIRECTS + 1):
             response = await http.send(await self._request(http, url), stream=True)
             try:
                 if response.next_request is None:
-                    return await _read(response, download.media)
-                url = url.join(response.headers["location"])
+                    return await _read(response, download.media, room)
+                url = url.join(response.headers["location"][:ADDRESS_CHARS])
             finally:
                 await response.aclose()
-        raise ValueError(f"more than {MOST_REDIRECTS} redirects")
+        raise ValueError(f"more than {REDIRECTS} redirects")
 
     async def _request(self, http: httpx.AsyncClient, url: httpx.URL) -> httpx.Request:
         """A request to the checked address itself, with the name kept for Host and TLS."""
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("only http and https addresses can be fetched")
+        _check(url)
         port = url.port or (443 if url.scheme == "https" else 80)
         address = await self._resolve(url.host, port)
         return http.build_request(
             "GET",
             url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii")},
+            # Unpacking could make a thousand times as much of it.
+            headers={"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"},
             extensions={"sni_hostname": url.host},
         )
 
 
-async def _read(response: httpx.Response, media: tuple[str, ...]) -> tuple[str, bytes]:
+def _url_of(download: Download) -> httpx.URL:
+    """The address to fetch. Raises ``BadRequestError`` for one that is no address."""
+    if len(download.url) > ADDRESS_CHARS:
+        raise _unable(download, f"its address is longer than {ADDRESS_CHARS} characters")
+    try:
+        url = httpx.URL(download.url)
+        _check(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _unable(download, f"this is no address to fetch: {error}") from error
+    return url
+
+
+def _check(url: httpx.URL) -> None:
+    """Raises ``ValueError``; ``url.host`` does so by itself for a name that cannot be one."""
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("only http and https addresses can be fetched")
+
+
+def _unable(download: Download, reason: str) -> BadRequestError:
+    return BadRequestError(
+        f"{download.param}: Unable to download the file: {reason}",
+        param=download.param,
+        code="invalid_image_url",
+    )
+
+
+async def _read(response: httpx.Response, media: tuple[str, ...], room: _Room) -> tuple[str, bytes]:
     if response.status_code != 200:
         raise ValueError(f"the server answered {response.status_code}")
     mime_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
     if not mime_type.startswith(media):
-        raise ValueError(f"its content type {mime_type or '(none)'} is not accepted here")
+        raise ValueError(f"its content type {mime_type[:100] or '(none)'} is not accepted here")
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ValueError("it comes compressed, which was not asked for")
     data = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in response.aiter_raw():
         data += piece
-        if len(data) > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES // 1024 // 1024} MiB")
+        if len(data) > DOWNLOAD_BYTES:
+            raise ValueError(f"it is larger than {DOWNLOAD_BYTES // MIB} MiB")
+        room.take(len(piece))
     return mime_type, bytes(data)

@@ -21,6 +21,7 @@ from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from server.app import Edge
+from server.aside import look_up_aside
 from server.behind import Application, Behind
 from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
@@ -158,6 +159,7 @@ class Server:
 
     async def _main(self, sockets: Sequence[socket.socket]) -> None:
         self._loop = asyncio.get_running_loop()
+        look_up_aside(self._loop)
         self._stop = stop = asyncio.Event()
         lost: list[PortLostError] = []
 

@@ -441,7 +441,16 @@ async def test_a_stop_tells_every_open_stream_and_records_it(tmp_path: Path) -> 
 
 def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
     table = (ROOT / "docs" / "reliability.md").read_text("utf-8")
-    names = ("reliability", "limits", "lasting", "attacks", "bodies", "upgrades", "crowds")
+    names = (
+        "reliability",
+        "limits",
+        "lasting",
+        "attacks",
+        "bodies",
+        "upgrades",
+        "crowds",
+        "bounds",
+    )
     files = {ROOT / "tests" / f"test_{name}.py" for name in names}
     named = set(re.findall(r"`(test_\w+)`", table))
     assert set().union(*map(names_in, files)) - named == set()

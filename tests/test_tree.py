@@ -55,6 +55,7 @@ WHOLE_PROGRAM = {
     "tests/test_bodies.py",
     "tests/test_upgrades.py",
     "tests/test_attacks.py",
+    "tests/test_bounds.py",
     "tests/test_crowds.py",
     "tests/test_docs.py",
     "tests/test_hardest_cases.py",

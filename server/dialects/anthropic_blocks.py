@@ -312,7 +312,7 @@ def _data_url(url: str, path: str) -> Json:
     """``inlineData`` from a ``data:`` URL (RFC 2397)."""
     head, separator, data = url.removeprefix("data:").partition(",")
     mime = head.split(";")[0]
-    if not separator or not mime:
+    if not separator or not mime or not data.strip():
         raise wrong(path, "Input should be a valid data URL")
     if not head.endswith(";base64"):
         data = base64.b64encode(unquote_to_bytes(data)).decode()

@@ -225,6 +225,8 @@ def _data_url(url: str, path: str, usual: str) -> Json:
         mime = usual
     if "base64" in parameters:
         return _media(mime, _base64(data, path), path)
+    if not data:
+        raise wrong(path, "This data: URL has no data", code=_BAD_URL)
     return _media(mime, base64.b64encode(unquote_to_bytes(data)).decode(), path)
 
 

@@ -1,0 +1,80 @@
+"""Work that must not hold up the event loop, in threads that nothing has to wait for.
+
+The executor that asyncio offers is shared by everything, and the program cannot end before its
+threads do. Here a thread lives as long as its work, their number is bounded, and the end of the
+program abandons them.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from server.limits import LOOKUPS_AT_ONCE
+
+T = TypeVar("T")
+
+Found = list[tuple[Any, ...]]
+"""What ``socket.getaddrinfo`` gives."""
+
+
+class Aside:
+    """At most ``most`` threads at a time; further work waits for its turn."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._free = asyncio.Semaphore(most)
+        self._name = name
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns or raises, done in a thread and in the caller's context.
+
+        Whoever stops waiting leaves the thread behind; it counts until its work ends.
+        """
+        await self._free.acquire()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def settle(set_it: Callable[[Any], None], value: object) -> None:
+            self._free.release()
+            if not answer.done():
+                set_it(value)
+
+        def in_thread() -> None:
+            try:
+                outcome: tuple[Callable[[Any], None], object]
+                outcome = answer.set_result, context.run(work)
+            except Exception as error:  # noqa: BLE001  # whoever waits must hear of any
+                outcome = answer.set_exception, error
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(settle, *outcome)
+
+        try:
+            threading.Thread(target=in_thread, name=self._name, daemon=True).start()
+        except RuntimeError as error:
+            self._free.release()
+            raise OSError(f"no thread can be started: {error}") from error
+        return await answer
+
+
+class Lookups:
+    """``socket.getaddrinfo`` without blocking. A silent name server keeps a thread for ten seconds
+    and more, and nothing can call it back."""
+
+    def __init__(
+        self, look_up: Callable[..., Found] = socket.getaddrinfo, most: int = LOOKUPS_AT_ONCE
+    ) -> None:
+        self._look_up = look_up
+        self._aside = Aside(most, "look-up")
+
+    async def getaddrinfo(self, host: Any, port: Any, **more: int) -> Found:
+        """The addresses of ``host``; ``more`` as asyncio's own. Raises ``OSError``."""
+        return await self._aside.run(lambda: self._look_up(host, port, **more))
+
+
+def look_up_aside(loop: asyncio.AbstractEventLoop) -> None:
+    """Let everything that connects in ``loop`` look names up this way."""
+    loop.getaddrinfo = Lookups().getaddrinfo  # type: ignore[method-assign]
