@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.gemini.traits import Kind, traits
+from server.gemini.catalogue import catalogue
 from server.upstreams.code_assist import Quota
-
-_NAMES: dict[Kind, str] = {"pro": "Pro", "flash": "Flash", "flash-lite": "Flash-Lite"}
-"""In the order of the menu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +20,17 @@ class FamilyQuota:
 
 def by_family(quota: Sequence[Quota]) -> tuple[FamilyQuota, ...]:
     """One line a family; none for a family of which Google tells no fraction."""
-    found = []
-    for kind, name in _NAMES.items():
-        known = [
-            (min(1.0, max(0.0, bucket.remaining_fraction)), bucket.reset_at)
-            for bucket in quota
-            if bucket.remaining_fraction is not None and traits(bucket.model).kind == kind
-        ]
-        if known:
-            left, reset_at = min(known, key=lambda one: (one[0], -(one[1] or 0)))
-            found.append(FamilyQuota(name, int(100 * left + 1e-6), reset_at))
-    return tuple(found)
+    known = catalogue()
+    emptiest: dict[str, tuple[float, float | None]] = {}
+    for bucket in quota:
+        family = known.quota_family(bucket.model)
+        if family is None or bucket.remaining_fraction is None:
+            continue
+        one = (min(1.0, max(0.0, bucket.remaining_fraction)), bucket.reset_at)
+        emptiest[family] = min(emptiest.get(family, one), one, key=lambda o: (o[0], -(o[1] or 0)))
+    return tuple(
+        FamilyQuota(name, int(100 * left + 1e-6), reset_at)
+        for name in known.quota_families
+        if name in emptiest
+        for left, reset_at in (emptiest[name],)
+    )

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("server", "webui", "tray", "package")
 
 TESTED_ELSEWHERE = {
+    "server/gemini/known.py": "tests/server/gemini/test_catalogue.py",
     "server/attempt.py": "tests/server/test_pipeline.py",
     "server/retry.py": "tests/server/test_pipeline.py",
     "server/reply.py": "tests/server/test_app.py",

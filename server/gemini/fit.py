@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from server.gemini.history import is_result, repair
+from server.gemini.known import Traits
 from server.gemini.signatures import SignatureLookup, attach
 from server.gemini.thinking import leave_room, thinking_config, thinks
-from server.gemini.traits import Traits, traits
+from server.gemini.traits import traits
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
 
 MAX_OUTPUT_TOKENS = 65_536

@@ -4,7 +4,7 @@ Models up to 2.5 take a budget in tokens, later ones a level, and none takes bot
 notes ``code-assist.md`` 6.7, ``openai.md`` 6, ``anthropic.md`` 6.
 """
 
-from server.gemini.traits import LEVELS, Budget, Traits
+from server.gemini.known import LEVELS, Budget, Traits
 from server.gemini.types import Json, Level, Thinking
 
 _BUDGET_OF: dict[Level, int] = {

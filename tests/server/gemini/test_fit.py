@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.gemini.fit import Fitted, fit
+from server.gemini.known import LEVELS
 from server.gemini.schema import clean
 from server.gemini.signatures import BYPASS, StoredSignature
-from server.gemini.traits import LEVELS
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
 from server.google_fake import messages, rules
 from server.google_fake.catalogue import CATALOGUE, FakeModel

@@ -1,8 +1,9 @@
-"""What a model can do, told from its id."""
+"""What a model can do, by its id."""
 
 import pytest
 
-from server.gemini.traits import LEVELS, Budget, traits
+from server.gemini.known import LEVELS, Budget
+from server.gemini.traits import traits
 from server.gemini.types import Level
 
 ALL: tuple[Level, ...] = ("minimal", "low", "medium", "high")
@@ -25,6 +26,12 @@ LMH: tuple[Level, ...] = ("low", "medium", "high")
         ("gemini-3.8-flash", LMH),
         ("gemini-4-argon", LMH),
         ("gemini-4-neon", (*LMH, "xhigh")),
+        ("gemini-4-hydrogen", (*LMH, "xhigh")),
+        ("gemini-4-carbon", LMH),
+        ("gemini-flash-lite-latest", ALL),
+        ("gemini-pro-latest", LMH),
+        ("gemini-3.8-flash@default", LMH),
+        ("gemini-exp-1206", LMH),
         ("gemini-5.5-flash-lite", LMH),
         ("gemini-flash-latest", LMH),
         ("gemini-2.5-pro", ()),
@@ -46,8 +53,7 @@ def test_thinking_levels(model_id: str, levels: tuple[Level, ...]) -> None:
         ("gemini-2.5-flash-image", None),
         ("gemini-2.5-flash-preview-tts", None),
         ("gemini-2.0-flash", None),
-        ("gemini-1.5-pro-002", None),
-        ("gemini-exp-1206", None),
+        ("gemini-2.0-flash-001", None),
         ("gemini-3-flash-preview", None),
     ],
 )
@@ -61,7 +67,7 @@ def test_thinking_budgets(model_id: str, budget: Budget | None) -> None:
         ("gemini-2.5-pro", False),
         ("gemini-2.0-flash", False),
         ("gemma-4-31b-it", False),
-        ("gemini-exp-1206", False),
+        ("gemini-2.0-flash-001", False),
         ("gemini-3-pro-preview", True),
         ("gemini-3.8-flash", True),
         ("gemini-17-krypton", True),
@@ -86,6 +92,9 @@ def test_generation_three_brought_ids_signatures_and_nested_media(
         ("gemini-3.1-flash-lite", False),
         ("gemini-3.6-flash", True),
         ("gemini-4-neon", True),
+        ("gemini-flash-latest", True),
+        ("gemini-pro-latest", False),
+        ("gemini-9-future", True),
     ],
 )
 def test_sampling_is_ignored_by_recent_models(model_id: str, ignored: bool) -> None:
