@@ -8,7 +8,13 @@ its refusals, error codes of Google's token endpoint, and a few of our own.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from server.errors import PermissionDeniedError, ProxyError
+from server.errors import (
+    AuthenticationError,
+    BadRequestError,
+    PermissionDeniedError,
+    ProxyError,
+    RateLimitError,
+)
 
 SIGN_IN_REQUIRED = "google_sign_in_required"
 API_KEY_PAGE = "https://aistudio.google.com/apikey"
@@ -34,14 +40,47 @@ class Problem:
         return f"{self.message} {self.remedy}{link}"
 
 
-class EligibilityError(PermissionDeniedError):
-    """Google knows who is asking and does not serve that account; no retry will help."""
+class AccountError(ProxyError):
+    """A refusal that concerns whoever pays or asks, not the request: no repeating will help."""
+
+    problem: Problem
+
+
+class EligibilityError(AccountError, PermissionDeniedError):
+    """Google knows who is asking and does not serve that account."""
 
     def __init__(self, problem: Problem, said: str = "") -> None:
         """``said``: Google's own text, kept in front of ours where it adds something."""
-        words = f"{said} {problem.sentence}" if said else problem.sentence
-        super().__init__(words, code=problem.code, should_retry=False)
+        super().__init__(_words(problem, said), code=problem.code, should_retry=False)
         self.problem = problem
+
+
+class KeyRefusedError(AccountError, AuthenticationError):
+    """Google does not take the API key."""
+
+    def __init__(self, problem: Problem, said: str = "") -> None:
+        super().__init__(_words(problem, said), code="invalid_api_key", should_retry=False)
+        self.problem = problem
+
+
+class MisplacedError(AccountError, BadRequestError):
+    """Google refuses every request that comes this way: from this place, with two credentials."""
+
+    def __init__(self, problem: Problem, said: str = "") -> None:
+        super().__init__(_words(problem, said), code=problem.code, should_retry=False)
+        self.problem = problem
+
+
+class BillingError(AccountError, RateLimitError):
+    """Nothing is answered until somebody pays, or raises a limit on spending: no delay ends it."""
+
+    def __init__(self, problem: Problem, said: str = "") -> None:
+        super().__init__(_words(problem, said), source="quota", exhausted=True)
+        self.problem = problem
+
+
+def _words(problem: Problem, said: str) -> str:
+    return f"{said} {problem.sentence}" if said else problem.sentence
 
 
 _OTHER_ROADS = "Use a Gemini API key or Vertex AI instead: both are served to everyone."
@@ -50,6 +89,7 @@ _SET_UP_ADC = (
     "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to the "
     "path of a service account's key file."
 )
+_ENTERED = "it is entered on the set-up page, or in GEMINI_API_KEY."
 
 _TABLE: Mapping[str, tuple[str, str]] = {
     "UNSUPPORTED_CLIENT": (
@@ -114,6 +154,26 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     "BILLING_DISABLED": (
         "The Google Cloud project in use has no billing account.",
         f"Enable billing for it in the Google Cloud console. {_ASK_ADMIN}",
+    ),
+    "BILLING_DISABLED:generativelanguage": (
+        "Billing is off, or has been stopped, for the project of this Gemini API key.",
+        "Set billing up, or settle what is owed, in Google AI Studio; or use another key.",
+    ),
+    "PAYMENT_REQUIRED": (
+        "Google refuses to answer until what is owed for this account has been paid.",
+        "Settle it on Google's billing page.",
+    ),
+    "CREDITS_DEPLETED": (
+        "The prepaid balance of this account at Google is used up.",
+        "Add credit on Google's billing page; waiting does not bring it back.",
+    ),
+    "SPEND_CAP": (
+        "The limit on spending that is set for this account at Google has been reached.",
+        "Raise it on Google's billing page, or wait until Google's billing period ends.",
+    ),
+    "CONSUMER_SUSPENDED": (
+        "Google has suspended the project that this request belongs to.",
+        "Open the project's page at Google: it says why, and how to appeal. Or use another one.",
     ),
     "CONSUMER_INVALID": (
         "Google does not know the Google Cloud project in use, or hides it from this account.",
@@ -202,8 +262,45 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     ),
     SIGN_IN_REQUIRED: ("Nobody is signed in to Google.", "Sign in."),
     "API_KEY_INVALID": (
-        "Google does not accept this Gemini API key.",
-        "Copy it again, or create another; it is entered on the set-up page, or in GEMINI_API_KEY.",
+        "Google does not accept this API key.",
+        f"Copy it again, whole, or create another; {_ENTERED}",
+    ),
+    "API_KEY_EXPIRED": (
+        "This API key has expired.",
+        f"Renew it, or create another, at Google; {_ENTERED}",
+    ),
+    "API_KEY_LEAKED": (
+        "Google has blocked this API key because it was found in public.",
+        "It will not work again, so create another and delete this one at Google. Keep the new one "
+        f"out of code and web pages; {_ENTERED}",
+    ),
+    "API_KEY_SERVICE_BLOCKED": (
+        "This API key may not be used for the Gemini API: its restrictions name other APIs.",
+        "Allow the Generative Language API in the key's restrictions, or create a key in Google AI "
+        "Studio.",
+    ),
+    "API_KEY_RESTRICTED": (
+        "This API key may not be used from here: its restrictions name other addresses, web sites "
+        "or apps.",
+        "Change the key's application restrictions to none, or to this computer's address.",
+    ),
+    "STANDARD_KEY_REFUSED": (
+        "Google no longer takes this standard API key (the kind that begins with AIza).",
+        f"Create an auth key (it begins with AQ.) in Google AI Studio; {_ENTERED}",
+    ),
+    "AUTH_KEY_REFUSED": (
+        "Google takes this for no credential of its own: the key is incomplete, or is no longer "
+        "linked to an account.",
+        f"Copy all of it again, or create another in Google AI Studio; {_ENTERED}",
+    ),
+    "TWO_CREDENTIALS": (
+        "Google got two credentials with one request.",
+        "Something on the way to Google adds one of its own: look at the base address and at "
+        "proxies that add an Authorization header.",
+    ),
+    "FREE_TIER_LOCATION": (
+        "Google does not offer the free use of its API in the country you are connecting from.",
+        "Set billing up for the key's project in Google AI Studio, or use Vertex AI.",
     ),
 }
 _KEY_LINK = (API_KEY_PAGE, "Get an API key")
@@ -213,6 +310,7 @@ _REGIONS_LINK = (
     "Available regions",
 )
 _CONSOLE = "https://console.cloud.google.com"
+_BILLING_LINK = (f"{_CONSOLE}/billing", "Billing")
 _ADC_LINK = (
     "https://cloud.google.com/docs/authentication/provide-credentials-adc",
     "Set up the credentials",
@@ -242,14 +340,34 @@ _LINKS: Mapping[str, tuple[str, str]] = {
         f"{_CONSOLE}/apis/library/{VERTEX_SERVICE}",
         "Enable the Vertex AI API",
     ),
-    "BILLING_DISABLED": (f"{_CONSOLE}/billing", "Billing"),
+    "BILLING_DISABLED": _BILLING_LINK,
     "IAM_PERMISSION_DENIED": (f"{_CONSOLE}/iam-admin/iam", "Permissions"),
     "PERMISSION_DENIED:aiplatform": (f"{_CONSOLE}/iam-admin/iam", "Permissions"),
     "ADC_MISSING": _ADC_LINK,
     "ADC_UNREADABLE": _ADC_LINK,
     "ADC_REFUSED": _ADC_LINK,
-    "API_KEY_INVALID": (API_KEY_PAGE, "API keys"),
+    **dict.fromkeys(
+        (
+            *("API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_LEAKED", "API_KEY_SERVICE_BLOCKED"),
+            *("API_KEY_RESTRICTED", "STANDARD_KEY_REFUSED", "AUTH_KEY_REFUSED"),
+        ),
+        (API_KEY_PAGE, "API keys"),
+    ),
+    "FREE_TIER_LOCATION": _REGIONS_LINK,
+    "CONSUMER_SUSPENDED": (f"{_CONSOLE}/home/dashboard", "Projects"),
+    **dict.fromkeys(("PAYMENT_REQUIRED", "CREDITS_DEPLETED", "SPEND_CAP"), _BILLING_LINK),
+    **dict.fromkeys(
+        (
+            "BILLING_DISABLED:generativelanguage",
+            "PAYMENT_REQUIRED:generativelanguage",
+            "CREDITS_DEPLETED:generativelanguage",
+            "SPEND_CAP:generativelanguage",
+        ),
+        ("https://aistudio.google.com/billing", "Billing"),
+    ),
 }
+KEY_CODES = frozenset(code for code in _TABLE if "_KEY" in code)
+"""Refusals of the key itself: with it, nobody is signed in."""
 _NOT_FOR_USERS = frozenset({"SERVICE_DISABLED:cloudcode-pa"})
 """Google's link leads nowhere: no user can enable this."""
 CODES = frozenset(code for code in _TABLE if ":" not in code)
@@ -271,19 +389,19 @@ def problem_for(
     """
     special = f"{code}:{service.partition('.')[0]}"
     key = special if special in _TABLE else code
+    address, text = _LINKS.get(special) or _LINKS.get(key) or (None, None)
     message, remedy = _TABLE.get(key, (None, _OTHER_ROADS))
     problem = Problem(code=code, message=message or said or f"Google says: {code}.", remedy=remedy)
     if key in _NOT_FOR_USERS:
         return problem
     if link:
         return replace(problem, link=link, link_text=link_text)
-    address, text = _LINKS.get(key, (None, None))
     return replace(problem, link=address, link_text=text)
 
 
 def problem_of(error: ProxyError) -> Problem:
     """What an error says about the account behind it."""
-    if isinstance(error, EligibilityError):
+    if isinstance(error, AccountError):
         return error.problem
     if error.code in CODES:
         return problem_for(error.code)

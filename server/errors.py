@@ -20,7 +20,7 @@ Python SDKs.
 
 from typing import ClassVar, Literal
 
-from server.redaction import blank
+from server.redaction import blank, blank_shapes
 
 
 class ProxyError(Exception):
@@ -45,7 +45,7 @@ class ProxyError(Exception):
         should_retry: bool | None = None,
     ) -> None:
         # Half a surrogate pair, which Google's JSON may hold, cannot be written anywhere.
-        self.message = blank(message.encode("utf-8", "replace").decode())
+        self.message = blank_shapes(blank(message.encode("utf-8", "replace").decode()))
         super().__init__(self.message)
         self.param = param
         """The request field at fault, as a path in the caller's own notation."""

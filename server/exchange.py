@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from server.errors import ProxyError
-from server.gemini.types import Call, Usage
+from server.gemini.types import Call, EmbedCall, Usage
+from server.redaction import blank_shapes
 from server.throttle import Ticket
 from server.usage import Entry
 
@@ -39,9 +40,11 @@ class Exchange:
     started: float = field(default_factory=time.time)
     began: float = field(default_factory=monotonic)
 
-    def accept(self, call: Call) -> None:
-        """The body was understood."""
-        self.asked, self.stream, self.dropped = call.model, call.stream, call.dropped
+    def accept(self, call: Call | EmbedCall) -> None:
+        """The body was understood. A key typed where a model's name belongs is not kept."""
+        self.asked = blank_shapes(call.model)
+        self.dropped = call.dropped
+        self.stream = isinstance(call, Call) and call.stream
 
     def answered(self) -> None:
         """The first piece of the answer is here."""
@@ -72,7 +75,7 @@ class Exchange:
             operation=self.operation,
             client=self.client,
             asked=self.asked,
-            model=self.model,
+            model=blank_shapes(self.model),
             upstream=self.upstream,
             outcome=self.outcome,
             usage=self.usage,
@@ -92,4 +95,5 @@ def client_name(headers: Mapping[str, str]) -> str:
     if words is None:
         return "unknown"
     name = words[1].rsplit("/", 1)
-    return (name[0] if len(name) == 2 and name[1][:1].isdigit() else words[1])[:64]
+    whole = name[0] if len(name) == 2 and name[1][:1].isdigit() else words[1]
+    return blank_shapes(whole)[:64]

@@ -17,7 +17,7 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from server.redaction import blank
+from server.redaction import blank, blank_shapes
 from server.settings import Settings
 
 KEPT_LINES = 300
@@ -26,10 +26,10 @@ FILE_BYTES = 512 * 1024
 
 log = logging.getLogger(__name__)
 
-_SECRETS = re.compile(
-    r"(ya29\.|1//|GOCSPX-|AIza|gp-|sk-|4/0)[\w./+-]{6,}"
-    r"|(?i:(bearer|key|token|secret|code)(\"?\s*[:=]\s*\"?|\s+))[\w./+~-]{12,}=*"
+_AFTER_NAMES = re.compile(
+    r"(?i:(bearer|key|token|secret|code)(\"?\s*[:=]\s*\"?|\s+))[\w./+~-]{12,}=*"
 )
+"""A value that stands behind a word for a credential, whatever it looks like."""
 
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 """What ends a line, moves the cursor or makes a log a binary file."""
@@ -37,7 +37,7 @@ _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 16
 
 def redact(text: str) -> str:
     """``text`` without anything that is, or looks like, a credential."""
-    return _SECRETS.sub(lambda found: (found[1] or f"{found[2]}{found[3]}") + "…", blank(text))
+    return _AFTER_NAMES.sub(r"\1\2…", blank_shapes(blank(text)))
 
 
 class _Redacting(logging.Formatter):

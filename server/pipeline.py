@@ -166,7 +166,7 @@ class Pipeline:
 
     async def embed(self, call: EmbedCall, exchange: Exchange) -> Embedding:
         """Vectors; real where the upstream has them, otherwise mock ones that say so."""
-        exchange.asked, exchange.dropped = call.model, call.dropped
+        exchange.accept(call)
         upstream = self.doors.chosen()
         exchange.upstream = upstream.name
         exchange.model = self.doors.aliases.table.get(call.model, bare_name(call.model))

@@ -1,8 +1,9 @@
-"""Secrets this process has met, blanked out of every text that could leave it.
+"""Credentials, blanked out of every text that is kept or could leave this process.
 
-Shapes (``server.logs``) miss a key that looks like any word. So whatever becomes a credential here
-is learnt as it is made, and log lines and error messages, upstream's own words included, are
-searched for the exact values, also as they look in an address, in JSON or in base64.
+Two ways to know one. By its shape (``blank_shapes``), whoever it belongs to: a key that a client
+typed where a model's name belongs, or one that Google repeats. By its value (``blank``): a shape
+misses a key that looks like any word, so whatever becomes a credential here is learnt as it is
+made, and searched for also as it looks in an address, in JSON or in base64.
 """
 
 import base64
@@ -22,6 +23,13 @@ SHORTEST = 8
 
 LONG = 16
 """Shorter ones than this are found as whole words only (a key may well be ``password``)."""
+
+_SHAPES = re.compile(
+    r"(?:(?<![A-Za-z0-9-])|(?<=%[0-9A-Fa-f]{2}))"
+    r"(?:(ya29\.|1//|GOCSPX-|AIza|AQ\.|4/0)[\w./+~-]{6,}|(gp-|sk-)[\w.-]{12,})"
+)
+"""Google's tokens and keys (both kinds), our own keys, OpenAI's and Anthropic's. Never inside a
+word: ``disk-usage-helper`` and ``claude-gp-…`` are ordinary names."""
 
 _known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 """Value -> its other spellings."""
@@ -51,6 +59,11 @@ def blank(text: str) -> str:
         else:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", text)
     return text
+
+
+def blank_shapes(text: str) -> str:
+    """``text`` with everything that looks like a credential cut down to how its kind begins."""
+    return _SHAPES.sub(lambda found: (found[1] or found[2]) + "…", text)
 
 
 def _spellings(value: str) -> Iterator[str]:

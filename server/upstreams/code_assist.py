@@ -19,6 +19,7 @@ import httpx
 
 from server.eligibility import (
     SIGN_IN_REQUIRED,
+    AccountError,
     EligibilityError,
     Problem,
     problem_for,
@@ -221,7 +222,7 @@ class CodeAssist:
         """``asked``, with the account's problem kept in step with how it ends."""
         try:
             answer = await asked
-        except EligibilityError as error:
+        except AccountError as error:
             self._problem = error.problem
             raise
         self._problem = None

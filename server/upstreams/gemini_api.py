@@ -12,13 +12,14 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from server.eligibility import EligibilityError, Problem, problem_for, problem_of
-from server.errors import AuthenticationError, ProxyError
+from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
+from server.errors import ProxyError
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
 from server.models import CATALOGUE, Model, describe
 from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
+from server.upstreams.signs import Credential
 from server.upstreams.wire import (
     FIRST_BYTE_S,
     UNARY_S,
@@ -56,6 +57,7 @@ class GeminiApi:
         self._http = http
         self._base = versioned(base_url, "v1beta")
         self._headers = {"x-goog-api-key": key}
+        self._credential: Credential = "standard-key" if key.startswith("AIza") else "key"
         self._now = now
         self._listing = asyncio.Lock()
         self._models: tuple[Model, ...] = ()
@@ -69,7 +71,9 @@ class GeminiApi:
             body=sendable(out),
             within_s=FIRST_BYTE_S,
         )
-        chunks = stream_chunks(self._http, request, as_chunk, credential="key", unary=out.unary)
+        chunks = stream_chunks(
+            self._http, request, as_chunk, credential=self._credential, unary=out.unary
+        )
         with self._noted():
             async with aclosing(chunks) as batches:
                 async for batch in batches:
@@ -107,7 +111,7 @@ class GeminiApi:
 
     def account(self) -> Account:
         """A key is there; ``problem`` says whether Google took it."""
-        refused = self._problem is not None and self._problem.code == "API_KEY_INVALID"
+        refused = self._problem is not None and self._problem.code in KEY_CODES
         return Account(authenticated=not refused, tier="API key", problem=self._problem)
 
     async def check(self) -> Account:
@@ -123,7 +127,7 @@ class GeminiApi:
         try:
             entries = await self._all_models()
         except ProxyError as error:
-            self._problem = _problem_of(error)
+            self._problem = problem_of(error)
             self._ask_models_at = self._now() + REFUSAL_REMEMBERED_S
             return
         self._models = tuple(model for entry in entries if (model := read_model(entry)))
@@ -146,17 +150,17 @@ class GeminiApi:
     ) -> Json:
         request = self._request(path, body, within_s)
         with self._noted():
-            answer = await ask(self._http, request, credential="key", short=short)
+            answer = await ask(self._http, request, credential=self._credential, short=short)
         self._problem = None
         return answer
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Around a request: a refusal of the key is kept for pages and tray."""
+        """Around a request: a refusal of the key or the account is kept for pages and tray."""
         try:
             yield
-        except (EligibilityError, AuthenticationError) as error:
-            self._problem = _problem_of(error)
+        except AccountError as error:
+            self._problem = error.problem
             raise
 
     def _request(
@@ -208,11 +212,6 @@ def embed_bodies(call: EmbedCall, model: str, texts: Sequence[str]) -> list[Json
     requests: list[Json] = [{**request, "model": shared["model"]} for request in asked]
     starts = range(0, len(requests), MOST_PER_BATCH)
     return [{"requests": requests[start : start + MOST_PER_BATCH]} for start in starts]
-
-
-def _problem_of(error: ProxyError) -> Problem:
-    bad_key = isinstance(error, AuthenticationError)
-    return problem_for("API_KEY_INVALID") if bad_key else problem_of(error)
 
 
 def _build(parts: Parts) -> Upstream:

@@ -1,21 +1,27 @@
 """What Google's refusals mean: status, body and ``ErrorInfo`` -> one ``ProxyError``.
 
-``refusals`` reads the body; ``judge`` here is the decision table. Facts: code-assist dossier
-section 8; Gemini CLI 0.61 ``googleQuotaErrors``.
+``refusals`` reads the body, ``signs`` tells what is refused to an account, a key or for want of
+money; ``judge`` here is the decision table. Facts: code-assist dossier section 8; Gemini CLI 0.61
+``googleQuotaErrors``.
 """
 
 import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from server.eligibility import (
     CODES,
     GEMINI_API_SERVICE,
+    KEY_CODES,
     SIGN_IN_REQUIRED,
     VERTEX_SERVICE,
+    AccountError,
+    BillingError,
     EligibilityError,
+    KeyRefusedError,
+    MisplacedError,
+    Problem,
     problem_for,
 )
 from server.errors import (
@@ -31,6 +37,7 @@ from server.errors import (
     SignatureRejectedError,
     UpstreamError,
 )
+from server.redaction import blank_shapes
 from server.upstreams.refusals import (
     Refusal,
     delay_s,
@@ -39,11 +46,13 @@ from server.upstreams.refusals import (
     read_refusal,
     refusal_of,
 )
+from server.upstreams.signs import Credential, sign_of
 
-Credential = Literal["sign-in", "key", "adc"]
-"""What the request carried: it decides what a person is told to do about a refusal."""
-
-_SERVICES: dict[Credential, str] = {"key": GEMINI_API_SERVICE, "adc": VERTEX_SERVICE}
+_SERVICES: dict[Credential, str] = {
+    "key": GEMINI_API_SERVICE,
+    "standard-key": GEMINI_API_SERVICE,
+    "adc": VERTEX_SERVICE,
+}
 """What is refused when Google does not name it."""
 
 LONGEST_SHORT_DELAY_S = 300.0
@@ -52,8 +61,11 @@ LONGEST_SHORT_DELAY_S = 300.0
 _CAPACITY = frozenset({"MODEL_CAPACITY_EXHAUSTED", "MODEL_CAPACITY_EXCEEDED"})
 _QUOTA = frozenset({"RATE_LIMIT_EXCEEDED", "QUOTA_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"})
 _CAPACITY_TEXT = re.compile(r"exhausted your capacity|capacity exceeded|no capacity", re.I)
-_KEY_TEXT = re.compile(r"api key (not valid|expired|not found)|valid api key", re.I)
 _LICENCE_TEXT = re.compile(r"#3501|valid license|named user on your organization", re.I)
+_DAILY = re.compile(r"\b(?:per[- ]day|daily|for today)\b", re.I)
+_MONTHLY = re.compile(r"\b(?:per[- ]month|monthly|this month)\b", re.I)
+_MINUTES = re.compile(r"\b(\d{1,3})[- ]?min(?:ute)?s?\b", re.I)
+"""The window a limit counts in, where Google says nothing else about time."""
 _LIMIT_ZERO = re.compile(r"limit:\s*0(?![\d.])")
 _TOO_LONG = re.compile(
     r"token count (?:\(|is )?([\d,]+)\)?.*?"
@@ -68,11 +80,16 @@ _SCHEMA = re.compile(
 )
 _VAGUE = re.compile(r"\s*request contains an invalid argument\.?\s*", re.I)
 _SECRETS = (
-    re.compile(r"\bya29\.[\w.-]+|\b1//[\w-]+|\bAIza[\w-]+|(?<=Bearer )[\w.~+/-]+=*"),
+    re.compile(r"(?<=Bearer )[\w.~+/-]+=*"),
     re.compile(r"(?<=\bprojects/)[\w:.-]+"),
     re.compile(r"(?<=\bproject )(?:\d{6,}|[a-z][a-z0-9]*-[a-z0-9-]+)|(?<=[?&]project=)[\w:.-]+"),
 )
 _LONGEST_MESSAGE = 2000
+_GOOGLES_PAGE = re.compile(
+    r"https://(?:[\w-]+\.)*(?:google\.com|google\.dev|ai\.studio|goo\.gle|g\.co)(?:/[^\s\"'<>]*)?",
+    re.I,
+)
+"""Where Google's own words send the user."""
 
 
 def error_from_response(
@@ -109,10 +126,10 @@ def judge(
     reason, code = refusal.reason, refusal.code
     if reason in _CAPACITY:
         return _no_capacity(refusal, now())
+    if sign := sign_of(refusal, credential):
+        return _refused_account(sign, refusal, credential)
     if reason in _QUOTA or code == 429:
         return _quota(refusal, now())
-    if reason.startswith("API_KEY") or (code in (400, 403) and _KEY_TEXT.search(refusal.message)):
-        return _bad_key(refusal)
     return _by_status(refusal, credential, now())
 
 
@@ -152,7 +169,7 @@ def clean(message: str, metadata: Mapping[str, str] | None = None) -> str:
             message = message.replace(value, "…")
     for pattern in _SECRETS:
         message = pattern.sub("…", message)
-    return message.strip()[:_LONGEST_MESSAGE]
+    return blank_shapes(message).strip()[:_LONGEST_MESSAGE]
 
 
 def _no_capacity(refusal: Refusal, now: float) -> ProxyError:
@@ -169,15 +186,17 @@ def _quota(refusal: Refusal, now: float) -> ProxyError:
         return _used_up("This plan has no quota for this model", refusal, None, "Choose another.")
     if refusal.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
         return _used_up("There are not enough Google One AI credits", refusal, delay)
-    if "perday" in ids or "daily" in ids:
+    if "perday" in ids or "daily" in ids or (delay is None and _DAILY.search(refusal.message)):
         # The RetryInfo of a daily quota says seconds, and is of no use.
         reset = _reset_from(refusal, now) or _until_midnight_pacific(now)
         return _used_up("Google's daily quota is used up", refusal, reset)
     if delay is None and "perminute" in ids:
         delay = 60.0
+    if delay is None and (window := _MINUTES.search(refusal.message)):
+        delay = 60.0 * int(window[1])
     # The delay tells more than the word: a "used up" quota may be back in seconds.
-    terminal = refusal.reason == "QUOTA_EXHAUSTED" and delay is None
-    if terminal or (delay or 0) > LONGEST_SHORT_DELAY_S:
+    terminal = refusal.reason == "QUOTA_EXHAUSTED" or _MONTHLY.search(refusal.message)
+    if (terminal and delay is None) or (delay or 0) > LONGEST_SHORT_DELAY_S:
         return _used_up("Google's quota for this account is used up", refusal, delay)
     message = _worded("Google's rate limit was hit", refusal, _when(delay))
     return RateLimitError(message, source="quota", retry_after_s=delay)
@@ -210,12 +229,23 @@ def _until_midnight_pacific(now: float) -> float:
     return (midnight - local).total_seconds()
 
 
-def _bad_key(refusal: Refusal) -> ProxyError:
-    problem = problem_for("API_KEY_INVALID")
-    said = clean(refusal.message, refusal.metadata)
-    return AuthenticationError(
-        f"{said} {problem.sentence}".strip(), code="invalid_api_key", should_retry=False
-    )
+def _refused_account(code: str, refusal: Refusal, credential: Credential) -> AccountError:
+    """What a sign of ``signs`` means; Google's own class of status stays."""
+    said, (link, link_text) = clean(refusal.message, refusal.metadata), _link_of(refusal)
+    if link is None and (found := _GOOGLES_PAGE.search(said)):
+        link = found[0].rstrip(".,;:)")
+    service = refusal.metadata.get("service") or _SERVICES.get(credential, "")
+    problem = problem_for(code, service=service, said=said, link=link, link_text=link_text)
+    kind = _kind_of(problem, refusal.code)
+    return kind(problem, said)
+
+
+def _kind_of(problem: Problem, status: int) -> Callable[[Problem, str], AccountError]:
+    if problem.code in KEY_CODES:
+        return EligibilityError if status == 403 else KeyRefusedError
+    if status in (402, 429):
+        return BillingError
+    return EligibilityError if status in (401, 403) else MisplacedError
 
 
 def _bad_request(refusal: Refusal) -> ProxyError:
@@ -234,15 +264,10 @@ def _bad_request(refusal: Refusal) -> ProxyError:
     # Google words a schema it cannot digest as vaguely as this, without naming a field.
     if _SCHEMA.search(f"{said} {fields}") or (_VAGUE.fullmatch(said) and not fields):
         return SchemaRejectedError(said, code="invalid_schema")
-    if "location is not supported" in said:
-        problem = problem_for("UNSUPPORTED_LOCATION")
-        return BadRequestError(f"{said} {problem.sentence}", code=problem.code, should_retry=False)
     return BadRequestError(said, code=refusal.status.lower() or None)
 
 
 def _unauthenticated(refusal: Refusal, credential: Credential) -> ProxyError:
-    if credential == "key":
-        return _bad_key(refusal)
     if credential == "adc":
         problem = problem_for("ADC_REFUSED")
         said = clean(refusal.message, refusal.metadata)

@@ -16,6 +16,7 @@ import httpx
 from server.adc import Adc
 from server.eligibility import (
     VERTEX_SERVICE,
+    AccountError,
     EligibilityError,
     Problem,
     problem_for,
@@ -181,7 +182,7 @@ class Vertex:
         """``send(token)``, with the account's problem kept in step with how it ends."""
         try:
             answer = await with_token(self._adc, send, again)
-        except (EligibilityError, AuthenticationError) as error:
+        except (AccountError, AuthenticationError) as error:
             self._problem = problem_of(error)
             raise
         self._problem = None

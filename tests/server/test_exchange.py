@@ -3,7 +3,7 @@
 import pytest
 
 from server.exchange import Exchange, client_name
-from server.gemini.types import Usage
+from server.gemini.types import Call, Usage
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,13 @@ def test_the_first_token_is_the_first() -> None:
     first = exchange.first_token_s
     exchange.answered()
     assert exchange.first_token_s == first
+
+
+def test_a_key_typed_as_a_name_is_not_kept() -> None:
+    key = "AQ.Ab8RN6synthetic_synthetic-x"
+    exchange = Exchange(
+        id="r", dialect="d", operation="generate", client=client_name({"user-agent": key})
+    )
+    exchange.accept(Call(dialect="d", model=key, request={}))
+    exchange.model = key
+    assert "synthetic" not in str(exchange.entry())

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import re
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from server import redaction
 from server.errors import BadRequestError
-from server.redaction import blank, learn
+from server.models import ADVERTISED_ALIASES, Aliases, describe
+from server.redaction import blank, blank_shapes, learn
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +60,38 @@ def test_the_oldest_values_are_forgotten() -> None:
         learn(f"a-very-long-secret-{number:03}")
     assert blank("a-very-long-secret-000") == "a-very-long-secret-000"
     assert blank("a-very-long-secret-001") == "…"
+
+
+KEYS = (
+    "AIzaSyntheticSyntheticSynthetic",
+    "AQ.Ab8RN6synthetic_synthetic-x",
+    "ya29.a0Synthetic",
+    "1//0gSyntheticRefreshToken",
+    "GOCSPX-SyntheticSecret",
+    "4/0ASyntheticCode",
+    "gp-x7Kq2mVSyntheticKey",
+    "sk-ant-api03-synthetic",
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "around", ["{}", "models/{}", '"{}"', "({})", "key={}", "x_{}", "%22{}%22", "about {}: no"]
+)
+def test_a_key_is_known_by_its_shape(key: str, around: str) -> None:
+    text = blank_shapes(around.format(key))
+    assert key not in text
+    assert key[8:] not in text
+    assert key[8:] not in str(BadRequestError(around.format(key)))
+
+
+def test_ordinary_words_and_names_have_no_such_shape() -> None:
+    listed = [model.id for model in Aliases().listed([describe("gemini-9-test-preview")])]
+    texts = (Path(__file__).parents[2]).glob("*.md")
+    words = {word for text in texts for word in re.findall(r"[\w./@+-]+", text.read_text("utf-8"))}
+    words |= {
+        f"{a}-{b}" for a in ("disk", "task", "map", "claude") for b in ("usage-helper", "gp-x")
+    }
+    words |= {*listed, *ADVERTISED_ALIASES, *sys.stdlib_module_names}
+    words |= {"claude-gp-gemini-9-test-preview", "task-manager-of-many-words", "FAQ.answered-here"}
+    assert {word for word in words if blank_shapes(word) != word} == set()

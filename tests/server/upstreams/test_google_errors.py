@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from server.eligibility import BillingError
 from server.errors import (
     AuthenticationError,
     BadRequestError,
@@ -215,7 +216,7 @@ def test_a_conversation_that_is_too_long_comes_with_both_numbers(message: str) -
         (400, "API key not valid. Please pass a valid API key.", [info("API_KEY_INVALID")]),
         (400, "API key not valid. Please pass a valid API key.", []),
         (400, "API key expired. Please renew the API key.", []),
-        (403, "Blocked.", [info("API_KEY_SERVICE_BLOCKED")]),
+        (400, "API key expired. Please renew the API key.", [info("API_KEY_INVALID")]),
     ],
 )
 def test_a_bad_key_is_an_authentication_error(
@@ -366,7 +367,7 @@ def test_the_private_api_is_not_offered_for_enabling() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (402, BadRequestError),
+        (402, BillingError),
         (404, NotFoundError),
         (409, OverloadedError),
         (413, PayloadTooLargeError),
