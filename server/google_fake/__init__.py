@@ -5,10 +5,22 @@ handler.
 ``transport.py`` puts it behind httpx in the same process (that is the ``demo`` upstream),
 ``serving.py`` behind a loopback socket (tests, and ``python -m server.google_fake``).
 
+What tests set (each is a field of ``FakeGoogle`` and may change between requests):
+
+    history=NEW_FREE            the past of every key in ``api_keys`` (``keys.py``: NEW_FREE,
+                                NEW_PAID, OLD_FREE, OLD_PAID, LEAKED, EXPIRED, INVALID, BLOCKED,
+                                STANDARD, ABROAD); closed and paid models follow from it
+    keys={"k": LEAKED}          single keys with a past of their own
+    old_vertex_projects={...}   projects that may still use the 2.5 family on Vertex AI
+    now=lambda: seconds         the calendar too: ends, closings and silent re-routes of
+                                ``table.py`` follow it (2.5 Pro answers as 3.8 Flash from
+                                2026-12-01 on); the answer's ``modelVersion`` names who answered
+
     http.py       requests, responses, and refusals in Google's shape
     proto.py      JSON read as protocol buffers: unknown names and wrong types, with their paths
     messages.py   the messages both APIs take
-    catalogue.py  the models and what each can do
+    catalogue.py  what is known of a model;  table.py: the models themselves, from the dossier
+    keys.py       API keys of different pasts, and how Google refuses them
     rules.py      what Google refuses in tools and settings;  turns.py: in the conversation itself
     tokens.py     how tokens are counted, and which prefix is cached
     model.py      the scripted model: a valid request -> an answer;  build.py: values for schemas

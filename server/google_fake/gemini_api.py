@@ -6,14 +6,13 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from server.google_fake import messages, rules, turns
+from server.google_fake import keys, messages, rules, turns
 from server.google_fake.catalogue import FakeModel
 from server.google_fake.http import (
     FakeRequest,
     FakeResponse,
     GoogleError,
     Json,
-    error_info,
     invalid,
     parse_json,
     respond,
@@ -35,21 +34,24 @@ _WORDS = 256
 
 def handle(google: "FakeGoogle", request: FakeRequest, rest: str) -> FakeResponse | Generation:
     """Answer ``rest``, the path after the version: ``models``, ``models/x`` or ``models/x:y``."""
-    _authenticate(google, request)
+    key = _authenticated(google, request)
     if rest == "models":
         return respond(_list(google, request))
     name, _, method = rest.removeprefix("models/").partition(":")
-    model = google.model(name, "gemini-api")
-    if model is None or (method and model.embeds != ("mbed" in method)):
+    asked = google.model(name, "gemini-api")
+    model = google.served(name, "gemini-api")
+    if asked is None or model is None or (method and _listed(method) not in asked.methods):
         raise _no_such_model(request, name, method or "GetModel")
     if not method:
-        return respond(model.described())
+        return respond(asked.described())
+    if asked.closed_to_new("gemini-api", google.day()) and not key.old:
+        raise keys.no_longer_available(name)
     body = parse_json(request)
     match method:
         case "generateContent" | "streamGenerateContent":
-            return _generate(google, request, model, body)
+            return _generate(google, request, key, model, body)
         case "countTokens":
-            return respond(_count(model, read(messages.COUNT, body)))
+            return respond(_count(name, model, read(messages.COUNT, body)))
         case "embedContent":
             return respond(_embed(model, read(messages.EMBED, body)))
         case "batchEmbedContents":
@@ -58,26 +60,32 @@ def handle(google: "FakeGoogle", request: FakeRequest, rest: str) -> FakeRespons
             raise _no_such_model(request, name, method)
 
 
-def _authenticate(google: "FakeGoogle", request: FakeRequest) -> None:
+def _listed(method: str) -> str:
+    """A method as ``supportedGenerationMethods`` names it."""
+    same = {"streamGenerateContent": "generateContent", "batchEmbedContents": "embedContent"}
+    return same.get(method, method)
+
+
+def _authenticated(google: "FakeGoogle", request: FakeRequest) -> keys.Key:
     """The key comes in a header; in the address it would end up in every log on the way."""
-    key = request.headers.get("x-goog-api-key")
-    if key is None:
+    given = request.headers.get("x-goog-api-key")
+    if given is None:
         raise GoogleError(
             403,
             "Method doesn't allow unregistered callers (callers without established identity). "
             "Please use API Key or other form of API consumer identity to call this API.",
         )
-    if key not in google.api_keys:
-        service = "generativelanguage.googleapis.com"
-        raise GoogleError(
-            400,
-            "API key not valid. Please pass a valid API key.",
-            error_info("API_KEY_INVALID", "googleapis.com", service=service),
-        )
+    if "authorization" in request.headers:
+        raise keys.two_credentials()
+    key = google.key(given)
+    if error := keys.refusal(key, request):
+        raise error
+    return key
 
 
 def _no_such_model(request: FakeRequest, name: str, method: str) -> GoogleError:
     version = request.path.split("/")[1]
+    method = "generateContent" if method == "streamGenerateContent" else method
     return GoogleError(
         404,
         f"models/{name} is not found for API version {version}, or is not supported for {method}. "
@@ -100,9 +108,11 @@ def _list(google: "FakeGoogle", request: FakeRequest) -> Json:
 
 
 def _generate(
-    google: "FakeGoogle", request: FakeRequest, model: FakeModel, body: Json
+    google: "FakeGoogle", request: FakeRequest, key: keys.Key, model: FakeModel, body: Json
 ) -> Generation:
     message = read(messages.GENERATE, body)
+    if model.paid_only and not key.paid:
+        raise keys.limit_zero(model)
     rules.check(message, model, "gemini-api")
     asked = Asked(model=model, request=message, serial=google.next_serial(), flavour=google.flavour)
     return Generation(
@@ -110,15 +120,16 @@ def _generate(
         wrap=dict,
         streams=request.path.endswith(":streamGenerateContent"),
         sse=request.query.get("alt") == "sse",
+        status=model.status("gemini-api", google.day()),
     )
 
 
-def _count(model: FakeModel, body: Json) -> Json:
+def _count(name: str, model: FakeModel, body: Json) -> Json:
     """Either bare contents, or a whole request: then system and tools count as well."""
     whole = body.get("generateContentRequest")
     if whole is not None and "contents" in body:
         raise invalid("Only one of contents and generate_content_request may be set.")
-    if whole is not None and whole.get("model") != f"models/{model.id}":
+    if whole is not None and whole.get("model") != f"models/{name}":
         raise invalid("* CountTokensRequest.generate_content_request.model: unexpected model name")
     if whole is not None:
         rules.check(whole, model, "gemini-api")

@@ -6,10 +6,11 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from server.google_fake import account as accounts
-from server.google_fake import code_assist, gemini_api, model, oauth, stream, vertex
-from server.google_fake.catalogue import CATALOGUE, FakeModel
+from server.google_fake import catalogue, code_assist, gemini_api, model, oauth, stream, vertex
+from server.google_fake.catalogue import FakeModel
 from server.google_fake.failures import Failure, html_page, rate_limited
 from server.google_fake.http import (
     JSON_TYPE,
@@ -21,10 +22,12 @@ from server.google_fake.http import (
     parse_json,
     respond,
 )
+from server.google_fake.keys import OLD_PAID, Key, unknown
 from server.google_fake.messages import Door
 from server.google_fake.model import Answer, Asked, Script
 from server.google_fake.oauth import OAuth
 from server.google_fake.stream import Framing, Generation, Item, Sleep
+from server.google_fake.table import CATALOGUE
 from server.google_fake.tokens import PrefixCache, count_request
 
 API_KEY = "fake-api-key"
@@ -96,10 +99,18 @@ class FakeGoogle:
     flavour: str = ""
     """Begins every text answer of the scripted model."""
     api_keys: set[str] = field(default_factory=lambda: {API_KEY})
+    """Keys of the Gemini API whose past is ``history``."""
+    history: Key = OLD_PAID
+    keys: dict[str, Key] = field(default_factory=dict)
+    """Keys with a past of their own; they need not stand in ``api_keys``."""
     catalogue: tuple[FakeModel, ...] = CATALOGUE
+    shows_others: bool = False
+    """``models.list`` has the entries that are no chat or embedding models, as Google's has."""
     account: accounts.Account = field(default_factory=accounts.onboarded)
     vertex_projects: set[str] = field(default_factory=lambda: {accounts.PROJECT})
     """Projects in which Vertex AI may be used."""
+    old_vertex_projects: set[str] = field(default_factory=lambda: {accounts.PROJECT})
+    """Those of them that used the 2.5 family before that was closed to new and idle ones."""
     framing: Framing = field(default_factory=Framing)
     quota: dict[str, float] = field(default_factory=dict)
     """Model id -> remaining fraction of its bucket; absent: full."""
@@ -152,13 +163,34 @@ class FakeGoogle:
 
     # -- what the doors use ---------------------------------------------------------------------
 
+    def day(self) -> str:
+        """The ISO date by the fake's clock; it drives ends and re-routes."""
+        return datetime.fromtimestamp(self.now(), UTC).date().isoformat()
+
+    def key(self, given: str) -> Key:
+        """The history of a key of the Gemini API."""
+        if given in self.keys:
+            return self.keys[given]
+        return self.history if given in self.api_keys else unknown(given)
+
     def models(self, door: Door) -> list[FakeModel]:
-        """The models behind a door."""
-        on_door = f"on_{door.replace('-', '_')}"
-        return [entry for entry in self.catalogue if getattr(entry, on_door)]
+        """The models that a door shows, whether or not it lets everyone use them."""
+        shown = [
+            entry
+            for entry in self.catalogue
+            if door in entry.doors and (self.shows_others or entry.kind in ("text", "embedding"))
+        ]
+        return [entry for entry in shown if self.served(entry.id, door) is not None]
 
     def model(self, model_id: str, door: Door) -> FakeModel | None:
-        return next((entry for entry in self.models(door) if entry.id == model_id), None)
+        """The entry behind a door, by the id asked for."""
+        found = catalogue.find(self.catalogue, model_id)
+        return found if found is not None and door in found.doors else None
+
+    def served(self, model_id: str, door: Door) -> FakeModel | None:
+        """The model that answers for this id today: re-routes are silent."""
+        asked = self.model(model_id, door)
+        return asked and catalogue.served(self.catalogue, asked, door, self.day())
 
     def next_serial(self) -> int:
         """Numbers the answers; ids and signatures are made from it."""
@@ -247,6 +279,8 @@ class FakeGoogle:
             answer = failure.bend(answer)
         cached = self._cache.cached_tokens(asked.request, asked.model.id)
         chunks = stream.chunks(answer, asked, count_request(asked.request), cached)
+        if generation.status is not None:
+            chunks = [{**chunk, "modelStatus": generation.status} for chunk in chunks]
         if not generation.streams:
             return respond(generation.wrap(stream.fold(chunks)))
         items: list[Item] = [generation.wrap(chunk) for chunk in chunks]

@@ -57,6 +57,8 @@ class Generation:
     streams: bool
     sse: bool
     """``alt=sse``; without it a stream is one long JSON array."""
+    status: Json | None = None
+    """``modelStatus`` of the answer."""
 
 
 # -- chunks -------------------------------------------------------------------------------------

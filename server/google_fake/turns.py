@@ -32,7 +32,7 @@ def check(request: Json, model: FakeModel, door: Door) -> None:
     if role(contents[0]) != "user":
         raise invalid("Please ensure that multiturn requests begin with a user turn.")
     _check_tool_turns(contents, model)
-    if model.matches_ids and role(contents[-1]) != "user":
+    if not model.family.prefills and role(contents[-1]) != "user":
         raise invalid(
             "Please ensure that multiturn requests end with a user role or a function response."
         )

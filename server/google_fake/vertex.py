@@ -99,15 +99,25 @@ def _check_project(google: "FakeGoogle", address: Address) -> None:
 
 
 def _model(google: "FakeGoogle", address: Address) -> FakeModel:
-    """Previews are served globally only (Vertex AI, *Model versions and lifecycle*)."""
-    model = google.model(address.model, "vertex")
-    if model is None or ("preview" in model.id and address.location != "global"):
+    """One text for what is unknown, retired, in another place, or not for this project.
+
+    Previews are served globally only (Vertex AI, *Model versions and lifecycle*), Gemini 4 and the
+    3.8 speech models in three places.
+    """
+    model = google.served(address.model, "vertex")
+    place = address.location
+    if model is None or _closed(google, address, model) or not model.served_in(place):
         raise GoogleError(
             404,
             f"Publisher Model `{address.resource}` was not found or your project does not have "
             "access to it. Please ensure you are using a valid model version.",
         )
     return model
+
+
+def _closed(google: "FakeGoogle", address: Address, model: FakeModel) -> bool:
+    old = address.project in google.old_vertex_projects
+    return not old and model.closed_to_new("vertex", google.day())
 
 
 def _generate(

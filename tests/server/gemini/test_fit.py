@@ -13,8 +13,9 @@ from server.gemini.schema import clean
 from server.gemini.signatures import BYPASS, StoredSignature
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
 from server.google_fake import messages, rules
-from server.google_fake.catalogue import CATALOGUE, FakeModel
+from server.google_fake.catalogue import FakeModel
 from server.google_fake.proto import read as read_message
+from server.google_fake.table import CATALOGUE
 from server.models import Model
 from tests.server.gemini.test_history import CONTENTS
 from tests.server.gemini.test_schema import SCHEMAS
@@ -371,7 +372,7 @@ REQUEST = st.fixed_dictionaries(
         "systemInstruction": st.sampled_from(["", "be kind"]).map(lambda t: user({"text": t})),
     },
 )
-GENERATING = [model for model in CATALOGUE if not model.embeds]
+GENERATING = [model for model in CATALOGUE if model.levels or model.budget]
 
 
 @given(st.sampled_from(GENERATING), REQUEST, THINKING)

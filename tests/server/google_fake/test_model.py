@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from server.google_fake import turns
-from server.google_fake.catalogue import CATALOGUE
 from server.google_fake.messages import Door
 from server.google_fake.model import Answer, Asked, answer, pieces, signed
+from server.google_fake.table import CATALOGUE
 from tests.support import call, model, result, user, weather_tool
 
 Json = dict[str, Any]

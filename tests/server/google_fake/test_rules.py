@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from server.google_fake import messages, rules
-from server.google_fake.catalogue import CATALOGUE, FakeModel
+from server.google_fake.catalogue import FakeModel
 from server.google_fake.http import GoogleError
 from server.google_fake.messages import Door
 from server.google_fake.proto import read
+from server.google_fake.table import CATALOGUE
 from tests.support import user, weather_tool
 
 Json = dict[str, Any]

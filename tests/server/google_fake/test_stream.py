@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from server.google_fake.catalogue import CATALOGUE
 from server.google_fake.http import ConnectionCutError
 from server.google_fake.model import Answer, Asked
 from server.google_fake.stream import (
@@ -20,6 +19,7 @@ from server.google_fake.stream import (
     event,
     fold,
 )
+from server.google_fake.table import CATALOGUE
 from server.google_fake.tokens import Counted
 from tests.support import call, events_of, texts_of, user
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from server.google_fake import messages, turns
-from server.google_fake.catalogue import CATALOGUE
 from server.google_fake.http import GoogleError
 from server.google_fake.messages import Door
 from server.google_fake.proto import read
 from server.google_fake.signatures import BYPASS, issue
+from server.google_fake.table import CATALOGUE
 from tests.support import call, model, result, user
 
 Json = dict[str, Any]
@@ -94,8 +94,13 @@ def test_an_empty_system_instruction_is_refused() -> None:
         turns.check(body, MODELS[OLD], "gemini-api")
 
 
-def test_from_35_on_the_last_turn_is_the_users() -> None:
-    assert "end with a user role" in refusal([user("hi"), model("prefill")], NEW)
+@pytest.mark.parametrize(
+    "model_id", ["gemini-3.5-flash-lite", "gemini-3.6-flash", "gemini-3.8-flash", "gemini-4-argon"]
+)
+def test_from_35_flash_lite_on_the_last_turn_is_the_users(model_id: str) -> None:
+    prefilled = [user("hi"), model("prefill")]
+    judge(prefilled, NEW)
+    assert "end with a user role" in refusal(prefilled, model_id)
 
 
 @pytest.mark.parametrize(
