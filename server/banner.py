@@ -21,6 +21,9 @@ def start_lines(gateway: Gateway, *, key_is_new: bool) -> list[str]:
         f"  Upstream: {status.upstream or 'none'} ({status.upstream_reason})",
         f"  Limits: {_limits(gateway)}",
     ]
+    if status.upstream == "demo":
+        lines.append("  The demo is for looking, not for agents: answers are made up here, and it")
+        lines.append("  calls no tool unless the client forces one.")
     if status.upstream is None:
         lines.append(f"  Not signed in. Open {status.setup_address} to choose how to reach Gemini.")
     if settings.trusted_networks:

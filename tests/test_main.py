@@ -136,6 +136,13 @@ def test_the_banner_tells_everything_and_sigterm_is_a_clean_end(tmp_path: Path) 
     assert "API key for callers" not in again
 
 
+def test_the_banner_says_that_the_demo_is_for_looking(tmp_path: Path) -> None:
+    with started(tmp_path, "--headless", "--upstream", "demo") as (process, _):
+        _, out, _ = finish(process, signal.SIGTERM)
+    assert "Upstream: demo" in out
+    assert "for looking, not for agents" in out
+
+
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
     with started(tmp_path, "--headless", "--upstream", "demo") as (process, _):
         code, _, err = finish(process, signal.SIGINT)

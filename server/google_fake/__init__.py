@@ -24,6 +24,7 @@ What tests set (each is a field of ``FakeGoogle`` and may change between request
     rules.py      what Google refuses in tools and settings;  turns.py: in the conversation itself
     tokens.py     how tokens are counted, and which prefix is cached
     model.py      the scripted model: a valid request -> an answer;  build.py: values for schemas
+    demo.py       the demo's model, which nothing can act on;  harmless.py: its values and words
     stream.py     an answer -> chunks -> bytes
     failures.py   everything that can go wrong, to be loaded by tests
     oauth.py      sign-in;  account.py: eligibility and onboarding

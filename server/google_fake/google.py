@@ -98,6 +98,8 @@ class FakeGoogle:
     chunk_delay_s: float = 0
     flavour: str = ""
     """Begins every text answer of the scripted model."""
+    answering: Callable[[Asked], Answer] = model.answer
+    """Answers where nothing is prepared: the scripted model, or the demo's."""
     api_keys: set[str] = field(default_factory=lambda: {API_KEY})
     """Keys of the Gemini API whose past is ``history``."""
     history: Key = OLD_PAID
@@ -117,7 +119,7 @@ class FakeGoogle:
     limit: tuple[int, float] | None = None
     """So many generate requests in so many seconds; the next one is refused with ``RetryInfo``."""
     answers: deque[Script] = field(default_factory=deque)
-    """Answers for the next generate requests; empty: the scripted model answers itself."""
+    """Answers for the next generate requests; empty: ``answering`` does."""
     requests: list[Recorded] = field(default_factory=list)
     oauth: OAuth = field(init=False)
 
@@ -299,7 +301,7 @@ class FakeGoogle:
         return FakeResponse(200, headers, body)
 
     def _answer_of(self, asked: Asked) -> Answer:
-        script = self.answers.popleft() if self.answers else model.answer
+        script = self.answers.popleft() if self.answers else self.answering
         answer = script if isinstance(script, Answer) else script(asked)
         return model.signed(answer, asked) if answer.signed else answer
 

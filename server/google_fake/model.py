@@ -1,6 +1,7 @@
-"""The scripted model: from a valid request to an answer, the same one every time.
+"""The scripted model of tests: from a valid request to an answer, the same one every time.
 
-It says back what it was told, so that a newcomer (and a test) can see at once what arrived:
+It says back what it was told, so that a test can see at once what arrived. What it calls comes from
+the user's words, so it never answers people (the demo has a model of its own, ``demo.py``):
 
 * functions declared and no result yet: it calls the one the user named, else the first; two calls
   when the user says "both", "twice" or "parallel";
@@ -43,7 +44,7 @@ class Asked:
     serial: int = 0
     """Counts the requests of this Google; makes ids and signatures distinct."""
     flavour: str = ""
-    """Put before every text answer, so that a demo cannot be taken for the real model."""
+    """Put before every text answer of the scripted model."""
 
     @property
     def config(self) -> Json:
@@ -86,17 +87,27 @@ Script = Answer | Callable[[Asked], Answer]
 def answer(asked: Asked) -> Answer:
     """The scripted model's own answer."""
     functions = _callable(asked)
-    thoughts = thoughts_tokens(asked)
     if functions and not turns.results(asked.request["contents"][-1]):
-        given = Answer(parts=_calls(functions, asked.user_text), thoughts_tokens=thoughts)
-    else:
-        text = _stopped(_text(asked), asked.config.get("stopSequences", []))
+        return finished(asked, asked.user_text, _calls(functions, asked.user_text))
+    return finished(asked, asked.user_text, _text(asked))
+
+
+def finished(asked: Asked, heard: str, spoken: str | list[Json]) -> Answer:
+    """What is spoken (a text, or function calls), with thoughts, sources, limits and signatures.
+
+    ``heard`` is the part of the user's words that thoughts and searches may repeat.
+    """
+    thoughts = thoughts_tokens(asked)
+    if isinstance(spoken, str):
+        text = _stopped(spoken, asked.config.get("stopSequences", []))
         given = Answer(parts=[{"text": piece} for piece in pieces(text)], thoughts_tokens=thoughts)
         if "googleSearch" in built_in(asked.request):
-            given.grounding = _grounding(asked.user_text, text)
+            given.grounding = _grounding(heard, text)
             given.tool_use_tokens = SEARCH_TOKENS
+    else:
+        given = Answer(parts=spoken, thoughts_tokens=thoughts)
     if asked.config.get("thinkingConfig", {}).get("includeThoughts") and thoughts:
-        given.parts = [*_thoughts(asked), *given.parts]
+        given.parts = [*_thoughts(heard), *given.parts]
     return signed(_limited(given, asked.config.get("maxOutputTokens")), asked)
 
 
@@ -155,8 +166,8 @@ def _text(asked: Asked) -> str:
         return json.dumps(value, ensure_ascii=False)
     if turns.results(last):
         return f"{asked.flavour}The tool answered: {text}"
-    seen = [_seen(part["inlineData"]) for part in last["parts"] if "inlineData" in part]
-    return asked.flavour + " ".join([f"You said: {text}", *seen])
+    images = [seen(part["inlineData"]) for part in last["parts"] if "inlineData" in part]
+    return asked.flavour + " ".join([f"You said: {text}", *images])
 
 
 def _quoted(results: list[Json]) -> str:
@@ -169,12 +180,13 @@ def _quoted(results: list[Json]) -> str:
             said = only[1] if only[0] != "error" else f"error: {only[1]}"
         else:
             said = json.dumps(response, ensure_ascii=False)
-        seen = [_seen(p["inlineData"]) for p in result.get("parts", ()) if "inlineData" in p]
-        quoted.append(" ".join([f"{result['name']}: {said}", *seen]))
+        images = [seen(p["inlineData"]) for p in result.get("parts", ()) if "inlineData" in p]
+        quoted.append(" ".join([f"{result['name']}: {said}", *images]))
     return "; ".join(quoted)
 
 
-def _seen(blob: Json) -> str:
+def seen(blob: Json) -> str:
+    """``I see image/png, 70 bytes.``"""
     return f"I see {blob['mimeType']}, {len(decode_bytes(blob['data']) or b'')} bytes."
 
 
@@ -196,8 +208,8 @@ def pieces(text: str) -> list[str]:
     return found
 
 
-def _thoughts(asked: Asked) -> list[Json]:
-    text = asked.user_text[:60]
+def _thoughts(heard: str) -> list[Json]:
+    text = heard[:60]
     return [
         {"text": "**Reading the request**\n\n", "thought": True},
         {"text": f"The user wrote {text!r}. ", "thought": True},

@@ -1,7 +1,8 @@
 """The ``demo`` upstream: this project's scripted Google, in the same process.
 
 No account and no network. Everything between the client and Google is the real code; only the model
-is made up, and every answer says so.
+is made up, and every answer says so. It is for looking, not for agents: it calls no tool that the
+client does not force (``google_fake/demo.py``).
 """
 
 import httpx
@@ -22,10 +23,11 @@ class Demo(GeminiApi):
 
     def __init__(self, *, chunk_delay_s: float = CHUNK_DELAY_S) -> None:
         # Only who wants the demo pays for it at start: 60 ms and some megabytes.
+        from server.google_fake import demo  # noqa: PLC0415
         from server.google_fake.google import API_KEY, FakeGoogle  # noqa: PLC0415
         from server.google_fake.transport import InProcessTransport  # noqa: PLC0415
 
-        google = FakeGoogle(flavour="[demo] ", chunk_delay_s=chunk_delay_s)
+        google = FakeGoogle(answering=demo.answer, chunk_delay_s=chunk_delay_s)
         http = httpx.AsyncClient(transport=InProcessTransport(google))
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
 

@@ -57,6 +57,15 @@ async def test_apply_verify_and_undo(codex: Path, tmp_path: Path) -> None:
         assert codex.read_text() == MINE
 
 
+async def test_the_demo_is_said_to_be_for_looking(tmp_path: Path) -> None:
+    async with running(tmp_path / "data", upstream="demo") as rig:
+        page = (await rig.http.get("/connect")).text
+        assert "for looking, not for agents" in page
+        assert "for agents: it repeats one line" in (await rig.http.get("/setup")).text
+    async with running(tmp_path / "data") as rig:
+        assert "for looking" not in (await rig.http.get("/connect")).text
+
+
 async def test_a_page_older_than_the_file_changes_nothing(codex: Path, tmp_path: Path) -> None:
     async with running(tmp_path / "data") as rig:
         page = (await rig.http.get("/connect")).text

@@ -39,10 +39,15 @@ async def test_every_text_answer_is_labelled(demo: Demo) -> None:
     assert seen[-1]["usageMetadata"]["totalTokenCount"] > 0
 
 
-async def test_it_calls_the_first_tool(demo: Demo) -> None:
-    seen = await chunks(demo, outgoing("The weather in Paris?", tools=[weather_tool()]))
+async def test_it_calls_a_tool_only_where_the_client_forces_it(demo: Demo) -> None:
+    free = await chunks(demo, outgoing("The weather in Paris?", tools=[weather_tool()]))
+    assert "functionCall" not in str(free)
+    forced = {"functionCallingConfig": {"mode": "ANY"}}
+    seen = await chunks(
+        demo, outgoing("The weather in Paris?", tools=[weather_tool()], toolConfig=forced)
+    )
     call = seen[0]["candidates"][0]["content"]["parts"][0]["functionCall"]
-    assert call == {"name": "get_weather", "args": {"city": "Paris"}}
+    assert call == {"name": "get_weather", "args": {"city": "demo-value"}}
 
 
 async def test_counting_agrees_with_answering(demo: Demo) -> None:
