@@ -7,6 +7,7 @@ access token when SHOW_TOKEN asks for it.
 
 from server import __version__
 from server.gateway import Gateway
+from server.proxies import from_surroundings
 
 
 def start_lines(gateway: Gateway, *, key_is_new: bool) -> list[str]:
@@ -31,6 +32,7 @@ def start_lines(gateway: Gateway, *, key_is_new: bool) -> list[str]:
     if key_is_new and gateway.access.generated_key:
         lines.append(f"  API key for callers from elsewhere: {gateway.access.generated_key}")
         lines.append("  (shown once; later: --show-key)")
+    lines += [f"  Warning: {problem}" for problem in from_surroundings().problems()]
     if not gateway.usage.persistent:
         lines.append(f"  Warning: {settings.data_dir} cannot be written; nothing will be saved.")
     return lines

@@ -27,6 +27,7 @@ from server import __version__
 from server.eligibility import problem_for
 from server.gateway import Gateway
 from server.logs import redact
+from server.proxies import from_surroundings
 from server.reach import Reached, reach
 from server.settings import Settings
 from server.upstreams.vertex import endpoint
@@ -74,7 +75,7 @@ async def examine(
         Check("port", lambda: [port_holder(settings.port, own=gateway is not None)]),
         Check("localhost", lambda: [local_names(settings.host, settings.port)]),
         Check("data folder", lambda: data_folder(settings.data_dir)),
-        Check("HTTP proxy", proxies),
+        Check("proxies", proxies),
         *more,
     )
     local, google = await asyncio.gather(
@@ -264,25 +265,17 @@ def _is_open(path: Path) -> bool:
 
 
 def proxies() -> list[Finding]:
-    """The HTTP proxies this process would use, without their passwords."""
-    found = []
-    for scheme, address in sorted(urllib.request.getproxies().items()):
-        if scheme == "no":
-            found.append(Finding("ok", "NO_PROXY", address))
-            continue
-        name = f"{scheme.upper()}_PROXY"
-        try:
-            parts = urlsplit(address if "://" in address else f"//{address}")
-            told = f"{parts.hostname}:{parts.port or 80}"
-        except ValueError:
-            remedy = "Correct it, or unset it."
-            found.append(Finding("bad", name, "is not an address", remedy))
-            continue
-        remedy = "If Google cannot be reached, check this proxy, or unset it."
-        found.append(
-            Finding("warn", name, f"{told} stands between this program and Google", remedy)
-        )
-    return found or [Finding("ok", "HTTP proxy", "none is set")]
+    """The proxies this process would use, without their passwords."""
+    used = from_surroundings()
+    found = [Finding("ok", "NO_PROXY", ", ".join(used.without))] if used.without else []
+    for setting in used.by_scheme.values():
+        if setting.problem:
+            found.append(Finding("bad", setting.variable, setting.problem, "Correct it."))
+        else:
+            told = f"{setting.shown} stands between this program and Google"
+            remedy = "If Google cannot be reached, check this proxy, or unset it."
+            found.append(Finding("warn", setting.variable, told, remedy))
+    return found or [Finding("ok", "proxy", "none is set")]
 
 
 # ── Google ───────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,8 @@ Python SDKs.
      ├─ NotFoundError              ├─ MethodNotAllowedError ── UpgradeRefusedError
      │                             ├─ MisdirectedRequestError
      ├─ RateLimitError             ├─ NotOfferedError
-     ├─ UpstreamError ─── BrokenAnswerError
+     ├─ UpstreamError ─┬─ BrokenAnswerError
+     │                 └─ NetworkSettingError
      ├─ OverloadedError            ├─ LoopError
      ├─ UpstreamTimeoutError       └─ InternalServerError
 """
@@ -176,6 +177,15 @@ class BrokenAnswerError(UpstreamError):
     """The model's answer broke off or was malformed, so it must not look like a normal end."""
 
     kind = "broken_answer"
+
+
+class NetworkSettingError(UpstreamError):
+    """What this computer sets for its network (a proxy, certificates) cannot be used."""
+
+    transient = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="network_setting", should_retry=False)
 
 
 class OverloadedError(ProxyError):

@@ -262,9 +262,7 @@ class SignIn:
         client = pending.client
         grants = self._tokens.grants
         try:
-            grant = await asyncio.to_thread(
-                grants.exchange, client, pending.redirect_uri, pending.verifier, code
-            )
+            grant = await grants.exchange(client, pending.redirect_uri, pending.verifier, code)
         except GrantRefusedError as error:
             raise _refused_by_google(error.code, error.description) from error
         await self._tokens.keep(_credential(grant, client, self._now()))

@@ -1,10 +1,10 @@
 """Talking to an authorization server: signing in, renewing, whose account it is, signing out.
 
-What happens while people use the server (renewing, asking whose account it is) travels as every
-other upstream request does. Signing in and Application Default Credentials are left to Google's own
-libraries, which cost 300 ms and 20 MB to import and block while they talk: they are imported late
-and run in a worker thread. With ``adc`` this is the only importer of google-auth, and the only one
-of google-auth-oauthlib and oauthlib.
+Codes, renewals and questions about the account travel as every other upstream request does, so they
+pass the same proxies. Google's own libraries make the address to sign in at and read Application
+Default Credentials; they cost 300 ms and 20 MB to import and block while they talk, so they are
+imported late and run in a worker thread, over a client of ours. With ``adc`` this is the only
+importer of google-auth, and the only one of google-auth-oauthlib and oauthlib.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from server import __version__
 from server.errors import UpstreamError
 from server.json_codec import loads
 from server.oauth_client import OAuthClient
+from server.proxies import blocking_client
 from server.redaction import learn
 
 SCOPES = (
@@ -111,27 +112,25 @@ class GoogleGrants:
         url, _ = flow.authorization_url(state=state, access_type="offline", prompt="consent")
         return str(url)
 
-    def exchange(self, client: OAuthClient, redirect_uri: str, verifier: str, code: str) -> Grant:
-        """Trade the one-time code for tokens. Blocks."""
-        import requests  # noqa: PLC0415
-        from oauthlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]  # noqa: PLC0415
-
-        flow = _flow(client, redirect_uri, verifier)
-        with contextlib.closing(flow.oauth2session):
-            try:
-                answer = flow.fetch_token(code=code, include_client_id=True, timeout=TIMEOUT_S)
-                expiry = flow.credentials.expiry
-            except OAuth2Error as error:
-                raise GrantRefusedError(str(error.error), str(error.description or "")) from error
-            except (requests.RequestException, *UNREADABLE) as error:
-                raise _unreachable(client.token_uri, error) from error
-        scope = answer.get("scope", ())
-        return Grant(
-            access_token=_text(answer["access_token"]) or _no_token(client),
-            refresh_token=_text(answer.get("refresh_token")),
-            lifetime_s=lifetime_s(expiry),
-            scopes=tuple(scope.split() if isinstance(scope, str) else scope),
-        )
+    async def exchange(
+        self, client: OAuthClient, redirect_uri: str, verifier: str, code: str
+    ) -> Grant:
+        """Trade the one-time code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5)."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": verifier,
+            "redirect_uri": redirect_uri,
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+        }
+        status, answer = await self._ask("POST", client.token_uri, form=form)
+        if status != 200:
+            refused = _text(answer.get("error"))
+            if refused is None:
+                raise _unreachable(client.token_uri, f"status {status}")
+            raise GrantRefusedError(refused, str(answer.get("error_description") or ""))
+        return replace(_grant(client, answer), scopes=_scopes(answer.get("scope")))
 
     async def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
         """Get a new access token (RFC 6749, section 6)."""
@@ -144,12 +143,7 @@ class GoogleGrants:
         status, answer = await self._ask("POST", client.token_uri, form=form)
         if status != 200:
             raise refusal(answer) or _unreachable(client.token_uri, f"status {status}")
-        return Grant(
-            access_token=_text(answer.get("access_token")) or _no_token(client),
-            refresh_token=_text(answer.get("refresh_token")),
-            lifetime_s=_seconds(answer.get("expires_in")),
-            email=email_in(_text(answer.get("id_token"))),
-        )
+        return _grant(client, answer)
 
     async def revoke(self, client: OAuthClient, token: str) -> None:
         """Tell the server to forget a sign-in (RFC 7009)."""
@@ -193,6 +187,23 @@ class GoogleGrants:
         return response.status_code, answer if isinstance(answer, dict) else {}
 
 
+def _grant(client: OAuthClient, answer: Mapping[str, Any]) -> Grant:
+    """The tokens in an answer of the token endpoint (RFC 6749, section 5.1)."""
+    return Grant(
+        access_token=_text(answer.get("access_token")) or _no_token(client),
+        refresh_token=_text(answer.get("refresh_token")),
+        lifetime_s=_seconds(answer.get("expires_in")),
+        email=email_in(_text(answer.get("id_token"))),
+    )
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    """What was granted: one text with spaces, by the standard; some servers send a list."""
+    if isinstance(value, str):
+        return tuple(value.split())
+    return tuple(filter(None, map(_text, value))) if isinstance(value, list) else ()
+
+
 def _seconds(value: object) -> float:
     """How long a token lasts, as the server writes it; 0 where it does not say."""
     try:
@@ -216,9 +227,8 @@ def _flow(client: OAuthClient, redirect_uri: str, verifier: str) -> Any:
     # These libraries write tokens to the log at DEBUG.
     for name in ("oauthlib", "requests_oauthlib"):
         logging.getLogger(name).setLevel(logging.INFO)
-    # oauthlib has no other switches. A user may untick scopes, which SignIn checks itself; and
-    # http is only ever a loopback address, because make_client() lets no other pass.
-    os.environ["OAUTHLIB_RELAX_TOKEN_SCOPE"] = "1"  # noqa: S105
+    # oauthlib has no other switch. http is only ever a loopback address, because make_client() lets
+    # no other pass.
     if "http" in (urlsplit(client.auth_uri).scheme, urlsplit(client.token_uri).scheme):
         os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     return Flow.from_client_config(
@@ -248,12 +258,35 @@ def renew(held: Any, token_uri: str) -> None:
 
 @contextlib.contextmanager
 def google_transport() -> Iterator[Any]:
-    """google-auth's own HTTP, with a timeout, closed afterwards."""
-    import requests  # noqa: PLC0415
-    from google.auth.transport.requests import Request  # noqa: PLC0415
+    """What google-auth sends its requests with: our own client, proxies and certificates.
 
-    with requests.Session() as session:
-        yield partial(Request(session), timeout=TIMEOUT_S)
+    A ``google.auth.transport.Request``: called with the parts of a request, it returns an object
+    with ``status``, ``headers`` and ``data``.
+    """
+    from google.auth.exceptions import TransportError  # noqa: PLC0415
+
+    with blocking_client() as http:
+
+        def send(
+            url: str,
+            method: str = "GET",
+            body: bytes | str | None = None,
+            headers: Mapping[str, str] | None = None,
+            timeout: float | None = None,
+            **ignored: object,
+        ) -> SimpleNamespace:
+            sent = {**HEADERS, **(headers or {})}
+            try:
+                answer = http.request(
+                    method, url, content=body, headers=sent, timeout=timeout or TIMEOUT_S
+                )
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise TransportError(error) from error  # type: ignore[no-untyped-call]
+            return SimpleNamespace(
+                status=answer.status_code, headers=answer.headers, data=answer.content
+            )
+
+        yield send
 
 
 def lifetime_s(expiry: datetime | None) -> float:
@@ -310,7 +343,8 @@ def _unreachable(url: str, reason: Exception | str) -> UpstreamError:
             f"Google's sign-in service ({host}) did not answer within {TIMEOUT_S:.0f} s. Behind a "
             "proxy, set HTTPS_PROXY."
         )
-    why = reason if isinstance(reason, str) else type(reason).__name__
+    in_words = isinstance(reason, str | httpx.ProxyError)
+    why = str(reason) if in_words else type(reason).__name__
     return UpstreamError(
         f"Google's sign-in service ({host}) could not be asked ({why}). Check the network; behind "
         "a proxy, set HTTPS_PROXY."

@@ -19,8 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from server import __version__
+from server.errors import ProxyError
 from server.files import write_private
+from server.proxies import from_surroundings
 from server.settings import Settings
+from server.upstreams.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +97,7 @@ class Updates:
         state = UpdateState(checked_at=self._now())
         try:
             found = newest(await self._read())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ProxyError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             log.warning("The release feed could not be read: %s", reason)
             before = self.state
@@ -115,7 +118,11 @@ class Updates:
         }
         async with (
             asyncio.timeout(TIMEOUT_S),
-            httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=True) as http,
+            httpx.AsyncClient(
+                transport=Transport(proxies=from_surroundings()),
+                timeout=TIMEOUT_S,
+                follow_redirects=True,
+            ) as http,
             http.stream("GET", self.feed, headers=headers) as response,
         ):
             if response.status_code != 200:

@@ -5,7 +5,8 @@ at a time. What goes wrong is raised as the exception that httpx's own transport
 """
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import httpx
@@ -148,6 +149,13 @@ class Connection(asyncio.Protocol):
     def held(self) -> int:
         """Bytes of the answer that nobody has taken yet."""
         return self._answer.held if self._answer is not None else 0
+
+    def keep_alive(self, options: Iterable[tuple[int, int, int]]) -> None:
+        """Set what the system knows of ``options`` (arguments of ``setsockopt``)."""
+        sock = self._transport.get_extra_info("socket")
+        for option in options:
+            with contextlib.suppress(OSError):  # an older system
+                sock.setsockopt(*option)
 
     async def ask(self, request: httpx.Request, head: bytes, body: bytes) -> Answer:
         """Send a request; returns with the head of its answer.

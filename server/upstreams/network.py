@@ -65,7 +65,7 @@ def _network_words(error: Exception, *, started: bool) -> str:
             said = f" ({os.strerror(why)})" if why else ""
             return f"Could not connect to {host}{said}. Check the network and the base address."
         case httpx.ProxyError():
-            return f"The HTTP proxy on the way to {host} refused: {error}."
+            return f"The proxy on the way to {host} does not work ({error}). Check it, or unset it."
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():
             return f"The upstream's address is malformed: {error}."
         case httpx.DecodingError():

@@ -1,19 +1,31 @@
 """What carries requests to Google: connections of our own, behind httpx's interface.
 
 httpx's own transport costs five times as much per event (``docs/decisions/0009``). Everything above
-this module sees httpx's requests, responses and exceptions only. Where a proxy is configured for an
+this module sees httpx's requests, responses and exceptions only. Where a proxy is set for an
 address, httpx's own transport takes over.
+
+A kept connection may have died without a sign, with the Wi-Fi or the VPN it was made over. The
+system is asked to notice within seconds (``KEPT_DEAD_AFTER_S``); what it cannot see, such as a VPN
+program that acknowledges everything, a limit on the first byte ends. Both fail the request before
+anything came back, so ``server/retry.py`` may repeat it; the idle connections are dropped, so the
+repeat has a new one.
 """
 
 import asyncio
+import logging
+import socket
 import ssl
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from urllib.request import getproxies, proxy_bypass
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import httpx
 
+from server.errors import NetworkSettingError
+from server.proxies import Proxies, ProxySetting, from_surroundings, tls_context
 from server.upstreams.http1 import Connection
+
+log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 90.0
 """How long an idle connection is kept, by the clock on the wall: a computer may have slept since.
@@ -22,13 +34,23 @@ Google closes its end after a few minutes."""
 MOST_IDLE = 64
 """Idle connections kept; the newest serve first."""
 
+KEPT_DEAD_AFTER_S = 15
+"""After so many seconds without an acknowledgement the system gives a connection up."""
+
+KEPT_FIRST_BYTE_S = 150.0
+"""Until the first byte on a connection that was used before. A model may think for minutes, and
+what is repeated costs twice; so this is long, and the last resort."""
+
 HAPPY_EYEBALLS_S = 0.25
 """After which the next address of a name is tried beside the first (RFC 8305)."""
 
 
 def make_client() -> httpx.AsyncClient:
     """The client of a server."""
-    return Client(Transport(proxies=getproxies()))
+    proxies = from_surroundings()
+    for problem in proxies.problems():
+        log.warning("%s", problem)
+    return Client(Transport(proxies=proxies))
 
 
 class Client(httpx.AsyncClient):
@@ -58,31 +80,32 @@ class Transport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         *,
-        proxies: dict[str, str] | None = None,
+        proxies: Proxies | None = None,
         wall_clock: Callable[[], float] = time.time,
+        kept_first_byte_s: float = KEPT_FIRST_BYTE_S,
     ) -> None:
-        """``proxies``: addresses by scheme (``all`` for any), as ``urllib`` finds them."""
-        self._proxies = proxies or {}
-        self._proxied: dict[str, httpx.AsyncHTTPTransport] = {}
+        self.proxies = proxies or Proxies()
+        self._kept_first_byte_s = kept_first_byte_s
+        self._proxied: dict[httpx.URL, httpx.AsyncHTTPTransport] = {}
         self._wall_clock = wall_clock
         self._tls: asyncio.Future[ssl.SSLContext] | None = None
         self._idle: list[tuple[Origin, Connection, float]] = []
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        proxy = self._proxies.get(request.url.scheme) or self._proxies.get("all")
-        if proxy and not proxy_bypass(request.url.host):
-            return await self._through(proxy).handle_async_request(request)
+        setting = self.proxies.setting_for(request.url)
+        if setting is not None:
+            return await self._through(setting, request)
         head, body = await written(request)
         origin = origin_of(request)
         request.stream = _SENT
         connection = self._kept(origin)
         if connection is not None:
             try:
-                return await self._asked(connection, origin, request, head, body)
+                return await self._asked_again(connection, origin, request, head, body)
             except (httpx.NetworkError, httpx.RemoteProtocolError):
-                # Closed by the other side just then. What may change something there is not
-                # repeated here: whoever counts requests decides (server/retry.py).
+                # What may change something there is not repeated here: whoever counts requests
+                # decides (server/retry.py).
                 if connection.heard or request.method != "GET":
                     raise
         connection = await self._connect(origin, request)
@@ -97,6 +120,33 @@ class Transport(httpx.AsyncBaseTransport):
         for transport in self._proxied.values():
             await transport.aclose()
         await asyncio.sleep(0)  # in which asyncio takes leave of what was cut
+
+    async def _asked_again(
+        self,
+        connection: Connection,
+        origin: "Origin",
+        request: httpx.Request,
+        head: bytes,
+        body: bytes,
+    ) -> httpx.Response:
+        """``_asked`` on a connection used before: silence, too, may mean that it is dead."""
+        limits = request.extensions.get("timeout") or {}
+        patience_s = limits.get("read")
+        bounded = patience_s is None or patience_s > self._kept_first_byte_s
+        if bounded:
+            first = {**limits, "read": self._kept_first_byte_s}
+            request.extensions = {**request.extensions, "timeout": first}
+        try:
+            return await self._asked(connection, origin, request, head, body)
+        except httpx.TransportError as error:
+            if not connection.heard:
+                self._drop(origin)
+            if bounded and isinstance(error, httpx.ReadTimeout) and not connection.heard:
+                raise httpx.ReadError("a kept connection stayed silent", request=request) from error
+            raise
+        finally:
+            if bounded:
+                request.extensions["timeout"] = dict(limits)
 
     async def _asked(
         self,
@@ -132,6 +182,7 @@ class Transport(httpx.AsyncBaseTransport):
             raise httpx.ConnectTimeout("no connection in time", request=request) from error
         except (OSError, ValueError) as error:  # ValueError: no such name can exist
             raise httpx.ConnectError(str(error), request=request) from error
+        connection.keep_alive(kept_alive())
         return connection
 
     def _kept(self, origin: "Origin") -> Connection | None:
@@ -168,19 +219,38 @@ class Transport(httpx.AsyncBaseTransport):
         while self._idle and not 0 <= now - self._idle[0][2] <= KEEP_ALIVE_S:
             self._idle.pop(0)[1].abort()
 
-    def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
-        """httpx's own transport through ``proxy``, made once."""
-        if proxy not in self._proxied:
-            address = proxy if "://" in proxy else f"http://{proxy}"
+    def _drop(self, origin: "Origin") -> None:
+        """Cut the idle connections to ``origin``: what killed one has killed them all."""
+        dead = [connection for other, connection, _ in self._idle if other == origin]
+        self._idle = [kept for kept in self._idle if kept[0] != origin]
+        for connection in dead:
+            connection.abort()
+
+    async def _through(self, setting: ProxySetting, request: httpx.Request) -> httpx.Response:
+        """The answer through a proxy, by httpx's own transport, which is made once for each."""
+        proxy = setting.usable()
+        if proxy.url not in self._proxied:
             few = httpx.Limits(max_connections=None, max_keepalive_connections=8)
-            self._proxied[proxy] = httpx.AsyncHTTPTransport(proxy=address, limits=few)
-        return self._proxied[proxy]
+            tls = await self._tls_context()
+            made = httpx.AsyncHTTPTransport(
+                verify=tls, proxy=proxy, limits=few, socket_options=kept_alive()
+            )
+            self._proxied.setdefault(proxy.url, made)
+        try:
+            return await self._proxied[proxy.url].handle_async_request(request)
+        except (httpx.ConnectError, httpx.ProxyError) as error:
+            words = f"{setting.variable}={setting.shown}: {error or type(error).__name__}"
+            raise httpx.ProxyError(words, request=request) from error
 
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: reading the certificates takes a while."""
         if self._tls is None:
             self._tls = asyncio.ensure_future(asyncio.to_thread(_make_tls_context))
-        return await asyncio.shield(self._tls)
+        try:
+            return await asyncio.shield(self._tls)
+        except NetworkSettingError:
+            self._tls = None  # the file may be there the next time
+            raise
 
 
 Origin = tuple[str, str, int]
@@ -214,9 +284,41 @@ class Body(httpx.AsyncByteStream):
 
 
 def _make_tls_context() -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
+    context = tls_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+Option = tuple[int, int, int]
+"""(level, option, value) of ``setsockopt``."""
+
+
+def kept_alive(
+    platform: str = sys.platform, known: Mapping[str, int] | None = None
+) -> list[Option]:
+    """What makes a system notice a dead connection within ``KEPT_DEAD_AFTER_S``.
+
+    ``known``: the numbers of the options, by their names in ``socket``.
+    """
+    numbers = vars(socket) if known is None else known
+    tcp = socket.IPPROTO_TCP
+    wanted = {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPALIVE": 10,  # macOS's name for it
+        "TCP_KEEPINTVL": 2,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": KEPT_DEAD_AFTER_S * 1000,
+    }
+    options: list[Option] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    options += [
+        (tcp, int(numbers[name]), value) for name, value in wanted.items() if name in numbers
+    ]
+    # For data that was sent and is not acknowledged. Python has no name for these two.
+    if platform == "darwin":
+        options.append((tcp, 0x80, KEPT_DEAD_AFTER_S))  # TCP_RXT_CONNDROPTIME
+    elif platform == "win32":
+        options.append((tcp, 5, KEPT_DEAD_AFTER_S))  # TCP_MAXRT
+    return options
 
 
 def origin_of(request: httpx.Request) -> Origin:

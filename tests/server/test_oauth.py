@@ -43,7 +43,9 @@ class FakeGrants(GoogleGrants):
     ) -> str:
         return f"https://google.test/?state={state}"
 
-    def exchange(self, client: OAuthClient, redirect_uri: str, verifier: str, code: str) -> Grant:
+    async def exchange(
+        self, client: OAuthClient, redirect_uri: str, verifier: str, code: str
+    ) -> Grant:
         number = self._count("exchange", code)
         refresh = None if self.no_refresh_token else "r-new"
         return Grant(

@@ -44,7 +44,7 @@ def test_each_phase_that_can_time_out_has_its_own_message(
     [
         (httpx.ConnectError("refused", request=REQUEST), "Could not connect to google.test"),
         (httpx.RemoteProtocolError("gone", request=REQUEST), "broke before it answered"),
-        (httpx.ProxyError("407", request=REQUEST), "HTTP proxy"),
+        (httpx.ProxyError("407", request=REQUEST), "proxy on the way"),
         (httpx.UnsupportedProtocol("no scheme"), "malformed"),
         (httpx.InvalidURL("bad"), "malformed"),
     ],

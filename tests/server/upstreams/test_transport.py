@@ -1,6 +1,7 @@
 """The upstream transport against a socket that answers byte for byte what the test says."""
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,9 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from server.proxies import from_surroundings
 from server.upstreams import transport
 from server.upstreams.http1 import MOST_HELD
-from server.upstreams.transport import KEEP_ALIVE_S, Transport, make_client
+from server.upstreams.transport import (
+    KEEP_ALIVE_S,
+    KEPT_DEAD_AFTER_S,
+    Transport,
+    kept_alive,
+    make_client,
+)
 from tests.certificates import self_signed
 from tests.support import HANGS_S
 
@@ -382,7 +390,9 @@ async def test_a_proxy_is_asked_where_one_is_set() -> None:
         writer.write(WHOLE)
 
     async with serving(proxy) as address:
-        transport = Transport(proxies={"all": address.removeprefix("http://")})
+        transport = Transport(
+            proxies=from_surroundings({"ALL_PROXY": address.removeprefix("http://")})
+        )
         async with httpx.AsyncClient(transport=transport) as http:
             assert (await http.get("http://upstream.invalid/x")).content == b"ok"
     assert heard[0].startswith(b"GET http://upstream.invalid/x ")
@@ -464,7 +474,7 @@ async def test_an_address_that_no_proxy_names_is_asked_directly(
             assert (await http.send(httpx.Request("GET", base))).content == b"ok"
         monkeypatch.setenv("NO_PROXY", "example.com")
         async with make_client() as http:
-            with pytest.raises(httpx.ConnectError):
+            with pytest.raises(httpx.ProxyError):
                 await http.send(httpx.Request("GET", base))
 
 
@@ -475,3 +485,123 @@ async def test_what_was_sent_is_not_kept_while_the_answer_lasts() -> None:
         assert isinstance(answer.request.stream, httpx.ByteStream)
         assert b"".join(answer.request.stream) == b""
         await answer.aclose()
+
+
+# ── connections that die without a sign ──────────────────────────────────────────────────────────
+
+
+def silent_after(peers: list[int], answers: int) -> Handler:
+    """Answers so often on one connection, and then reads on without a word."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.append(writer.get_extra_info("peername")[1])
+        for _ in range(answers):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(WHOLE)
+        await reader.read()
+
+    return handler
+
+
+async def test_a_kept_connection_that_stays_silent_fails_before_its_request_does() -> None:
+    """By itself it would have been waited for as long as for any answer (reports A12)."""
+    peers: list[int] = []
+    impatient = Transport(kept_first_byte_s=0.05)
+    limits = httpx.Timeout(HANGS_S)
+    async with (
+        serving(silent_after(peers, 1)) as base,
+        httpx.AsyncClient(transport=impatient, timeout=limits) as http,
+    ):
+        await http.get(base)
+        with pytest.raises(httpx.ReadError, match="silent"):
+            await http.post(base)
+        assert (await http.post(base)).content == b"ok"
+        assert len(peers) == 2
+        assert (await http.get(base)).content == b"ok"
+    assert len(peers) == 3
+
+
+async def test_one_silent_connection_ends_all_that_were_kept() -> None:
+    peers: list[int] = []
+    impatient = Transport(kept_first_byte_s=0.05)
+    async with (
+        serving(silent_after(peers, 1)) as base,
+        httpx.AsyncClient(transport=impatient, timeout=httpx.Timeout(HANGS_S)) as http,
+    ):
+        await asyncio.gather(*(http.get(base) for _ in range(3)))
+        with pytest.raises(httpx.ReadError):
+            await http.post(base)
+        assert (await http.post(base)).content == b"ok"
+    assert len(peers) == 4
+
+
+async def test_a_new_connection_may_take_its_time() -> None:
+    """Only what was kept is suspected: a model may think for minutes."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.1)
+        writer.write(WHOLE)
+
+    impatient = Transport(kept_first_byte_s=0.02)
+    async with (
+        serving(handler) as base,
+        httpx.AsyncClient(transport=impatient, timeout=httpx.Timeout(HANGS_S)) as http,
+    ):
+        assert (await http.post(base)).content == b"ok"
+
+
+async def test_an_answer_on_a_kept_connection_has_its_own_limit_again() -> None:
+    """The limit is for the first byte; the body may be as slow as any."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(WHOLE[:-1])
+            await asyncio.sleep(0.2)
+            writer.write(WHOLE[-1:])
+
+    impatient = Transport(kept_first_byte_s=0.1)
+    async with (
+        serving(handler) as base,
+        httpx.AsyncClient(transport=impatient, timeout=httpx.Timeout(HANGS_S)) as http,
+    ):
+        await http.get(base)
+        assert (await http.post(base)).content == b"ok"
+
+
+async def test_a_shorter_limit_of_the_request_still_is_a_timeout() -> None:
+    async with (
+        serving(silent_after([], 1)) as base,
+        httpx.AsyncClient(transport=Transport(), timeout=httpx.Timeout(HANGS_S)) as http,
+    ):
+        await http.get(base)
+        with pytest.raises(httpx.ReadTimeout):
+            await http.post(base, timeout=httpx.Timeout(HANGS_S, read=0.05))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux names it")
+async def test_the_system_is_asked_to_notice_a_dead_connection() -> None:
+    carrier = Transport()
+    async with serving(answering(WHOLE)) as base, httpx.AsyncClient(transport=carrier) as http:
+        await http.get(base)
+        sock = carrier._idle[0][1]._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for level, option, value in kept_alive():
+            assert sock.getsockopt(level, option) == value
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_every_system_gives_up_within_twenty_seconds(platform: str) -> None:
+    """The names that Python knows there (documentation of ``socket``)."""
+    known = {
+        "linux": {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 18},
+        "darwin": {"TCP_KEEPALIVE": 0x10, "TCP_KEEPINTVL": 0x101, "TCP_KEEPCNT": 0x102},
+        "win32": {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 17, "TCP_KEEPCNT": 16},
+    }[platform]
+    options = {option: value for _, option, value in kept_alive(platform, known)[1:]}
+    idle = options[known.get("TCP_KEEPIDLE") or known["TCP_KEEPALIVE"]]
+    assert idle + options[known["TCP_KEEPINTVL"]] * options[known["TCP_KEEPCNT"]] <= 20
+    unacknowledged = {"linux": 18, "darwin": 0x80, "win32": 5}[platform]
+    scale = 1000 if platform == "linux" else 1
+    assert options[unacknowledged] == KEPT_DEAD_AFTER_S * scale <= 20 * scale
