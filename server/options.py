@@ -324,6 +324,14 @@ _ROWS = (
         live=True,
     ),
     Option(
+        "STORE_AT_GOOGLE",
+        "store_at_google",
+        _boolean,
+        _ON_OFF,
+        'true: do not send "store": false, so that Google may keep what is asked (gemini-api)',
+        live=True,
+    ),
+    Option(
         "UPDATE_CHECK",
         "update_check",
         _boolean,

@@ -236,6 +236,7 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
         session=str(session),
         prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
         unary=call.verbatim and not call.stream,
+        verbatim=call.verbatim,
     )
 
 

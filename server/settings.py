@@ -71,6 +71,7 @@ class Settings:
     embeddings: str = "auto"
     response_store: str = "memory"
     unknown_model: str | None = None
+    store_at_google: bool = False
     update_check: bool = False
     update_feed: str | None = None
     log_level: str = "info"

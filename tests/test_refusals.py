@@ -2,12 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from server.google_fake import failures
 from server.google_fake.failures import refuse
 from server.google_fake.http import GoogleError
 from server.logs import recent_lines
@@ -79,3 +81,53 @@ async def test_a_key_typed_as_a_models_name_is_kept_nowhere(tmp_path: Path) -> N
         with closing(sqlite3.connect(tmp_path / "usage.sqlite3")) as database:
             assert database.execute("SELECT count(*) FROM entries").fetchone()[0] == 4
         assert all("synthetic" not in line for line in recent_lines())
+
+
+CUT: dict[str, tuple[list[str | int], str]] = {
+    "chat": (["choices", 0, "finish_reason"], "length"),
+    "completions": (["choices", 0, "finish_reason"], "length"),
+    "responses": (["incomplete_details", "reason"], "max_output_tokens"),
+    "messages": (["stop_reason"], "max_tokens"),
+    "gemini": (["candidates", 0, "finishReason"], "CONTINUATION"),
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+async def test_an_answer_that_google_would_continue_is_no_normal_end(
+    tmp_path: Path, kind: str
+) -> None:
+    path, last = CUT[kind]
+    async with running(tmp_path) as rig:
+        bend = failures.Failure(bend=lambda answer: replace(answer, finish="CONTINUATION"))
+        rig.google.fail(bend, times=None)
+        value: Any = (await ask(rig, kind)).json()
+        for step in path:
+            value = value[step]
+        assert value == last
+        if kind not in ("gemini", "completions"):
+            events = (await ask(rig, kind, stream=True)).text
+            assert last in events
+            assert "end_turn" not in events
+            assert '"finish_reason":"stop"' not in events.replace(" ", "")
+
+
+async def test_a_long_answer_in_one_piece_is_asked_for_as_a_stream(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for kind in ("chat", "completions", "responses", "messages"):
+            field = "max_output_tokens" if kind == "responses" else "max_tokens"
+            assert (await ask(rig, kind, **{field: 60_000})).status_code == 200
+        assert {entry.call for entry in rig.google.requests} <= {"models", "streamGenerateContent"}
+        assert all(body["generationConfig"]["maxOutputTokens"] >= 60_000 for body in rig.sent)
+        assert all(body["store"] is False for body in rig.sent)
+        await ask(rig, "gemini", generationConfig={"maxOutputTokens": 60_000})
+        last = rig.google.requests[-1]
+        assert (last.call, "store" in last.json) == ("generateContent", False)
+
+
+async def test_storing_at_google_is_a_choice_made_live(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await rig.gateway.change("STORE_AT_GOOGLE", "true")
+        await ask(rig, "chat")
+        await rig.gateway.change("STORE_AT_GOOGLE", "false")
+        await ask(rig, "chat")
+        assert [body.get("store") for body in rig.sent] == [None, False]

@@ -29,7 +29,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "GOOGLE_OAUTH_CLIENT_FILE",
         "TOKEN_FILE",
     ),
-    "Models": ("ALIASES", "MODELS", "UNKNOWN_MODEL", "EMBEDDINGS", "RESPONSE_STORE"),
+    "Models": ("ALIASES", "MODELS", "UNKNOWN_MODEL", "EMBEDDINGS", "RESPONSE_STORE", "STORE_AT_GOOGLE"),
     "Listening": ("HOST", "PORT"),
     "Who may call": ("API_KEY", "TRUSTED_NETWORKS", "ALLOWED_HOSTS", "ALLOWED_ORIGINS"),
     "Google's addresses": (
@@ -55,6 +55,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "WAIT_MODE": ("false", "true"),
     "SHOW_TOKEN": ("false", "true"),
     "UPDATE_CHECK": ("false", "true"),
+    "STORE_AT_GOOGLE": ("false", "true"),
     "UPSTREAM": UPSTREAM_NAMES,
     "EMBEDDINGS": ("auto", "off"),
     "RESPONSE_STORE": ("memory", "disk", "off"),

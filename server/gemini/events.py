@@ -208,6 +208,8 @@ class EventReader:
         if self._pending_signature is not None and not self.saw_call:
             events.append(TextSignature(self._pending_signature, self.choice))
         reason = self.finish_reason or "STOP"
+        # The answer has more to say than one request may hold: for a client it is cut.
+        reason = "MAX_TOKENS" if reason == "CONTINUATION" else reason
         events.append(Finish(reason, self._detail, self._version, self.choice))
         return events
 

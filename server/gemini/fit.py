@@ -17,7 +17,6 @@ from server.gemini.thinking import leave_room, thinking_config, thinks
 from server.gemini.traits import traits
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
 
-MAX_OUTPUT_TOKENS = 65_536
 MAX_STOP_SEQUENCES = 5
 MAX_TOP_K = 64
 
@@ -55,7 +54,7 @@ def fit(call: Call, model: Target, lookup: SignatureLookup) -> Fitted:
     contents = attach(repair(call.request.get("contents", ())), model.id, call.carried, lookup)
     fitter.contents(contents)
     fitter.tools()
-    fitter.settings(min(model.output_limit_tokens, MAX_OUTPUT_TOKENS), call.thinking)
+    fitter.settings(min(model.output_limit_tokens, fitter.model.output_tokens), call.thinking)
     fitter.answer_format()
     fitter.instruction()
     return Fitted(fitter.request, tuple(dict.fromkeys(fitter.dropped)))

@@ -40,6 +40,8 @@ class Outgoing:
     """Stable per client request (a UUID)."""
     unary: bool = False
     """Ask for the answer in one piece: exactly one chunk, just as Google made it."""
+    verbatim: bool = False
+    """The client's own request in Gemini's own dialect: nothing is added to it."""
     again: Turn = at_once
 
     @property

@@ -50,10 +50,13 @@ class GeminiApi:
         base_url: str,
         key: str,
         *,
+        stored: bool = False,
         name: str = "gemini-api",
         now: Callable[[], float] = time.time,
     ) -> None:
+        """``stored``: Google may keep what is sent, where the key's project wants that."""
         self.name = name
+        self._stored = stored
         self._http = http
         self._base = versioned(base_url, "v1beta")
         self._headers = {"x-goog-api-key": key}
@@ -68,7 +71,7 @@ class GeminiApi:
         """Stream the answer."""
         request = self._request(
             f"/models/{quote(out.model, safe='')}:{out.method}",
-            body=sendable(out),
+            body=self._generating(out),
             within_s=FIRST_BYTE_S,
         )
         chunks = stream_chunks(
@@ -163,6 +166,12 @@ class GeminiApi:
             self._problem = error.problem
             raise
 
+    def _generating(self, out: Outgoing) -> Json:
+        """The body of a generate request. New paid projects keep requests unless each says no
+        (Gemini API changelog, 2026-10-26); the field belongs to ``generateContent`` alone."""
+        kept = out.verbatim or self._stored
+        return sendable(out) if kept else {"store": False, **sendable(out)}
+
     def _request(
         self, path: str, body: Mapping[str, object] | None, within_s: float
     ) -> httpx.Request:
@@ -216,7 +225,12 @@ def embed_bodies(call: EmbedCall, model: str, texts: Sequence[str]) -> list[Json
 
 def _build(parts: Parts) -> Upstream:
     settings = parts.settings
-    return GeminiApi(parts.http, settings.google_gemini_base_url, settings.gemini_api_key or "")
+    return GeminiApi(
+        parts.http,
+        settings.google_gemini_base_url,
+        settings.gemini_api_key or "",
+        stored=settings.store_at_google,
+    )
 
 
 DOOR = Door(
@@ -225,5 +239,5 @@ DOOR = Door(
     configured=lambda parts: parts.settings.gemini_api_key is not None,
     missing="it needs GEMINI_API_KEY",
     build=_build,
-    reads=("gemini_api_key", "google_gemini_base_url"),
+    reads=("gemini_api_key", "google_gemini_base_url", "store_at_google"),
 )

@@ -279,3 +279,8 @@ def test_a_chunk_of_any_form_can_be_read(part: Json, other: Any) -> None:
     odd["candidates"] += [other, {"content": other, "groundingMetadata": other}]
     assert isinstance(read(odd)[-1], Finish)
     assert RawChunk(odd).has_content in (True, False)
+
+
+def test_an_answer_that_would_go_on_is_told_as_cut() -> None:
+    events = read(chunk({"text": "a"}, finish="CONTINUATION"))
+    assert events == [TextDelta("a"), Finish("MAX_TOKENS")]

@@ -88,13 +88,13 @@ async def test_an_answer_streams_without_any_envelope(world: World) -> None:
     assert chunks[-1]["usageMetadata"]["totalTokenCount"] > 0
     sent = world.google.calls("streamGenerateContent")[0]
     assert sent.path == "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
-    assert sent.json == HELLO
+    assert sent.json == {"store": False, **HELLO}
     assert sent.headers["x-goog-api-key"] == API_KEY
     assert API_KEY not in sent.path + str(sent.query)
 
 
 async def test_a_unary_answer_is_one_chunk(world: World) -> None:
-    chunks = await read(world.upstream, replace(outgoing(novel=None), unary=True))
+    chunks = await read(world.upstream, replace(outgoing(novel=None), unary=True, verbatim=True))
     assert [chunk["candidates"][0]["finishReason"] for chunk in chunks] == ["STOP"]
     sent = world.google.calls("generateContent")[0]
     assert (sent.query, sent.json) == ({}, HELLO)
@@ -115,6 +115,20 @@ async def test_a_bad_key_says_so_and_asks_nobody_to_retry(world: World) -> None:
         await read(upstream, outgoing())
     assert (caught.value.code, caught.value.should_retry) == ("invalid_api_key", False)
     assert "wrong" not in caught.value.message
+
+
+async def test_nothing_translated_is_stored_at_google_unless_the_setting_says_so(
+    world: World,
+) -> None:
+    await read(world.upstream, outgoing())
+    await read(world.upstream, replace(outgoing(store=True), verbatim=True))
+    await read(world.upstream, replace(outgoing(), verbatim=True))
+    await world.upstream.count_tokens(outgoing())
+    world.upstream = GeminiApi(world.http, BASE, API_KEY, stored=True)
+    await read(world.upstream, outgoing())
+    sent = world.google.calls("streamGenerateContent")
+    assert [entry.json.get("store") for entry in sent] == [False, True, None, None]
+    assert "store" not in world.google.calls("countTokens")[0].json["generateContentRequest"]
 
 
 async def test_counting_includes_system_and_tools(world: World) -> None:
