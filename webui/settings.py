@@ -29,7 +29,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "GOOGLE_OAUTH_CLIENT_FILE",
         "TOKEN_FILE",
     ),
-    "Models": ("ALIASES", "MODELS", "UNKNOWN_MODEL", "EMBEDDINGS", "RESPONSE_STORE", "STORE_AT_GOOGLE"),
+    "Models": (
+        "ALIASES",
+        "MODELS",
+        "UNKNOWN_MODEL",
+        "EMBEDDINGS",
+        "RESPONSE_STORE",
+        "STORE_AT_GOOGLE",
+    ),
     "Listening": ("HOST", "PORT"),
     "Who may call": ("API_KEY", "TRUSTED_NETWORKS", "ALLOWED_HOSTS", "ALLOWED_ORIGINS"),
     "Google's addresses": (
