@@ -72,7 +72,7 @@ def _generate(google: "FakeGoogle", request: FakeRequest, *, streams: bool) -> G
         raise GoogleError(404, _NOT_FOUND)
     google.account.check(envelope.get("project"))
     inner = envelope.get("request", {})
-    rules.check(inner, model, "code-assist")
+    rules.check(inner, model, "code-assist", streams=streams)
     asked = Asked(model=model, request=inner, door="code-assist", serial=google.next_serial())
     sse = request.query.get("alt") == "sse"
     return Generation(asked=asked, wrap=_wrap, streams=streams, sse=sse)

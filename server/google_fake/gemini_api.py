@@ -113,12 +113,13 @@ def _generate(
     message = read(messages.GENERATE, body)
     if model.paid_only and not key.paid:
         raise keys.limit_zero(model)
-    rules.check(message, model, "gemini-api")
+    streams = request.path.endswith(":streamGenerateContent")
+    rules.check(message, model, "gemini-api", streams=streams)
     asked = Asked(model=model, request=message, serial=google.next_serial(), flavour=google.flavour)
     return Generation(
         asked=asked,
         wrap=dict,
-        streams=request.path.endswith(":streamGenerateContent"),
+        streams=streams,
         sse=request.query.get("alt") == "sse",
         status=model.status("gemini-api", google.day()),
     )

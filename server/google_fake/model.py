@@ -276,17 +276,17 @@ def signed(given: Answer, asked: Asked) -> Answer:
     parts = [dict(part) for part in given.parts]
     if asked.model.signs and asked.door == "code-assist" and any(p.get("thought") for p in parts):
         after = max(i for i, part in enumerate(parts) if part.get("thought")) + 1
-        signature = issue(asked.model.id, f"{seed}/thought")
+        signature = issue(asked.model.id, f"{seed}/thought", asked.door)
         parts.insert(after, {"text": "", "thought": True, "thoughtSignature": signature})
     calls = [part for part in parts if "functionCall" in part]
     for i, part in enumerate(calls):
         if asked.model.signs:
             part["functionCall"] = {"id": f"fc-{asked.serial}-{i + 1}", **part["functionCall"]}
     if calls and (asked.model.signs or given.thoughts_tokens):
-        calls[0].setdefault("thoughtSignature", issue(asked.model.id, seed))
+        calls[0].setdefault("thoughtSignature", issue(asked.model.id, seed, asked.door))
     if asked.model.signs:
         last: Json = {"text": ""}
         if not calls and given.finish == "STOP":
-            last["thoughtSignature"] = issue(asked.model.id, f"{seed}/end")
+            last["thoughtSignature"] = issue(asked.model.id, f"{seed}/end", asked.door)
         parts.append(last)
     return replace(given, parts=parts, signed=False)

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 
 from server.google_fake import turns
-from server.google_fake.catalogue import FakeModel
+from server.google_fake.catalogue import UNARY_OUTPUT, FakeModel
 from server.google_fake.http import GoogleError, Json, invalid
 from server.google_fake.messages import BUILT_IN_TOOLS, Door
+from server.google_fake.proto import snake
 from server.google_fake.tokens import count_request
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
@@ -22,10 +23,17 @@ _DEEPEST = 32
 """Levels of nesting a JSON Schema may have, references followed."""
 
 
-def check(request: Json, model: FakeModel, door: Door) -> None:
+STRICT_JSON_SCHEMAS = False
+"""Refuse ``nullable`` and arrays without ``items``; goes away as soon as the program is fit."""
+
+
+def check(request: Json, model: FakeModel, door: Door, *, streams: bool = True) -> None:
     """Refuse ``request`` (already read as a message) if Google would."""
+    if model.kind == "interactions":
+        raise invalid("This model only supports Interactions API.")
     _check_tools(request, model, door)
     _check_generation_config(request, model)
+    _check_output_limit(request, model, streams=streams)
     _check_answer_format(request, model)
     _check_thinking(request.get("generationConfig", {}).get("thinkingConfig", {}), model)
     _check_safety(request)
@@ -158,11 +166,47 @@ def check_schema(schema: Json | None, path: str) -> None:
 
 
 def check_json_schema(schema: object, path: str) -> None:
-    """A free JSON Schema: any keyword, but it must end, and its references must lead somewhere."""
+    """A free JSON Schema: any keyword of JSON Schema, but it must end, its references must lead
+    somewhere, every array says what is in it, and ``nullable`` is OpenAPI's word."""
     if schema is not None:
         if not isinstance(schema, dict):
             raise invalid(f"{path}: a JSON Schema must be an object.")
+        if STRICT_JSON_SCHEMAS:
+            _check_node(schema, snake(path))
         _measure(schema, schema, 0)
+
+
+_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_SEVERAL = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
+
+
+def _check_node(node: object, path: str) -> None:
+    if not isinstance(node, dict):
+        return
+    if "nullable" in node:
+        raise invalid(
+            f"Invalid JSON payload received. Unknown name \"nullable\" at '{path}': Cannot find "
+            "field."
+        )
+    kinds = node.get("type")
+    if "array" in (kinds if isinstance(kinds, list) else [kinds]) and "items" not in node:
+        raise invalid(f"* GenerateContentRequest.{path}.items: missing field.")
+    for inner_path, inner in _subschemas(node, path):
+        _check_node(inner, inner_path)
+
+
+def _subschemas(node: Json, path: str) -> Iterator[tuple[str, object]]:
+    for word in _ONE:
+        yield f"{path}.{snake(word)}", node.get(word)
+    for word in _SEVERAL:
+        listed = node.get(word)
+        for i, inner in enumerate(listed if isinstance(listed, list) else ()):
+            yield f"{path}.{snake(word)}[{i}]", inner
+    for word in _NAMED:
+        named = node.get(word)
+        for name, inner in (named if isinstance(named, dict) else {}).items():
+            yield f"{path}.{snake(word)}[{name}]", inner
 
 
 def _measure(node: object, root: Json, depth: int) -> None:
@@ -214,19 +258,39 @@ def _check_generation_config(request: Json, model: FakeModel) -> None:
         raise invalid("Penalty is not enabled for this model")
     if config.get("candidateCount", 1) != 1:
         raise invalid("Multiple candidates is not enabled for this model")
-    most = config.get("maxOutputTokens", 1)
-    if not 1 <= most <= model.output_limit:
-        raise invalid(
-            f"Unable to submit request because it has a maxOutputTokens value of {most} but the "
-            f"supported range is from 1 (inclusive) to {model.output_limit + 1} (exclusive)."
-        )
     _check_stop_sequences(config.get("stopSequences", []))
     if "logprobs" in config and not config.get("responseLogprobs"):
         raise invalid("logprobs is only supported when response_logprobs is true.")
     if config.get("responseLogprobs") and "preview" in model.id:
         raise invalid(f"Logprobs is not enabled for models/{model.id}")
-    if config.get("responseModalities", ["TEXT"]) != ["TEXT"]:
+    _check_modalities(config.get("responseModalities", ["TEXT"]), model)
+
+
+def _check_modalities(asked: list[str], model: FakeModel) -> None:
+    if model.kind == "tts" and asked != ["AUDIO"]:
+        raise invalid(
+            f"The requested combination of response modalities ({', '.join(asked)}) is not "
+            f"supported by the model. models/{model.id} accepts the following combination of "
+            "response modalities:\n* AUDIO\n"
+        )
+    if model.kind not in ("tts", "image") and asked != ["TEXT"]:
         raise invalid("This model only supports text output.")
+
+
+def _check_output_limit(request: Json, model: FakeModel, *, streams: bool) -> None:
+    """4.x counts all hops of a long answer together; one unary answer is held to half a hop."""
+    most = request.get("generationConfig", {}).get("maxOutputTokens", 1)
+    hops = model.family.continues
+    limit = model.input_limit if hops else model.output_limit
+    if not 1 <= most <= limit:
+        raise invalid(
+            f"Unable to submit request because it has a maxOutputTokens value of {most} but the "
+            f"supported range is from 1 (inclusive) to {limit + 1} (exclusive)."
+        )
+    if hops and not streams and most > UNARY_OUTPUT and "continuationToken" not in request:
+        raise invalid(
+            f"max_output_tokens must not exceed {UNARY_OUTPUT} for non-streaming requests."
+        )
 
 
 def _check_stop_sequences(stops: list[str]) -> None:
@@ -267,6 +331,10 @@ def _check_answer_format(request: Json, model: FakeModel) -> None:
             raise invalid("Tool use with a response mime type: 'application/json' is unsupported")
 
 
+_LEVEL_ORDER = ("minimal", "medium", "low", "high", "xhigh")
+"""As Google lists them: "medium, low, high"."""
+
+
 def _check_thinking(config: Json, model: FakeModel) -> None:
     budget, level = config.get("thinkingBudget"), config.get("thinkingLevel")
     if budget is not None and level is not None:
@@ -276,7 +344,11 @@ def _check_thinking(config: Json, model: FakeModel) -> None:
     if level is not None and not model.levels:
         raise invalid("Thinking level is not supported for this model.")
     if level is not None and level not in model.levels:
-        raise invalid(f"'{level.lower()}' is not a supported thinking level for this model")
+        allowed = ", ".join(sorted(map(str.lower, model.levels), key=_LEVEL_ORDER.index))
+        raise invalid(
+            f"'{level.lower()}' is not a supported thinking level for this model. Allowed values "
+            f"are: {allowed}."
+        )
     if config.get("includeThoughts") and budget == 0:
         raise invalid(
             "Unable to submit request because Thinking_config.include_thoughts is only enabled "
@@ -286,7 +358,9 @@ def _check_thinking(config: Json, model: FakeModel) -> None:
 
 def _check_budget(budget: int, model: FakeModel) -> None:
     if model.budget is None:
-        raise invalid("Thinking budget is not supported for this model. Use thinking level.")
+        raise invalid(
+            "Thinking budget is not supported for this model. Use thinking level instead."
+        )
     if budget == 0 and not model.can_stop_thinking:
         raise invalid(
             "Unable to submit request because the model does not support setting "

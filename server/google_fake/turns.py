@@ -7,6 +7,7 @@ ai.google.dev, *Thought signatures*.
 from collections import Counter
 from itertools import pairwise
 
+from server.google_fake import signatures
 from server.google_fake.catalogue import FakeModel
 from server.google_fake.http import Json, invalid
 from server.google_fake.messages import DATA_FIELDS, Door
@@ -15,6 +16,8 @@ from server.google_fake.signatures import is_valid
 _MEDIA = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "application/pdf")
 _MEDIA_FAMILIES = ("audio/", "video/", "text/")
 _RESULT_MEDIA = (*_MEDIA, "text/plain")
+_ANY = "text/plain"
+"""A file's type may be left out."""
 
 
 def check(request: Json, model: FakeModel, door: Door) -> None:
@@ -36,7 +39,7 @@ def check(request: Json, model: FakeModel, door: Door) -> None:
         raise invalid(
             "Please ensure that multiturn requests end with a user role or a function response."
         )
-    _check_signatures(contents, model)
+    _check_signatures(contents, model, door)
 
 
 def check_contents(contents: list[Json], door: Door) -> None:
@@ -104,8 +107,12 @@ def _check_part(part: Json, path: str) -> None:
         )
     if "inlineData" in part:
         _check_blob(part["inlineData"], path, _MEDIA, _MEDIA_FAMILIES)
+    _check_type(part.get("fileData", {}).get("mimeType", _ANY), path, _MEDIA, _MEDIA_FAMILIES)
     for inner in part.get("functionResponse", {}).get("parts", ()):
-        _check_blob(inner.get("inlineData", {}), path, _RESULT_MEDIA, ())
+        if "fileData" in inner:
+            _check_type(inner["fileData"].get("mimeType", _ANY), path, _RESULT_MEDIA, ())
+        else:
+            _check_blob(inner.get("inlineData", {}), path, _RESULT_MEDIA, ())
     for name in ("functionCall", "functionResponse"):
         if name in part and not part[name].get("name"):
             raise invalid(f"* GenerateContentRequest.{path}.{name}.name: Name cannot be empty.")
@@ -116,14 +123,17 @@ def _check_part(part: Json, path: str) -> None:
 
 
 def _check_blob(blob: Json, path: str, types: tuple[str, ...], families: tuple[str, ...]) -> None:
-    mime = blob.get("mimeType", "")
+    _check_type(blob.get("mimeType", ""), path, types, families)
+    if not blob.get("data"):
+        raise invalid(f"* GenerateContentRequest.{path}.inline_data.data: required field is empty")
+
+
+def _check_type(mime: str, path: str, types: tuple[str, ...], families: tuple[str, ...]) -> None:
     if mime not in types and not mime.startswith(families):
         raise invalid(
             f"Unable to submit request because it has a mimeType parameter with value {mime}, "
             f"which is not supported ({path})."
         )
-    if not blob.get("data"):
-        raise invalid(f"* GenerateContentRequest.{path}.inline_data.data: required field is empty")
 
 
 # -- tool turns ---------------------------------------------------------------------------------
@@ -185,7 +195,7 @@ def _check_ids(wanted: list[Json], given: list[Json]) -> None:
 # -- signatures ---------------------------------------------------------------------------------
 
 
-def _check_signatures(contents: list[Json], model: FakeModel) -> None:
+def _check_signatures(contents: list[Json], model: FakeModel, door: Door) -> None:
     """The current turn: from the last user content without a function result to the end."""
     start = max(
         (i for i, c in enumerate(contents) if role(c) == "user" and not results(c)), default=0
@@ -193,8 +203,8 @@ def _check_signatures(contents: list[Json], model: FakeModel) -> None:
     for position, content in enumerate(contents[start:], start + 1):
         for part in content["parts"]:
             signature = part.get("thoughtSignature")
-            if signature is not None and not is_valid(signature, model.id):
-                raise invalid("Corrupted thought signature.")
+            if signature is not None and not is_valid(signature, model.id, door):
+                raise invalid(signatures.refused(door))
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if model.signs and first is not None and not first.get("thoughtSignature"):
             raise invalid(

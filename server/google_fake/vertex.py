@@ -124,9 +124,9 @@ def _generate(
     google: "FakeGoogle", request: FakeRequest, model: FakeModel, body: Json
 ) -> Generation:
     message = read(messages.VERTEX_GENERATE, body)
-    rules.check(message, model, "vertex")
-    asked = Asked(model=model, request=message, door="vertex", serial=google.next_serial())
     streams = request.path.endswith(":streamGenerateContent")
+    rules.check(message, model, "vertex", streams=streams)
+    asked = Asked(model=model, request=message, door="vertex", serial=google.next_serial())
     sse = request.query.get("alt") == "sse"
     return Generation(asked=asked, wrap=dict, streams=streams, sse=sse)
 

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 MODELS = {model.id: model for model in CATALOGUE}
 FLASH_25, FLASH_3 = "gemini-2.5-flash", "gemini-3-flash-preview"
+GENERATION_4 = ("gemini-4-argon", "gemini-4-carbon", "gemini-4-hydrogen", "gemini-4-neon")
 JSON_MIME = {"responseMimeType": "application/json"}
 SEARCH: Json = {"googleSearch": {}}
 
@@ -62,6 +63,8 @@ def calling(**fields: object) -> Json:
         (FLASH_3, config(thinkingConfig={"thinkingLevel": "minimal"})),
         (FLASH_3, config(thinkingConfig={"thinkingBudget": 512})),
         ("gemini-4-neon", config(thinkingConfig={"thinkingLevel": "XHIGH"})),
+        ("gemini-4-hydrogen", config(thinkingConfig={"thinkingLevel": "XHIGH"})),
+        ("gemini-4-hydrogen", config(maxOutputTokens=200_000)),
         (FLASH_25, config(**JSON_MIME, responseJsonSchema={"type": "object", "x-any": 1})),
         (FLASH_3, config(**JSON_MIME) | declared()),
         (FLASH_25, declared()),
@@ -97,6 +100,11 @@ def test_correct_requests_pass(model_id: str, request_: Json) -> None:
             "Only one of response_schema",
         ),
         (FLASH_25, {"responseModalities": ["IMAGE"]}, "only supports text output"),
+        ("gemini-4-neon", {"frequencyPenalty": 0.5}, "Penalty is not enabled"),
+        ("gemini-4-neon", {"candidateCount": 2}, "Multiple candidates"),
+        ("gemini-4-neon", {"maxOutputTokens": 1_048_577}, "to 1048577 (exclusive)"),
+        ("gemini-3.8-flash-tts", {}, "accepts the following combination of response modalities"),
+        ("deep-research-pro-preview-12-2025", {}, "only supports Interactions API"),
     ],
 )
 def test_settings_out_of_range_are_refused(model_id: str, fields: Json, words: str) -> None:
@@ -116,8 +124,25 @@ def test_settings_out_of_range_are_refused(model_id: str, fields: Json, words: s
         ("gemini-3.1-pro-preview", {"thinkingBudget": 0}, "thinking_budget to 0"),
         ("gemini-3.7-flash", {"thinkingLevel": "MINIMAL"}, "'minimal' is not a supported"),
         ("gemini-3-pro-preview", {"thinkingLevel": "MEDIUM"}, "'medium' is not a supported"),
-        ("gemini-4-argon", {"thinkingBudget": 512}, "budget is not supported"),
+        *(
+            (
+                model_id,
+                {"thinkingBudget": 512},
+                "Thinking budget is not supported for this model. Use thinking level instead.",
+            )
+            for model_id in GENERATION_4
+        ),
+        *(
+            (
+                model_id,
+                {"thinkingLevel": "minimal"},
+                "'minimal' is not a supported thinking level for this model. Allowed values are: "
+                "medium, low, high",
+            )
+            for model_id in (*GENERATION_4, "gemini-3.8-flash")
+        ),
         ("gemini-4-argon", {"thinkingLevel": "XHIGH"}, "'xhigh' is not a supported"),
+        ("gemini-4-carbon", {"thinkingLevel": "XHIGH"}, "'xhigh' is not a supported"),
     ],
 )
 def test_thinking_follows_the_model(model_id: str, thinking: Json, words: str) -> None:
@@ -134,7 +159,7 @@ def test_thinking_follows_the_model(model_id: str, thinking: Json, words: str) -
         (declared(name="9lives"), "Invalid function name"),
         (declared(name="x" * 65), "Invalid function name"),
         (declared(parameters={"type": "STRING"}), "only one of parameters"),
-        (declared(parametersJsonSchema={"type": "array"}), "should be of type OBJECT"),
+        (declared(parametersJsonSchema={"type": "array", "items": {}}), "should be of type OBJECT"),
         (
             tools({"functionDeclarations": [{"name": "a"}, {"name": "a"}]}),
             "Duplicate function declaration found: a",
@@ -248,3 +273,84 @@ def test_input_longer_than_the_window_is_refused_with_the_numbers() -> None:
     small = FakeModel(id="gemini-2.5-flash", input_limit=10)
     with pytest.raises(GoogleError, match=r"token count \(25\) exceeds .* allowed \(10\)"):
         rules.check({"contents": [user("x" * 100)]}, small, "gemini-api")
+
+
+def test_one_unary_answer_of_4_holds_half_of_a_hop() -> None:
+    def unary(model_id: str, most: int, **more: object) -> None:
+        body = {"contents": [user("hi")], **config(maxOutputTokens=most), **more}
+        rules.check(body, MODELS[model_id], "gemini-api", streams=False)
+
+    for model_id in GENERATION_4:
+        unary(model_id, 32_768)
+        with pytest.raises(GoogleError, match="must not exceed 32768 for non-streaming requests"):
+            unary(model_id, 32_769)
+        unary(model_id, 200_000, continuationToken="Y29udC0x")
+    unary("gemini-3.8-flash", 65_536)
+
+
+ARRAY: Json = {"type": "array"}
+NULLABLE: Json = {"type": "string", "nullable": True}
+
+
+def _around(inner: Json) -> list[Json]:
+    """Schemas with ``inner`` in them, at every place that a schema can stand in."""
+    field: Json = {"type": "object", "properties": {"a": inner}}
+    return [
+        field,
+        {"type": "object", "properties": {"a": field}},
+        {"type": "object", "properties": {"a": {"type": "array", "items": inner}}},
+        {"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, inner]}}},
+        {"type": "object", "properties": {"a": {"oneOf": [inner]}}},
+        {"type": "object", "additionalProperties": inner},
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#/$defs/A"}},
+            "$defs": {"A": inner},
+        },
+        {
+            "type": "object",
+            "properties": {"a": {"type": "array", "prefixItems": [inner], "items": {}}},
+        },
+    ]
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "STRICT_JSON_SCHEMAS", True)
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize("schema", _around(NULLABLE))
+def test_nullable_is_no_word_of_a_json_schema(schema: Json) -> None:
+    answer = JSON_MIME | {"responseJsonSchema": schema}
+    assert 'Unknown name "nullable"' in refusal(**config(**answer))
+    assert 'Unknown name "nullable"' in refusal(**_free(schema))
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize(
+    "array", [ARRAY, {"type": ["array", "null"]}, {"type": ["string", "array"]}]
+)
+def test_every_array_says_what_is_in_it(array: Json) -> None:
+    for schema in _around(array):
+        assert ".items: missing field." in refusal(**_free(schema))
+        answer = JSON_MIME | {"responseJsonSchema": schema}
+        assert ".items: missing field." in refusal(**config(**answer))
+    for schema in _around({**array, "items": {}}):
+        judge(**_free(schema))
+
+
+@pytest.mark.usefixtures("strict")
+def test_data_in_a_schema_is_no_schema() -> None:
+    """Property names, defaults and enums may say what they like."""
+    judge(
+        **_free(
+            {
+                "type": "object",
+                "properties": {
+                    "nullable": {"type": "boolean"},
+                    "a": {"enum": ["x"], "default": {"nullable": 1, "type": "array"}},
+                },
+            }
+        )
+    )

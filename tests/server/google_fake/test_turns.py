@@ -174,11 +174,43 @@ def test_a_bypass_value_counts_as_a_signature(bypass: str) -> None:
     judge([user("hi"), model(call("a", thoughtSignature=bypass)), user(result("a", {}))], THREE)
 
 
-@pytest.mark.parametrize("model_id", [OLD, THREE])
+@pytest.mark.parametrize(
+    ("door", "issued_by", "words"),
+    [
+        ("gemini-api", "vertex", "Corrupted thought signature."),
+        ("vertex", "gemini-api", "Invalid thought signature."),
+        ("code-assist", "gemini-api", "Corrupted thought signature."),
+    ],
+)
+def test_each_backend_refuses_the_signatures_of_the_other(
+    door: Door, issued_by: Door, words: str
+) -> None:
+    def turn(signature: str) -> list[Json]:
+        asked = call("a", thoughtSignature=signature)
+        return [user("hi"), model(asked), user(result("a", {}))]
+
+    assert refusal(turn(issue(THREE, "a", issued_by)), THREE, door) == words
+    judge(turn(issue(THREE, "a", door)), THREE, door)
+
+
+@pytest.mark.parametrize("model_id", [OLD, THREE, "gemini-4-hydrogen"])
 def test_a_foreign_signature_is_corrupt(model_id: str) -> None:
-    foreign = call("a", thoughtSignature=issue("gemini-3.1-pro-preview", "a"))
-    contents = [user("hi"), model(foreign), user(result("a", {}))]
+    foreign = call("a", id="1", thoughtSignature=issue("gemini-3.1-pro-preview", "a"))
+    contents = [user("hi"), model(foreign), user(result("a", {}, id="1"))]
     assert refusal(contents, model_id) == "Corrupted thought signature."
+
+
+@pytest.mark.parametrize("mime", ["image/gif", "image/bmp", "image/svg+xml", "image/tiff"])
+def test_only_five_kinds_of_pictures_are_taken(mime: str) -> None:
+    inline = {"inlineData": {"mimeType": mime, "data": "aGk="}}
+    file = {"fileData": {"mimeType": mime, "fileUri": "https://example.com/a"}}
+    for part in (inline, file):
+        assert mime in refusal([user(part)])
+        answer = result("a", {})
+        answer["functionResponse"]["parts"] = [part]
+        assert mime in refusal([user("hi"), model(signed("a")), user(answer)], THREE)
+    for known in ("png", "jpeg", "webp", "heic", "heif"):
+        judge([user({"inlineData": {"mimeType": f"image/{known}", "data": "aGk="}})])
 
 
 def test_media_in_results_is_checked() -> None:
