@@ -21,7 +21,11 @@ Python SDKs.
 
 from typing import ClassVar, Literal
 
+from server.limits import MESSAGE_CHARS, cut
 from server.redaction import blank, blank_shapes
+
+_MARGIN = 1024
+"""Characters behind the cut in which a secret that begins before it may end."""
 
 
 class ProxyError(Exception):
@@ -46,9 +50,10 @@ class ProxyError(Exception):
         should_retry: bool | None = None,
     ) -> None:
         # Half a surrogate pair, which Google's JSON may hold, cannot be written anywhere.
-        self.message = blank_shapes(blank(message.encode("utf-8", "replace").decode()))
+        said = message[: MESSAGE_CHARS + _MARGIN].encode("utf-8", "replace").decode()
+        self.message = cut(blank_shapes(blank(said)), MESSAGE_CHARS)
         super().__init__(self.message)
-        self.param = param
+        self.param = param and cut(param, MESSAGE_CHARS // 8)
         """The request field at fault, as a path in the caller's own notation."""
         self.code = code
         """A machine-readable reason (OpenAI's ``code``; also logged)."""

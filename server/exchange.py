@@ -8,6 +8,7 @@ from time import monotonic
 
 from server.errors import ProxyError
 from server.gemini.types import Call, EmbedCall, Usage
+from server.limits import CLIENT_CHARS
 from server.redaction import blank_shapes
 from server.throttle import Ticket
 from server.usage import Entry
@@ -96,4 +97,4 @@ def client_name(headers: Mapping[str, str]) -> str:
         return "unknown"
     name = words[1].rsplit("/", 1)
     whole = name[0] if len(name) == 2 and name[1][:1].isdigit() else words[1]
-    return blank_shapes(whole)[:64]
+    return blank_shapes(whole)[:CLIENT_CHARS]

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal
 
-KEPT = 50
-LONGEST = 256 * 1024
-"""Characters kept of each side of a request."""
-LARGEST = 16 * 1024 * 1024
-"""Characters kept of all requests together; the oldest go first."""
+from server.limits import INSPECTED, INSPECTED_CHARS, INSPECTED_CHARS_IN_ALL
+
+_MARGIN = 1024
+"""Characters behind the cut in which a secret that begins before it may end."""
 
 Side = Literal["client", "upstream", "stream", "answer"]
 SIDES: tuple[Side, ...] = ("client", "upstream", "stream", "answer")
@@ -56,8 +55,10 @@ class Trace:
     cut: set[Side] = field(default_factory=set)
     """Sides of which there was more than is kept."""
     size: int = 0
+    grown: Callable[[], None] = lambda: None
+    """Called when it has become larger."""
     _began: float = field(default_factory=monotonic)
-    _room: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(SIDES, LONGEST))
+    _room: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(SIDES, INSPECTED_CHARS))
 
     def note(self, side: Side, value: object, head: str = "") -> None:
         """Keep a text, bytes or a JSON value, as far as there is room for its side."""
@@ -65,30 +66,38 @@ class Trace:
         if room <= 0:
             self.cut.add(side)
             return
-        text = self.clean(_text_of(value))
+        text = self.clean(_text_of(value, room + _MARGIN))
         if len(text) > room:
             self.cut.add(side)
             text = text[:room]
         self._room[side] = room - len(text) - 1  # an empty text counts, too: there may be many
         self.size += len(text)
         self.sides[side].append(Note(monotonic() - self._began, head, text))
+        self.grown()
 
 
-def _text_of(value: object) -> str:
+def _text_of(value: object, most: int) -> str:
+    """``value`` in words; of a large one about the first ``most`` characters."""
     if isinstance(value, bytes):
-        value = _read(value)
+        value = _read(value, most)
     if isinstance(value, str):
-        return value.strip()
+        return value[:most].strip()
     if value is None:
         return ""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    pieces, left = [], most
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(value):
+        pieces.append(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            break
+    return "".join(pieces)
 
 
-def _read(data: bytes) -> object:
+def _read(data: bytes, most: int) -> object:
     """A JSON body as what it says; anything else, events above all, as text."""
-    text = data.decode("utf-8", "replace")
-    if text.lstrip()[:1] in ("{", "["):
-        with contextlib.suppress(ValueError):
+    text = data[: 4 * most].decode("utf-8", "replace")
+    if len(data) <= most and text.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError, RecursionError):
             return json.loads(text)
     return text
 
@@ -109,7 +118,7 @@ class Inspector:
     def __init__(self, clean: Clean) -> None:
         self.on = False
         self._clean = clean
-        self._traces: deque[Trace] = deque(maxlen=KEPT)
+        self._traces: deque[Trace] = deque(maxlen=INSPECTED)
 
     def attend(self) -> None:
         """A request begins: the task that answers it, and those it starts, see the same trace."""
@@ -120,11 +129,17 @@ class Inspector:
         watched = _watching.get()
         if watched is None:
             return
-        trace = Trace(request_id, what, client, started, self._clean)
-        trace.note("client", body)
+        trace = Trace(request_id, what, client, started, self._clean, grown=self._make_room)
         watched.append(trace)
         self._traces.append(trace)
-        while len(self._traces) > 1 and sum(kept.size for kept in self._traces) > LARGEST:
+        trace.note("client", body)
+
+    def _make_room(self) -> None:
+        """The oldest go first."""
+        while (
+            len(self._traces) > 1
+            and sum(kept.size for kept in self._traces) > INSPECTED_CHARS_IN_ALL
+        ):
             self._traces.popleft()
 
     def switch(self, *, on: bool) -> None:

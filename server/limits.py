@@ -7,6 +7,37 @@ Google have theirs in ``upstreams/wire.py``, connections in ``connections.py``.
 
 MIB = 1024 * 1024
 
+# Names and texts that a client or Google chooses, and that are kept, logged or shown
+
+NAME_CHARS = 1024
+"""Of a model's name. A longer one is unknown, whatever UNKNOWN_MODEL says."""
+CLIENT_CHARS = 64
+"""Of the name of a calling program."""
+MESSAGE_CHARS = 4096
+"""Of an error's message; of the field it names, an eighth."""
+DROPPED_NAMED = 100
+"""Fields named in ``x-proxy-dropped``."""
+LOG_CHARS = 8192
+"""Of one entry of the log, traceback included."""
+LOG_ENTRIES = 300
+"""Kept in memory for the log page."""
+NAMES_COUNTED = 500
+"""Programs, and models, that are counted by name; the rest are ``other``."""
+TOOL_ID_CHARS = 512
+"""Of a tool call's id under which a signature may be kept."""
+SIGNATURES = 20_000
+SIGNATURES_BYTES = 64 * MIB
+"""Kept on disk."""
+SIGNATURES_IN_MEMORY = 2_000
+SIGNATURES_IN_MEMORY_BYTES = 8 * MIB
+RESPONSES = 200
+RESPONSES_BYTES = 64 * MIB
+INSPECTED = 50
+"""Requests that the inspector keeps."""
+INSPECTED_CHARS = 256 * 1024
+"""Of each side of one of them."""
+INSPECTED_CHARS_IN_ALL = 16 * MIB
+
 # Downloads of the pictures and documents that a request names by address
 
 DOWNLOAD_BYTES = 20 * MIB
@@ -24,3 +55,8 @@ ADDRESS_CHARS = 8192
 """Of the address of a file."""
 LOOKUPS_AT_ONCE = 16
 """Names being looked up, each in a thread of its own: twice, for downloads and for the rest."""
+
+
+def cut(text: str, most: int) -> str:
+    """``text``, at most ``most`` characters of it."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -17,10 +17,10 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from server.limits import LOG_CHARS, LOG_ENTRIES, cut
 from server.redaction import blank, blank_shapes
 from server.settings import Settings
 
-KEPT_LINES = 300
 FILE_BYTES = 512 * 1024
 """Of ``log.txt``; the one before it is kept as ``log.txt.1``."""
 
@@ -35,6 +35,10 @@ _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 16
 """What ends a line, moves the cursor or makes a log a binary file."""
 
 
+_ENOUGH = LOG_CHARS + 1024
+"""What is blanked out before the cut, so that no cut goes through a secret."""
+
+
 def redact(text: str) -> str:
     """``text`` without anything that is, or looks like, a credential."""
     return _AFTER_NAMES.sub(r"\1\2…", blank_shapes(blank(text)))
@@ -45,11 +49,11 @@ class _Redacting(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """One line each: a path or a name from outside cannot begin a line of its own."""
-        record.message = record.message.translate(_CONTROLS)
+        record.message = record.message[:_ENOUGH].translate(_CONTROLS)
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return cut(redact(super().format(record)[:_ENOUGH]), LOG_CHARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class _Recent(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: deque[LogLine] = deque(maxlen=KEPT_LINES)
+        self.lines: deque[LogLine] = deque(maxlen=LOG_ENTRIES)
         self._numbers = itertools.count(1)
 
     def emit(self, record: logging.LogRecord) -> None:

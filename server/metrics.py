@@ -10,18 +10,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from server.gemini.types import Usage
+from server.limits import NAMES_COUNTED
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-MOST_MODELS = 500
-"""Names counted by themselves; clients choose them, so the rest share one label."""
-_REST = "other"
-
 _LATENCY_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _BOUNDS = (*map(str, _LATENCY_BUCKETS), "+Inf")
+
+
+class Names:
+    """Names that clients choose: the first are counted by themselves, the rest share one."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def counted_as(self, name: str) -> str:
+        """``name``, or ``other``."""
+        if name not in self._known:
+            if len(self._known) >= NAMES_COUNTED:
+                return "other"
+            self._known.add(name)
+        return name
 
 
 @dataclass(slots=True)
@@ -41,7 +53,7 @@ class Metrics:
         """Requests being answered, waiting ones included."""
         self.queued: Callable[[], int] = int
         """Tells how many requests wait for their turn."""
-        self._models: set[str] = set()
+        self._models = Names()
         self._requests: Counter[tuple[str, str, str, str]] = Counter()
         self._tokens: Counter[tuple[str, str]] = Counter()
         self._durations: dict[str, _Durations] = {}
@@ -57,11 +69,7 @@ class Metrics:
         latency_s: float,
     ) -> None:
         """Count one finished request."""
-        if model not in self._models:
-            if len(self._models) < MOST_MODELS:
-                self._models.add(model)
-            else:
-                model = _REST
+        model = self._models.counted_as(model)
         self._requests[dialect, upstream, model, outcome] += 1
         durations = self._durations.get(dialect)
         if durations is None:

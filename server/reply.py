@@ -16,6 +16,7 @@ from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 from server.inspector import note
 from server.json_codec import dumps
+from server.limits import DROPPED_NAMED
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def facts(exchange: Exchange) -> dict[str, str]:
     if exchange.model:
         facts["x-gemini-model"] = exchange.model
     if exchange.dropped:
-        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped))
+        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped[:DROPPED_NAMED]))
     if exchange.queue_wait_s:
         facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
     return facts

@@ -7,6 +7,7 @@ their history, not an archive.
 
 import contextlib
 import json
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,10 +16,9 @@ from pathlib import Path
 
 from server.dialects.base import Record
 from server.gemini.types import Json
+from server.limits import RESPONSES, RESPONSES_BYTES
 from server.store import Statement, Store
 
-MOST = 200
-MOST_BYTES = 64 * 1024 * 1024
 KEPT_S = 3600.0
 
 _SCHEMA = """
@@ -42,19 +42,25 @@ class _Kept:
     """JSON: nobody shares it, and its size is known."""
     kept: float
 
+    @property
+    def size(self) -> int:
+        return len(self.items) + len(self.body)
+
 
 class ResponseStore:
-    """The newest records. ``mode``: ``memory``, ``disk`` or ``off`` (RESPONSE_STORE)."""
+    """The newest records. ``mode``: ``memory``, ``disk`` or ``off`` (RESPONSE_STORE). They are
+    found from any thread."""
 
     def __init__(self, mode: str, data_dir: Path, *, now: Callable[[], float] = time.time) -> None:
         self._off = mode == "off"
         self._now = now
         self._recent: OrderedDict[str, _Kept] = OrderedDict()
         self._size = 0
+        self._lock = threading.RLock()
         path = data_dir / "responses.sqlite3"
         self._store: Store | None = None
         if mode == "disk":
-            self._store = Store(path, _SCHEMA, most_unsaved=2 * MOST)
+            self._store = Store(path, _SCHEMA, most_unsaved=2 * RESPONSES)
             self._store.write(self._trim())
         else:
             # What an earlier run with "disk" left there must not outlive its hour.
@@ -67,14 +73,15 @@ class ResponseStore:
         if record is None or self._off:
             return
         body = json.dumps(record.body, separators=(",", ":")).encode()
-        if len(body) > MOST_BYTES:
-            return
         kept = _Kept("\n".join(("", *record.items, "")), body, self._now())
-        self._drop(record.id)
-        self._recent[record.id] = kept
-        self._size += len(body)
-        while len(self._recent) > MOST or self._size > MOST_BYTES:
-            self._drop(next(iter(self._recent)))
+        if kept.size > RESPONSES_BYTES:
+            return
+        with self._lock:
+            self._drop(record.id)
+            self._recent[record.id] = kept
+            self._size += kept.size
+            while len(self._recent) > RESPONSES or self._size > RESPONSES_BYTES:
+                self._drop(next(iter(self._recent)))
         if self._store is not None:
             row = (record.id, kept.items, kept.body, kept.kept)
             insert = "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)"
@@ -102,8 +109,9 @@ class ResponseStore:
 
     def wipe(self) -> None:
         """Forget everything, also what a file still holds of deleted rows. Blocks."""
-        self._recent.clear()
-        self._size = 0
+        with self._lock:
+            self._recent.clear()
+            self._size = 0
         if self._store is not None:
             self._store.write(("DELETE FROM responses", ()))
             self._store.flush()
@@ -118,8 +126,10 @@ class ResponseStore:
         return self._fresh(self._recent.get(name)) or self._row("id = ?", name)
 
     def _holding(self, item: str) -> _Kept | None:
-        recent = (kept for kept in reversed(self._recent.values()) if item in kept.items)
-        return self._fresh(next(recent, None)) or self._row("INSTR(items, ?)", item)
+        with self._lock:
+            recent = (kept for kept in reversed(self._recent.values()) if item in kept.items)
+            newest = next(recent, None)
+        return self._fresh(newest) or self._row("INSTR(items, ?)", item)
 
     def _fresh(self, kept: _Kept | None) -> _Kept | None:
         return kept if kept is not None and kept.kept >= self._oldest() else None
@@ -135,15 +145,16 @@ class ResponseStore:
         return _Kept(*row) if row else None
 
     def _drop(self, name: str) -> None:
-        kept = self._recent.pop(name, None)
-        self._size -= len(kept.body) if kept is not None else 0
+        with self._lock:
+            kept = self._recent.pop(name, None)
+            self._size -= kept.size if kept is not None else 0
 
     def _oldest(self) -> float:
         """When the oldest record that still counts was kept."""
         return self._now() - KEPT_S
 
     def _trim(self) -> Statement:
-        return _TRIM, (self._oldest(), MOST, MOST_BYTES)
+        return _TRIM, (self._oldest(), RESPONSES, RESPONSES_BYTES)
 
 
 def _read(kept: _Kept) -> Json:

@@ -5,17 +5,23 @@ disk by default. Bounded in number and age. Most clients drop unknown fields, so
 keeps a Gemini 3 agent session alive (protocol note *Thought signatures*).
 """
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
 from server.gemini.signatures import StoredSignature
+from server.limits import (
+    SIGNATURES,
+    SIGNATURES_BYTES,
+    SIGNATURES_IN_MEMORY,
+    SIGNATURES_IN_MEMORY_BYTES,
+    TOOL_ID_CHARS,
+)
 from server.store import Store
 
-KEPT_ROWS = 20_000
 KEPT_S = 7 * 86_400
-IN_MEMORY = 2_000
 _TRIM_EVERY = 500
 
 _SCHEMA = """
@@ -24,14 +30,24 @@ CREATE TABLE IF NOT EXISTS signatures (
 );
 CREATE INDEX IF NOT EXISTS signatures_kept ON signatures (kept);
 """
+_TRIM = """
+DELETE FROM signatures WHERE kept < ? OR id IN (
+    SELECT id FROM (
+        SELECT id, ROW_NUMBER() OVER newest AS place, SUM(LENGTH(signature)) OVER newest AS size
+        FROM signatures WINDOW newest AS (ORDER BY kept DESC ROWS UNBOUNDED PRECEDING)
+    ) WHERE place > ? OR size > ?
+)
+"""
 
 
 class SignatureStore:
-    """Lookup by tool-call id, or by the digest of an answer's text."""
+    """Lookup by tool-call id, or by the digest of an answer's text; from any thread."""
 
     def __init__(self, data_dir: Path, *, now: Callable[[], float] = time.time) -> None:
         self._store = Store(data_dir / "signatures.sqlite3", _SCHEMA)
         self._recent: OrderedDict[str, StoredSignature | None] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
         self._now = now
         self._since_trim = 0
 
@@ -51,7 +67,9 @@ class SignatureStore:
 
     def wipe(self) -> None:
         """Forget everything (sign-out, and the button on the settings page)."""
-        self._recent.clear()
+        with self._lock:
+            self._recent.clear()
+            self._size = 0
         self._store.write(("DELETE FROM signatures", ()))
         self._store.flush()
 
@@ -59,6 +77,8 @@ class SignatureStore:
         self._store.close()
 
     def _keep(self, key: str, stored: StoredSignature) -> None:
+        if len(key) > TOOL_ID_CHARS:
+            return
         self._remember(key, stored)
         self._store.write(
             (
@@ -69,12 +89,16 @@ class SignatureStore:
         self._since_trim += 1
         if self._since_trim >= _TRIM_EVERY:
             self._since_trim = 0
-            self._trim()
+            oldest = self._now() - KEPT_S
+            self._store.write((_TRIM, (oldest, SIGNATURES, SIGNATURES_BYTES)))
 
     def _find(self, key: str) -> StoredSignature | None:
-        if key in self._recent:
-            self._recent.move_to_end(key)
-            return self._recent[key]
+        if len(key) > TOOL_ID_CHARS:
+            return None
+        with self._lock:
+            if key in self._recent:
+                self._recent.move_to_end(key)
+                return self._recent[key]
         row = self._store.find(
             "SELECT model, signature, upstream_id FROM signatures WHERE id = ? AND kept > ?",
             (key, self._now() - KEPT_S),
@@ -84,17 +108,17 @@ class SignatureStore:
         return found
 
     def _remember(self, key: str, stored: StoredSignature | None) -> None:
-        self._recent[key] = stored
-        self._recent.move_to_end(key)
-        if len(self._recent) > IN_MEMORY:
-            self._recent.popitem(last=False)
+        with self._lock:
+            self._size += _size(key, stored)
+            if key in self._recent:
+                self._size -= _size(key, self._recent.pop(key))
+            self._recent[key] = stored
+            while (
+                len(self._recent) > SIGNATURES_IN_MEMORY or self._size > SIGNATURES_IN_MEMORY_BYTES
+            ):
+                self._size -= _size(*self._recent.popitem(last=False))
 
-    def _trim(self) -> None:
-        self._store.write(
-            ("DELETE FROM signatures WHERE kept < ?", (self._now() - KEPT_S,)),
-            (
-                "DELETE FROM signatures WHERE id IN "
-                "(SELECT id FROM signatures ORDER BY kept DESC LIMIT -1 OFFSET ?)",
-                (KEPT_ROWS,),
-            ),
-        )
+
+def _size(key: str, stored: StoredSignature | None) -> int:
+    """Characters of an entry, which are nearly always ASCII."""
+    return len(key) + (len(stored.signature or "") + len(stored.upstream_id or "") if stored else 0)

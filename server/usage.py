@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from server.gemini.types import Usage
-from server.metrics import Metrics
+from server.limits import NAMES_COUNTED
+from server.metrics import Metrics, Names
 from server.store import Store
 
 RECENT = 100
@@ -95,6 +96,7 @@ class UsageLog:
     def __init__(self, data_dir: Path, metrics: Metrics) -> None:
         self.metrics = metrics
         self._store = Store(data_dir / "usage.sqlite3", _SCHEMA)
+        self._clients, self._models = Names(), Names()
         self._feeds: set[asyncio.Queue[dict[str, Any]]] = set()
 
     @property
@@ -111,7 +113,9 @@ class UsageLog:
             usage=entry.usage,
             latency_s=entry.latency_ms / 1000,
         )
-        self._store.write(_insert(entry), _add_to_day(entry))
+        client = self._clients.counted_as(entry.client)
+        model = self._models.counted_as(entry.model)
+        self._store.write(_insert(entry), _add_to_day(entry, client, model))
         if self._feeds:
             self.publish({"type": "finished", "retry_after_s": retry_after_s, **public(entry)})
 
@@ -177,7 +181,7 @@ class UsageLog:
     def _count_by(self, column: str) -> dict[str, int]:
         rows = self._store.read(
             f"SELECT {column}, sum(requests) FROM days WHERE {column} != '' "  # noqa: S608
-            f"GROUP BY {column} ORDER BY 2 DESC"
+            f"GROUP BY {column} ORDER BY 2 DESC LIMIT {2 * NAMES_COUNTED}"
         )
         return {row[0]: row[1] for row in rows}
 
@@ -253,13 +257,13 @@ def _insert(entry: Entry) -> tuple[str, tuple[Any, ...]]:
     )
 
 
-def _add_to_day(entry: Entry) -> tuple[str, tuple[Any, ...]]:
+def _add_to_day(entry: Entry, client: str, model: str) -> tuple[str, tuple[Any, ...]]:
     usage = entry.usage
     return _ADD_DAY, (
         _day(entry.started),
         entry.dialect,
-        entry.client,
-        entry.model,
+        client,
+        model,
         entry.upstream,
         entry.outcome,
         usage.prompt_tokens,

@@ -51,3 +51,59 @@ async def test_a_files_address_that_is_none_is_400_in_every_dialect(
             assert len(answer.text) < 1000
         assert rig.sent == []
     assert "Traceback" not in caplog.text
+
+
+LONG = 8_000_000
+
+
+def with_long_words(word: str) -> dict[str, Json]:
+    """Requests whose names and words are as long as a body may be, by path."""
+    user, part = {"role": "user", "content": "Hello"}, {"role": "user", "parts": [{"text": "Hi"}]}
+    crooked = {"role": word, "content": "Hello"}
+    typed = {"role": "user", "content": [{"type": word, "text": "Hello"}]}
+    call = {"id": word, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = [user, {"role": "assistant", "tool_calls": [call]}, user]
+    return {
+        "/v1/chat/completions": {"model": word, "messages": [user]},
+        "/v1/chat/completions?role": {"model": "gpt-4o", "messages": [crooked]},
+        "/v1/chat/completions?type": {"model": "gpt-4o", "messages": [typed]},
+        "/v1/chat/completions?user": {"model": "gpt-4o", "messages": [user], "user": word},
+        "/v1/chat/completions?field": {"model": "gpt-4o", "messages": [user], word: 1},
+        "/v1/chat/completions?id": {"model": "gpt-4o", "messages": history},
+        "/v1/messages": {"model": word, "max_tokens": 9, "messages": [user]},
+        "/v1/messages?type": {"model": "opus", "max_tokens": 9, "messages": [typed]},
+        "/v1/messages?field": {
+            "model": "opus",
+            "max_tokens": 9,
+            "messages": [user],
+            word: 1,
+        },
+        "/v1/messages/count_tokens": {"model": word, "messages": [user]},
+        "/v1/responses": {"model": word, "input": "Hello"},
+        "/v1/responses?previous": {
+            "model": "gpt-5",
+            "input": "Hello",
+            "previous_response_id": word,
+        },
+        "/v1/embeddings": {"model": word, "input": "Hello"},
+        "/v1beta/models/gemini-2.5-pro:generateContent": {"contents": [{**part, "role": word}]},
+        "/v1beta/models/gemini-2.5-pro:generateContent?field": {"contents": [part], word: 1},
+    }
+
+
+async def test_words_of_megabytes_leave_nothing_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with running(tmp_path) as rig:
+        for path, body in with_long_words("gemini-" + "x" * LONG).items():
+            answer = await rig.http.post(path, json=body, headers={"user-agent": "t" * 50_000})
+            assert answer.status_code in (200, 400, 404), (path, answer.text[:500])
+            assert len(answer.content) < 20_000, path
+            assert sum(len(value) for value in answer.headers.values()) < 4_000, path
+        assert len((await rig.http.get("/usage")).content) < 100_000
+        assert len((await rig.http.get("/metrics")).content) < 100_000
+        recent = rig.gateway.signatures._recent
+        assert sum(map(len, recent)) < 10_000
+        assert max(len(record.getMessage()) for record in caplog.records) < 20_000
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2_000_000

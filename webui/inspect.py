@@ -7,7 +7,8 @@ from typing import Any
 
 from quart import redirect, render_template, request
 
-from server.inspector import KEPT, LONGEST, SIDES, Inspector, Note, Side, Trace
+from server.inspector import SIDES, Inspector, Note, Side, Trace
+from server.limits import INSPECTED, INSPECTED_CHARS
 from webui.forms import Forms
 
 TITLES: Mapping[Side, str] = {
@@ -109,8 +110,8 @@ class InspectPage:
             entry=entries.get(chosen.id) if chosen else None,
             panes=panes_of(chosen) if chosen else [],
             running=len(self._forms.gateway.pipeline.live),
-            kept=KEPT,
-            longest_kib=LONGEST // 1024,
+            kept=INSPECTED,
+            longest_kib=INSPECTED_CHARS // 1024,
             token=self._forms.token,
         )
 

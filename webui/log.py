@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from quart import render_template, request
 
-from server.logs import KEPT_LINES, LogLine, recent_entries
+from server.limits import LOG_ENTRIES
+from server.logs import LogLine, recent_entries
 from webui.forms import Forms
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -36,5 +37,5 @@ class LogPage:
             level=level,
             levels=LEVELS[LEVELS.index(recorded) :],
             recorded=recorded,
-            kept=KEPT_LINES,
+            kept=LOG_ENTRIES,
         )

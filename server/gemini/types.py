@@ -10,7 +10,9 @@ import string
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
+from server.errors import NotFoundError
 from server.gemini.names import ToolNames
+from server.limits import NAME_CHARS
 
 Json = dict[str, Any]
 
@@ -92,13 +94,23 @@ class Download:
     """Accepted prefixes of the content type."""
 
 
+def _check_name(model: str) -> None:
+    """Raises ``NotFoundError`` for what is too long to be a model's name: it is kept and shown."""
+    if len(model) > NAME_CHARS:
+        raise NotFoundError(
+            f"There is no model with a name of more than {NAME_CHARS} characters.",
+            param="model",
+            code="model_not_found",
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One parsed request on its way up."""
+    """One parsed request on its way up. Raises ``NotFoundError``: see ``model``."""
 
     dialect: str
     model: str
-    """The name the client asked for."""
+    """The name the client asked for; at most ``NAME_CHARS``."""
     request: GenerateRequest
     stream: bool = False
     thinking: Thinking = field(default_factory=Thinking)
@@ -123,6 +135,9 @@ class Call:
     options: object = None
     """The dialect's own notes from parse to encode."""
 
+    def __post_init__(self) -> None:
+        _check_name(self.model)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedCall:
@@ -139,6 +154,9 @@ class EmbedCall:
     """Gemini's own dialect: the client's ``EmbedContentRequest`` for each input."""
     dropped: tuple[str, ...] = ()
     options: object = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from server.app import canonical, match
 from server.google_fake import failures
 from server.google_fake.model import Answer
+from server.limits import DROPPED_NAMED
 from tests.faults import clocked, until
 from tests.rig import running
 
@@ -562,12 +563,15 @@ async def test_dropped_fields_are_named(tmp_path: Path) -> None:
             "messages": [{"role": "user", "content": "x"}],
             "frequency_penalty": 0.5,
             "new_feature": True,
+            **{f"x{number}": 1 for number in range(2 * DROPPED_NAMED)},
         }
         answer = await rig.http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200
         dropped = answer.headers["x-proxy-dropped"]
         assert "frequency_penalty" in dropped
         assert "new_feature" in dropped
+        assert len(dropped) <= 1000
+        assert dropped.count(",") < DROPPED_NAMED
         assert answer.headers["x-gemini-model"] == "gemini-2.5-pro"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.logs import KEPT_LINES, configure_logging, log_file, recent_lines, redact
+from server.limits import LOG_CHARS, LOG_ENTRIES
+from server.logs import configure_logging, log_file, recent_lines, redact
 from server.settings import Settings
 
 
@@ -138,7 +139,7 @@ def test_the_last_lines_are_kept_redacted(tmp_path: Path) -> None:
     try:
         configure_logging(Settings(data_dir=tmp_path))
         logging.getLogger("server.test").warning("sent gp-x7Kq2mVexampleKey away")
-        for number in range(KEPT_LINES):
+        for number in range(LOG_ENTRIES):
             logging.getLogger("server.test").info("line %d", number)
             if not number:
                 assert any("sent gp-… away" in line for line in recent_lines())
@@ -146,5 +147,19 @@ def test_the_last_lines_are_kept_redacted(tmp_path: Path) -> None:
         root.handlers[:] = before
         root.setLevel(level)
     lines = recent_lines()
-    assert len(lines) == KEPT_LINES
-    assert lines[-1].endswith(f"line {KEPT_LINES - 1}")
+    assert len(lines) == LOG_ENTRIES
+    assert lines[-1].endswith(f"line {LOG_ENTRIES - 1}")
+
+
+def test_an_entry_of_megabytes_is_cut_and_no_cut_shows_half_a_secret(
+    root: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(Settings(data_dir=tmp_path))
+    log = logging.getLogger("server.test")
+    secret = "gp-x7Kq2mVexampleKey" * 20
+    for before in range(LOG_CHARS - 300, LOG_CHARS + 50, 7):
+        log.info("%s %s %s", "a" * before, secret, "b" * 1_000_000)
+    log.error("it failed", exc_info=ValueError("c" * 1_000_000))
+    for line in (*recent_lines(), *capsys.readouterr().err.splitlines()):
+        assert len(line) <= LOG_CHARS + 100
+        assert "x7Kq2" not in line

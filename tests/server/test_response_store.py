@@ -8,7 +8,8 @@ import pytest
 
 from server import response_store
 from server.dialects.base import Record
-from server.response_store import KEPT_S, MOST, ResponseStore
+from server.limits import RESPONSES
+from server.response_store import KEPT_S, ResponseStore
 from server.store import Store
 
 MODES = ["memory", "disk"]
@@ -52,21 +53,21 @@ def test_what_is_handed_out_is_nobody_elses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_oldest_make_room(tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_store, "MOST_BYTES", 5000)
+    monkeypatch.setattr(response_store, "RESPONSES_BYTES", 5000)
     clock = Clock()
     store = ResponseStore(mode, tmp_path, now=clock)
-    for number in range(MOST + 5):
+    for number in range(RESPONSES + 5):
         clock.at += 1
-        store.keep(record(number) if number < MOST else record(number, "x" * 1000))
-    kept = numbers(store, MOST + 5)
-    assert kept[-4:] == [MOST + 1, MOST + 2, MOST + 3, MOST + 4]
-    assert sum(number >= MOST for number in kept) == 4
+        store.keep(record(number) if number < RESPONSES else record(number, "x" * 1000))
+    kept = numbers(store, RESPONSES + 5)
+    assert kept[-4:] == [RESPONSES + 1, RESPONSES + 2, RESPONSES + 3, RESPONSES + 4]
+    assert sum(number >= RESPONSES for number in kept) == 4
     store.keep(record(999, "x" * 6000))
     assert store.get("resp_999") is None
-    assert numbers(store, MOST + 5) == kept
+    assert numbers(store, RESPONSES + 5) == kept
     store.close()
     again = ResponseStore(mode, tmp_path, now=clock)
-    assert numbers(again, MOST + 5) == (kept if mode == "disk" else [])
+    assert numbers(again, RESPONSES + 5) == (kept if mode == "disk" else [])
     again.close()
 
 
@@ -148,3 +149,10 @@ def test_without_disk_no_file_is_left(tmp_path: Path, mode: str) -> None:
     store.keep(record(2))
     assert numbers(store, 3) == ([2] if mode == "memory" else [])
     store.close()
+
+
+def test_the_ids_of_a_record_count_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response_store, "RESPONSES_BYTES", 5000)
+    store = ResponseStore("memory", tmp_path)
+    store.keep(Record("resp_1", {}, items=("x" * 6000,)))
+    assert store.get("resp_1") is None

@@ -7,6 +7,7 @@ import pytest
 
 from server import signature_store
 from server.gemini.signatures import StoredSignature
+from server.limits import TOOL_ID_CHARS
 from server.signature_store import KEPT_S, SignatureStore
 
 ONE = StoredSignature("gemini-3-pro-preview", "c2ln", "up1")
@@ -47,9 +48,9 @@ def test_after_a_week_it_is_gone(tmp_path: Path) -> None:
 
 
 def test_the_oldest_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signature_store, "KEPT_ROWS", 5)
+    monkeypatch.setattr(signature_store, "SIGNATURES", 5)
     monkeypatch.setattr(signature_store, "_TRIM_EVERY", 10)
-    monkeypatch.setattr(signature_store, "IN_MEMORY", 3)
+    monkeypatch.setattr(signature_store, "SIGNATURES_IN_MEMORY", 3)
     now = [0.0]
 
     def tick() -> float:
@@ -73,3 +74,34 @@ def test_wiping_forgets_everything_and_the_file_is_private(tmp_path: Path) -> No
     assert store.call("call_1") is None
     store.close()
     assert stat.S_IMODE((tmp_path / "signatures.sqlite3").stat().st_mode) == 0o600
+
+
+def test_what_is_kept_is_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature_store, "SIGNATURES_IN_MEMORY_BYTES", 10_000)
+    monkeypatch.setattr(signature_store, "SIGNATURES_BYTES", 20_000)
+    monkeypatch.setattr(signature_store, "_TRIM_EVERY", 10)
+    now = [0.0]
+
+    def tick() -> float:
+        now[0] += 1
+        return now[0]
+
+    store = SignatureStore(tmp_path, now=tick)
+    large = StoredSignature("gemini-3-pro-preview", "c" * 3000, None)
+    for number in range(20):
+        store.keep_call(f"call_{number}", large)
+    assert store.call("call_19") == large
+    assert sum(len(found.signature or "") for found in store._recent.values() if found) <= 10_000
+    store._store.flush()
+    kept = store._store.read("SELECT sum(length(signature)) FROM signatures")[0][0]
+    assert kept <= 20_000
+    store.close()
+
+
+def test_an_id_of_megabytes_is_neither_kept_nor_looked_for(tmp_path: Path) -> None:
+    store = SignatureStore(tmp_path)
+    long = "call_" + "x" * TOOL_ID_CHARS
+    store.keep_call(long, ONE)
+    assert store.call(long) is None
+    assert not store._recent
+    store.close()

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from server.gemini.types import Usage
-from server.metrics import MOST_MODELS, Metrics
+from server.limits import NAMES_COUNTED
+from server.metrics import Metrics
 from server.usage import Entry, UsageLog, _day, midnight
 from tests.support import HANGS_S
 
@@ -158,10 +159,10 @@ def test_durations_are_counted_into_every_bucket_they_fit() -> None:
 
 def test_clients_that_make_up_models_do_not_make_the_metrics_grow() -> None:
     metrics = Metrics()
-    for number in range(MOST_MODELS + 100):
+    for number in range(NAMES_COUNTED + 100):
         count(metrics, f"gemini-{number}", 1.0)
     text = metrics.render().decode()
-    assert text.count("gemini_proxy_requests_total{") == MOST_MODELS + 1
+    assert text.count("gemini_proxy_requests_total{") == NAMES_COUNTED + 1
     assert 'model="other",outcome="ok",upstream="demo"} 100.0' in text
 
 
@@ -223,3 +224,14 @@ def test_a_day_begins_at_its_own_midnight(
     assert midnight(day) == moment
     assert _day(moment) == day.isoformat()
     assert _day(moment - 1) < day.isoformat()
+
+
+async def test_clients_that_make_up_names_do_not_make_the_totals_grow(tmp_path: Path) -> None:
+    log = UsageLog(tmp_path, Metrics())
+    for number in range(NAMES_COUNTED + 50):
+        log.record(replace(entry(1), client=f"tool-{number}", model=f"gemini-{number}"))
+    summary = await log.summary()
+    log.close()
+    for counts in (summary["requests_by_client"], summary["requests_by_model"]):
+        assert len(counts) == NAMES_COUNTED + 1
+        assert counts["other"] == 50

@@ -27,6 +27,8 @@ from server.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from server.limits import MESSAGE_CHARS
+from server.redaction import learn
 from tests.server.dialects.openai_support import Desk
 
 REQUEST = "invalid_request_error"
@@ -115,3 +117,13 @@ def test_the_sdk_raises_its_own_exception(
         )
     assert caught.value.type == error_body(error)["error"]["type"]
     assert caught.value.code == error_body(error)["error"]["code"]
+
+
+def test_what_an_error_repeats_is_cut_and_no_cut_shows_half_a_secret() -> None:
+    secret = "a-secret-that-was-learnt" * 4
+    learn(secret)
+    for before in range(MESSAGE_CHARS - 120, MESSAGE_CHARS + 20):
+        error = BadRequestError("m" * before + secret + "n" * 8_000_000, param="p" * 8_000_000)
+        assert len(error.message) <= MESSAGE_CHARS
+        assert "a-secret" not in error.message
+        assert len(error.param or "") <= MESSAGE_CHARS
