@@ -15,6 +15,12 @@ What tests set (each is a field of ``FakeGoogle`` and may change between request
     now=lambda: seconds         the calendar too: ends, closings and silent re-routes of
                                 ``table.py`` follow it (2.5 Pro answers as 3.8 Flash from
                                 2026-12-01 on); the answer's ``modelVersion`` names who answered
+    hop_tokens=30               what a 4.x model returns at once; above it ``CONTINUATION`` and a
+                                token, in the middle of a stream a checkpoint
+    served_tier="standard"      the service tier served whatever was asked for
+    fail(...), answers, limit   single failures, prepared answers, a request limit
+
+What tests read: ``requests`` (each ``Recorded`` says whether Google ``stored`` it).
 
     http.py       requests, responses, and refusals in Google's shape
     proto.py      JSON read as protocol buffers: unknown names and wrong types, with their paths
@@ -25,6 +31,8 @@ What tests set (each is a field of ``FakeGoogle`` and may change between request
     tokens.py     how tokens are counted, and which prefix is cached
     model.py      the scripted model: a valid request -> an answer;  build.py: values for schemas
     demo.py       the demo's model, which nothing can act on;  harmless.py: its values and words
+    server_tools.py   what Google ran itself, beside functions
+    continuation.py   answers longer than one request returns
     stream.py     an answer -> chunks -> bytes
     failures.py   everything that can go wrong, to be loaded by tests
     oauth.py      sign-in;  account.py: eligibility and onboarding

@@ -75,7 +75,8 @@ def _generate(google: "FakeGoogle", request: FakeRequest, *, streams: bool) -> G
     rules.check(inner, model, "code-assist", streams=streams)
     asked = Asked(model=model, request=inner, door="code-assist", serial=google.next_serial())
     sse = request.query.get("alt") == "sse"
-    return Generation(asked=asked, wrap=_wrap, streams=streams, sse=sse)
+    usage = {"trafficType": "ON_DEMAND"}
+    return Generation(asked=asked, wrap=_wrap, streams=streams, sse=sse, usage=usage)
 
 
 def _wrap(chunk: Json) -> Json:

@@ -17,6 +17,7 @@ from server.google_fake.http import (
     parse_json,
     respond,
 )
+from server.google_fake.messages import SERVICE_TIERS
 from server.google_fake.model import Asked
 from server.google_fake.proto import read
 from server.google_fake.stream import Generation
@@ -116,12 +117,16 @@ def _generate(
     streams = request.path.endswith(":streamGenerateContent")
     rules.check(message, model, "gemini-api", streams=streams)
     asked = Asked(model=model, request=message, serial=google.next_serial(), flavour=google.flavour)
+    wanted = message.get("serviceTier", "").lower().removeprefix("service_tier_")
+    tier = google.served_tier or (wanted if key.paid and wanted in SERVICE_TIERS else "standard")
     return Generation(
         asked=asked,
         wrap=dict,
         streams=streams,
         sse=request.query.get("alt") == "sse",
         status=model.status("gemini-api", google.day()),
+        usage={"serviceTier": tier} if wanted else {},
+        headers={"x-gemini-service-tier": tier},
     )
 
 

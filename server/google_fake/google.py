@@ -9,8 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from server.google_fake import account as accounts
-from server.google_fake import catalogue, code_assist, gemini_api, model, oauth, stream, vertex
-from server.google_fake.catalogue import FakeModel
+from server.google_fake import (
+    catalogue,
+    code_assist,
+    gemini_api,
+    model,
+    oauth,
+    server_tools,
+    stream,
+    vertex,
+)
+from server.google_fake.catalogue import FULL_OUTPUT, UNARY_OUTPUT, FakeModel
+from server.google_fake.continuation import Continuations, Rest
 from server.google_fake.failures import Failure, html_page, rate_limited
 from server.google_fake.http import (
     JSON_TYPE,
@@ -60,6 +70,8 @@ class Recorded:
     """The body was sent to its end."""
     cancelled: bool = False
     """The client left before that."""
+    stored: bool = False
+    """A generate request that Google keeps: ``store`` says so, or the key's project does."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when either has happened."""
 
@@ -118,6 +130,10 @@ class FakeGoogle:
     """Model id -> remaining fraction of its bucket; absent: full."""
     limit: tuple[int, float] | None = None
     """So many generate requests in so many seconds; the next one is refused with ``RetryInfo``."""
+    hop_tokens: int = FULL_OUTPUT
+    """What one streamed request of a 4.x model returns at most; small, answers come in hops."""
+    served_tier: str | None = None
+    """The service tier that is served whatever was asked for; None: that one."""
     answers: deque[Script] = field(default_factory=deque)
     """Answers for the next generate requests; empty: ``answering`` does."""
     requests: list[Recorded] = field(default_factory=list)
@@ -127,6 +143,7 @@ class FakeGoogle:
         self.oauth = OAuth(lambda: self.now())  # noqa: PLW0108  (``now`` may be replaced)
         self._plans: list[_Plan] = []
         self._cache = PrefixCache()
+        self._hops = Continuations()
         self._serial = 0
         self._taken: deque[float] = deque()
 
@@ -160,6 +177,7 @@ class FakeGoogle:
             entry.end(finished=False)
             raise
         entry.status = response.status
+        entry.stored = response.status == 200 and self._is_stored(entry)
         response.body = _Watched(response.body, entry)
         return response
 
@@ -231,6 +249,11 @@ class FakeGoogle:
             return result
         return self._generated(result, request, failure)
 
+    def _is_stored(self, entry: Recorded) -> bool:
+        if entry.call not in GENERATE or not _GEMINI_API.fullmatch(entry.path):
+            return False
+        return bool(entry.json.get("store", self.key(entry.headers["x-goog-api-key"]).stores))
+
     def _next_failure(self, entry: Recorded) -> Failure:
         for plan in self._plans:
             if plan.suits(entry):
@@ -275,24 +298,19 @@ class FakeGoogle:
         self, generation: Generation, request: FakeRequest, failure: Failure
     ) -> FakeResponse:
         """The model's answer to a valid request, failing as ``failure`` says."""
-        asked = generation.asked
-        answer = self._answer_of(asked)
-        if failure.bend is not None:
-            answer = failure.bend(answer)
-        cached = self._cache.cached_tokens(asked.request, asked.model.id)
-        chunks = stream.chunks(answer, asked, count_request(asked.request), cached)
-        if generation.status is not None:
-            chunks = [{**chunk, "modelStatus": generation.status} for chunk in chunks]
+        chunks = self._chunks(generation, failure)
+        headers = {"content-type": JSON_TYPE, **generation.headers}
         if not generation.streams:
-            return respond(generation.wrap(stream.fold(chunks)))
-        items: list[Item] = [generation.wrap(chunk) for chunk in chunks]
+            folded = respond(generation.dressed(stream.fold(chunks)))
+            return replace(folded, headers=headers)
+        items: list[Item] = [generation.dressed(chunk) for chunk in chunks]
         if failure.tear is not None:
             items = failure.tear(items)
         if not generation.sse:
             body = stream.encode_array(items, delay_s=self.chunk_delay_s, sleep=self.sleep)
-            return FakeResponse(200, {"content-type": JSON_TYPE}, body)
+            return FakeResponse(200, headers, body)
         framing = failure.framing or self.framing
-        headers = {"content-type": "text/event-stream"}
+        headers["content-type"] = "text/event-stream"
         if framing.gzip and "gzip" in request.headers.get("accept-encoding", ""):
             headers["content-encoding"] = "gzip"
         else:
@@ -300,8 +318,27 @@ class FakeGoogle:
         body = stream.encode(items, framing, delay_s=self.chunk_delay_s, sleep=self.sleep)
         return FakeResponse(200, headers, body)
 
+    def _chunks(self, generation: Generation, failure: Failure) -> list[Json]:
+        """This request's share of the answer; a token goes on where an earlier hop stopped."""
+        asked, streams = generation.asked, generation.streams
+        rest = self._hops.resumed(asked)
+        if rest is None:
+            answer = self._answer_of(asked)
+            answer = failure.bend(answer) if failure.bend is not None else answer
+            rest = Rest(answer=answer, told=0)
+        prompt = count_request(asked.request)
+        most = self.hop_tokens if streams else min(self.hop_tokens, UNARY_OUTPUT)
+        hop = self._hops.hop(asked, rest, prompt.total, most)
+        prompt.add("TEXT", hop.told)
+        floor = asked.model.cache_floor(asked.door)
+        cached = self._cache.cached_tokens(asked.request, asked.model.id, floor)
+        chunks = stream.chunks(hop.answer, asked, prompt, cached)
+        return self._hops.marked(chunks, hop, asked, streams=streams)
+
     def _answer_of(self, asked: Asked) -> Answer:
-        script = self.answers.popleft() if self.answers else self.answering
+        if not self.answers:
+            return server_tools.invoked(self.answering(asked), asked)
+        script = self.answers.popleft()
         answer = script if isinstance(script, Answer) else script(asked)
         return model.signed(answer, asked) if answer.signed else answer
 

@@ -219,7 +219,16 @@ def _content(door: Door) -> Message:
     return message("ai.Content", {"role": STRING, "parts": Repeated(_part(door))})
 
 
-def _generate(door: Door) -> Message:
+SERVICE_TIERS = ("flex", "standard", "priority")
+
+_SERVICE_TIER = enum(
+    "ai.ServiceTier",
+    *SERVICE_TIERS,
+    *(f"SERVICE_TIER_{tier.upper()}" for tier in ("unspecified", *SERVICE_TIERS)),
+)
+
+
+def _generate(door: Door, *, continues: bool = False) -> Message:
     fields: dict[str, Spec] = {
         "contents": Repeated(_content(door)),
         "systemInstruction": _content(door),
@@ -232,13 +241,15 @@ def _generate(door: Door) -> Message:
     if door != "gemini-api":
         fields["labels"] = MapOf(STRING)
     else:
-        fields |= {"model": STRING, "serviceTier": STRING, "store": BOOL}
+        fields |= {"model": STRING, "serviceTier": _SERVICE_TIER, "store": BOOL}
+    if continues:
+        fields["continuationToken"] = STRING
     if door == "code-assist":
         fields["sessionId"] = STRING
     return message("ai.GenerateContentRequest", fields)
 
 
-GENERATE = _generate("gemini-api")
+GENERATE = _generate("gemini-api", continues=True)
 """``models/*:generateContent`` of the Gemini API."""
 
 COUNT = message(
@@ -281,6 +292,8 @@ BATCH_EMBED = message(
 # -- Vertex AI --------------------------------------------------------------------------------
 
 VERTEX_GENERATE = _generate("vertex")
+VERTEX_BETA_GENERATE = _generate("vertex", continues=True)
+"""``v1beta1`` alone goes on with a long answer."""
 
 VERTEX_COUNT = message(
     "cloud.aiplatform.v1.CountTokensRequest",

@@ -243,7 +243,9 @@ def visible_tokens(part: Json) -> int:
     """What a part costs as ``candidatesTokenCount``; thoughts are counted elsewhere."""
     if part.get("thought"):
         return 0
-    return text_tokens(part["text"]) if "text" in part else json_tokens(part.get("functionCall"))
+    if "text" in part:
+        return text_tokens(part["text"])
+    return json_tokens(part["functionCall"]) if "functionCall" in part else 0
 
 
 def _limited(given: Answer, most: int | None) -> Answer:

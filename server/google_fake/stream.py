@@ -6,8 +6,8 @@ happened. The framing (line ends, byte splitting, gzip) can be anything an HTTP 
 
 import json
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from server.google_fake.http import ConnectionCutError, Json
 from server.google_fake.model import Answer, Asked, visible_tokens
@@ -59,6 +59,17 @@ class Generation:
     """``alt=sse``; without it a stream is one long JSON array."""
     status: Json | None = None
     """``modelStatus`` of the answer."""
+    usage: Json = field(default_factory=dict)
+    """What the door adds to every ``usageMetadata``."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def dressed(self, chunk: Json) -> Json:
+        """A chunk with what the door adds, in the door's envelope."""
+        if self.status is not None:
+            chunk = {**chunk, "modelStatus": self.status}
+        if self.usage and "usageMetadata" in chunk:
+            chunk = {**chunk, "usageMetadata": {**self.usage, **chunk["usageMetadata"]}}
+        return self.wrap(chunk)
 
 
 # -- chunks -------------------------------------------------------------------------------------
@@ -137,7 +148,6 @@ class _UsageCounter:
             **{name: count for name, count in optional.items() if count},
             "totalTokenCount": prompt + answer.tool_use_tokens + self._visible + thoughts,
             "promptTokensDetails": self._prompt.details(),
-            "trafficType": "ON_DEMAND",
         }
         if self._cached:
             usage["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": self._cached}]

@@ -14,9 +14,6 @@ from server.google_fake.proto import decode_bytes
 IMAGE_TOKENS = 258
 """An image, or a page of a PDF (Gemini API, *Token counting*)."""
 
-CACHED_FROM = 1024
-"""Shorter prefixes are never served from the implicit cache (Gemini API, *Context caching*)."""
-
 _REMEMBERED = 512
 
 
@@ -90,12 +87,15 @@ class PrefixCache:
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
-    def cached_tokens(self, request: Json, model_id: str) -> int:
-        """Tokens of the longest beginning of ``request`` seen before; then remembers this one."""
+    def cached_tokens(self, request: Json, model_id: str, floor: int) -> int:
+        """Tokens of the longest beginning of ``request`` seen before; then remembers this one.
+
+        A beginning shorter than ``floor`` tokens never comes from the cache.
+        """
         cached = 0
         marks = self._marks(request, model_id)
         for mark, tokens in marks:
-            if mark in self._seen and tokens >= CACHED_FROM:
+            if mark in self._seen and tokens >= floor:
                 cached = max(cached, tokens)
         for mark, _ in marks:
             self._seen[mark] = None

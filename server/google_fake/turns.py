@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from server.google_fake import signatures
 from server.google_fake.catalogue import FakeModel
-from server.google_fake.http import Json, invalid
+from server.google_fake.http import GoogleError, Json, invalid
 from server.google_fake.messages import DATA_FIELDS, Door
 from server.google_fake.signatures import is_valid
 
@@ -205,13 +205,36 @@ def _check_signatures(contents: list[Json], model: FakeModel, door: Door) -> Non
             signature = part.get("thoughtSignature")
             if signature is not None and not is_valid(signature, model.id, door):
                 raise invalid(signatures.refused(door))
+        _check_server_tools(content, position)
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if model.signs and first is not None and not first.get("thoughtSignature"):
-            raise invalid(
-                "Function call is missing a thought_signature in functionCall parts. This is "
-                "required for tools to work correctly, and missing thought_signature may lead to "
-                "degraded model performance. Additional data, function call "
-                f"`default_api:{first['functionCall']['name']}` , position {position}. Please "
-                "refer to https://ai.google.dev/gemini-api/docs/thought-signatures for more "
-                "details."
-            )
+            raise _unsigned(f"default_api:{first['functionCall']['name']}", position)
+
+
+def _check_server_tools(content: Json, position: int) -> None:
+    """What Google's own tools said comes back whole: the call, then its response, both signed."""
+    kinds = ("toolCall", "toolResponse")
+    found = [(kind, part) for part in content["parts"] for kind in kinds if kind in part]
+    for kind, part in found:
+        if not part.get("thoughtSignature"):
+            raise _unsigned(_tool_name(part[kind]), position)
+    order = [(kind, part[kind].get("id")) for kind, part in found]
+    pairs = [(kind, id_) for kind_, id_ in order if kind_ == "toolCall" for kind in kinds]
+    if order != pairs:
+        raise invalid(
+            "Please ensure that every tool call part is immediately followed by its tool response."
+        )
+
+
+def _tool_name(call: Json) -> str:
+    """``GOOGLE_SEARCH_WEB`` -> ``google:search``, as the refusal names it."""
+    return "google:" + str(call.get("toolType", "")).removeprefix("GOOGLE_").lower().split("_")[0]
+
+
+def _unsigned(name: str, position: int) -> GoogleError:
+    return invalid(
+        "Function call is missing a thought_signature in functionCall parts. This is required for "
+        "tools to work correctly, and missing thought_signature may lead to degraded model "
+        f"performance. Additional data, function call `{name}` , position {position}. Please "
+        "refer to https://ai.google.dev/gemini-api/docs/thought-signatures for more details."
+    )

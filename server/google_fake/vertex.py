@@ -123,12 +123,21 @@ def _closed(google: "FakeGoogle", address: Address, model: FakeModel) -> bool:
 def _generate(
     google: "FakeGoogle", request: FakeRequest, model: FakeModel, body: Json
 ) -> Generation:
-    message = read(messages.VERTEX_GENERATE, body)
+    beta = request.path.startswith("/v1beta1/")
+    message = read(messages.VERTEX_BETA_GENERATE if beta else messages.VERTEX_GENERATE, body)
     streams = request.path.endswith(":streamGenerateContent")
     rules.check(message, model, "vertex", streams=streams)
     asked = Asked(model=model, request=message, door="vertex", serial=google.next_serial())
     sse = request.query.get("alt") == "sse"
-    return Generation(asked=asked, wrap=dict, streams=streams, sse=sse)
+    usage = {"trafficType": _traffic(google, request)}
+    return Generation(asked=asked, wrap=dict, streams=streams, sse=sse, usage=usage)
+
+
+def _traffic(google: "FakeGoogle", request: FakeRequest) -> str:
+    """The tier is asked for by a header, and told as a kind of traffic (@ai-sdk/google)."""
+    asked = request.headers.get("x-vertex-ai-llm-shared-request-type", "standard")
+    tier = google.served_tier or asked
+    return "ON_DEMAND" if tier == "standard" else f"ON_DEMAND_{tier.upper()}"
 
 
 def _count(body: Json) -> Json:

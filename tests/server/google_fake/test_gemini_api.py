@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from server.google_fake.google import FakeGoogle
+from server.google_fake.keys import NEW_FREE, NEW_PAID, OLD_PAID, Key
 from tests.support import asking, events_of, message_of, texts_of, user, weather_tool
 
 Json = dict[str, Any]
@@ -157,3 +158,58 @@ async def test_wrong_embedding_requests(body: Json, method: str, words: str) -> 
         response = await ask.gemini(body, "gemini-embedding-001", method)
     assert response.status_code == 400
     assert words in message_of(response)
+
+
+def _on(history: Key, **fields: Any) -> FakeGoogle:
+    return FakeGoogle(history=history, **fields)
+
+
+@pytest.mark.parametrize(
+    ("asked", "google", "served"),
+    [
+        (None, _on(NEW_PAID), "standard"),
+        ("flex", _on(NEW_PAID), "flex"),
+        ("SERVICE_TIER_PRIORITY", _on(NEW_PAID), "priority"),
+        ("priority", _on(NEW_PAID, served_tier="standard"), "standard"),
+        ("priority", _on(NEW_FREE), "standard"),
+    ],
+)
+async def test_the_served_tier_is_told_in_header_and_usage(
+    asked: str | None, google: FakeGoogle, served: str
+) -> None:
+    body = HELLO | ({"serviceTier": asked} if asked else {})
+    async with asking(google) as ask:
+        unary = await ask.gemini(body, "gemini-3.8-flash")
+        stream = await ask.gemini(body, "gemini-3.8-flash", "streamGenerateContent?alt=sse")
+    for response in (unary, stream):
+        assert response.headers["x-gemini-service-tier"] == served
+    usage = unary.json()["usageMetadata"]
+    assert usage.get("serviceTier") == (served if asked else None)
+    assert "trafficType" not in usage
+
+
+async def test_a_tier_that_is_none_is_refused() -> None:
+    async with asking(FakeGoogle()) as ask:
+        response = await ask.gemini(HELLO | {"serviceTier": "turbo"}, "gemini-3.8-flash")
+    assert response.status_code == 400
+    assert "ServiceTier" in message_of(response)
+
+
+@pytest.mark.parametrize(
+    ("history", "more", "stored"),
+    [
+        (NEW_PAID, {}, True),
+        (NEW_PAID, {"store": False}, False),
+        (OLD_PAID, {}, False),
+        (NEW_FREE, {}, False),
+        (NEW_FREE, {"store": True}, True),
+    ],
+)
+async def test_new_paid_projects_store_what_does_not_say_otherwise(
+    history: Key, more: Json, stored: bool
+) -> None:
+    google = _on(history)
+    async with asking(google) as ask:
+        await ask.gemini(HELLO | more, "gemini-3.8-flash")
+        await ask.gemini({"contents": []} | more, "gemini-3.8-flash")
+    assert [entry.stored for entry in google.requests] == [stored, False]

@@ -1,7 +1,7 @@
 """Counting, and the implicit cache."""
 
 from server.google_fake.http import Json
-from server.google_fake.tokens import CACHED_FROM, IMAGE_TOKENS, PrefixCache, count_request
+from server.google_fake.tokens import IMAGE_TOKENS, PrefixCache, count_request
 from tests.support import call, result, user, weather_tool
 
 
@@ -38,11 +38,13 @@ def test_tools_calls_and_results_count_signatures_do_not() -> None:
 
 def test_a_prefix_is_cached_when_long_and_seen_before() -> None:
     cache = PrefixCache()
-    long = user("x" * 4 * CACHED_FROM)
+    long = user("x" * 4 * 2048)
     short: Json = {"contents": [user("short")]}
     first: Json = {"contents": [long, {"role": "model", "parts": [{"text": "ok"}]}, user("a")]}
     second: Json = {"contents": [*first["contents"][:2], user("b")]}
-    assert cache.cached_tokens(first, "m") == 0
-    assert cache.cached_tokens(second, "m") == CACHED_FROM + 1
-    assert cache.cached_tokens(second, "other") == 0
-    assert cache.cached_tokens(short, "m") == cache.cached_tokens(short, "m") == 0
+    assert cache.cached_tokens(first, "m", 2048) == 0
+    assert cache.cached_tokens(second, "m", 2048) == 2048 + 1
+    assert cache.cached_tokens(second, "m", 4096) == 0
+    assert cache.cached_tokens(second, "other", 2048) == 0
+    assert cache.cached_tokens(short, "m", 1) == 0
+    assert cache.cached_tokens(short, "m", 2048) == 0

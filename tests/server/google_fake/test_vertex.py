@@ -7,6 +7,7 @@ import pytest
 
 from server.google_fake.account import PROJECT
 from server.google_fake.google import FakeGoogle
+from server.google_fake.model import Answer
 from tests.support import Asking, asking, events_of, message_of, texts_of, user, weather_tool
 
 Json = dict[str, Any]
@@ -166,3 +167,58 @@ async def test_predict_has_limits(model: str, body: Json) -> None:
     async with asking(FakeGoogle()) as ask:
         response = await vertex(ask, body, "predict", model)
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-flash-lite"])
+async def test_projects_without_a_past_do_not_get_the_25_family(model: str) -> None:
+    google = FakeGoogle(vertex_projects={PROJECT, "new"}, old_vertex_projects={PROJECT})
+    async with asking(google) as ask:
+        old = await vertex(ask, HELLO, model=model)
+        new = await vertex(ask, HELLO, model=model, project="new")
+    assert (old.status_code, new.status_code) == (200, 404)
+    assert message_of(new).startswith("Publisher Model `projects/new/locations/global/")
+
+
+@pytest.mark.parametrize(
+    ("location", "status"), [("global", 200), ("us", 200), ("eu", 200), ("us-central1", 404)]
+)
+async def test_generation_4_is_served_in_three_places(location: str, status: int) -> None:
+    async with asking(FakeGoogle()) as ask:
+        response = await vertex(ask, HELLO, model="gemini-4-hydrogen", location=location)
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({}, "ON_DEMAND"),
+        ({"x-vertex-ai-llm-shared-request-type": "flex"}, "ON_DEMAND_FLEX"),
+        ({"x-vertex-ai-llm-shared-request-type": "priority"}, "ON_DEMAND_PRIORITY"),
+    ],
+)
+async def test_the_tier_is_asked_by_header_and_told_as_traffic(
+    headers: dict[str, str], told: str
+) -> None:
+    async with asking(FakeGoogle()) as ask:
+        response = await vertex(
+            ask, HELLO, model="gemini-3.8-flash", headers={**ask.headers, **headers}
+        )
+    assert response.json()["usageMetadata"]["trafficType"] == told
+    assert "modelStatus" not in response.json()
+
+
+async def test_only_the_beta_goes_on_with_a_long_answer() -> None:
+    google = FakeGoogle(hop_tokens=4)
+    body = HELLO | {"generationConfig": {"maxOutputTokens": 9}}
+    path = f"projects/{PROJECT}/locations/global/publishers/google/models/gemini-4-hydrogen"
+    google.answers.append(Answer(parts=[{"text": "12345678" * 4}]))
+    async with asking(google) as ask:
+        url = f"/v1/{path}:generateContent"
+        first = (await ask.http.post(url, json=body, headers=ask.headers)).json()
+        token = {"continuationToken": first["candidates"][0]["continuationToken"]}
+        stable = await ask.http.post(url, json=body | token, headers=ask.headers)
+        beta = await ask.http.post(
+            url.replace("/v1/", "/v1beta1/"), json=body | token, headers=ask.headers
+        )
+    assert stable.status_code == 400
+    assert texts_of([first, beta.json()]) == "12345678" * 4
