@@ -9,6 +9,7 @@ PACKAGES = ("server", "webui", "tray", "package")
 TESTED_ELSEWHERE = {
     "server/gemini/known.py": "tests/server/gemini/test_catalogue.py",
     "server/attempt.py": "tests/server/test_pipeline.py",
+    "server/model_refusals.py": "tests/server/upstreams/test_google_errors.py",
     "server/retry.py": "tests/server/test_pipeline.py",
     "server/reply.py": "tests/server/test_app.py",
     "server/banner.py": "tests/test_main.py",

@@ -37,6 +37,12 @@ from server.errors import (
     SignatureRejectedError,
     UpstreamError,
 )
+from server.model_refusals import (
+    ModelNotFoundError,
+    ModelNotInPlanError,
+    ModelNotLicensedError,
+    Why,
+)
 from server.redaction import blank_shapes
 from server.upstreams.refusals import (
     Refusal,
@@ -66,7 +72,23 @@ _DAILY = re.compile(r"\b(?:per[- ]day|daily|for today)\b", re.I)
 _MONTHLY = re.compile(r"\b(?:per[- ]month|monthly|this month)\b", re.I)
 _MINUTES = re.compile(r"\b(\d{1,3})[- ]?min(?:ute)?s?\b", re.I)
 """The window a limit counts in, where Google says nothing else about time."""
-_LIMIT_ZERO = re.compile(r"limit:\s*0(?![\d.])")
+_LIMIT_ZERO = re.compile(r"\blimit\W{1,4}(?:is |of )?0(?!\d|[.,]\d)", re.I)
+_MODEL = re.compile(r"\bmodels?\b", re.I)
+_GONE = re.compile(
+    r"no longer (?:available|supported|served)|(?:has been|was|is|been) (?:retired|deprecated and|"
+    r"discontinued|shut ?down|removed|turned off|sunset)|retired",
+    re.I,
+)
+_OTHER_RESOURCE = re.compile(
+    r"cached ?contents?|\bfiles?[/ ]|\btuned|\bcorpora|\bprojects? .{0,80}not found|\bendpoints?/",
+    re.I,
+)
+"""What a request may name besides its model, and what may be missing as well."""
+_NO_ACCESS_TO_MODEL = re.compile(
+    r"\b(?:access|entitle\w*|allow\w*|permitted|available|licen[cs]e\w*|enabled)\b[^.\n]{0,80}\bmodel\b"
+    r"|\bmodel\b[^.\n]{0,80}\b(?:access|entitle\w*|allow\w*|permitted|available|licen[cs]e\w*|enabled)\b",
+    re.I,
+)
 _TOO_LONG = re.compile(
     r"token count (?:\(|is )?([\d,]+)\)?.*?"
     r"(?:maximum number of tokens allowed \(?|supports up to )([\d,]+)",
@@ -142,7 +164,7 @@ def _by_status(refusal: Refusal, credential: Credential, now: float) -> ProxyErr
             return _unauthenticated(refusal, credential)
         case 403:
             return _forbidden(refusal, credential)
-        case 404:
+        case 404 | 410:
             return _not_found(refusal, credential)
         case 413:
             return PayloadTooLargeError(_worded("Google finds this request too large", refusal))
@@ -182,8 +204,9 @@ def _quota(refusal: Refusal, now: float) -> ProxyError:
     if not refusal.reason and _CAPACITY_TEXT.search(refusal.message):
         return _no_capacity(refusal, now)
     ids, delay = refusal.quota_ids.lower(), delay_s(refusal, now)
-    if _LIMIT_ZERO.search(refusal.message):
-        return _used_up("This plan has no quota for this model", refusal, None, "Choose another.")
+    if _LIMIT_ZERO.search(refusal.message) or "0" in refusal.quota_values:
+        lead = "This key's plan has no quota for this model"
+        return ModelNotInPlanError(_worded(lead, refusal, "Choose another model."))
     if refusal.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
         return _used_up("There are not enough Google One AI credits", refusal, delay)
     if "perday" in ids or "daily" in ids or (delay is None and _DAILY.search(refusal.message)):
@@ -279,6 +302,9 @@ def _unauthenticated(refusal: Refusal, credential: Credential) -> ProxyError:
 
 def _forbidden(refusal: Refusal, credential: Credential) -> ProxyError:
     said = clean(refusal.message, refusal.metadata)
+    if not refusal.reason and _NO_ACCESS_TO_MODEL.search(said) and not _LICENCE_TEXT.search(said):
+        lead = "This model is not in the licence of the account"
+        return ModelNotLicensedError(_worded(lead, refusal, "Choose another model."))
     code = "NO_LICENSE" if _LICENCE_TEXT.search(said) else refusal.reason
     if not code:
         # A bare refusal; Code Assist looks at the account once more before it believes it.
@@ -317,15 +343,29 @@ def _not_found(refusal: Refusal, credential: Credential) -> ProxyError:
     if refusal.web_page:
         lead = "A web page answered where Google's API was expected (404)"
         return UpstreamError(_worded(lead, refusal, "Check the upstream's base address."))
+    why = _why_not_found(refusal, credential)
+    if why is None:
+        return NotFoundError(_worded("Google does not find it", refusal))
     advice = "The model may not exist or not be served to this account; see /v1/models."
-    if credential == "adc":
+    if why == "gone":
+        advice = "Choose another model; see /v1/models."
+    elif credential == "adc":
         advice = (
             "The model may not exist, or not be served in this GOOGLE_CLOUD_LOCATION; `global` has "
             "the most."
         )
-    return NotFoundError(
-        _worded("Google does not find it", refusal, advice), param="model", code="model_not_found"
-    )
+    return ModelNotFoundError(_worded("Google does not find it", refusal, advice), why=why)
+
+
+def _why_not_found(refusal: Refusal, credential: Credential) -> Why | None:
+    """What a 404 says of the model asked for; None when it is about something else."""
+    if _OTHER_RESOURCE.search(refusal.message):
+        return None
+    if _GONE.search(refusal.message):
+        return "gone"
+    if credential == "sign-in":
+        return "licence"  # "Requested entity was not found." is all that Code Assist says
+    return "unknown" if _MODEL.search(refusal.message) else None
 
 
 def _unavailable(refusal: Refusal, now: float) -> ProxyError:

@@ -62,9 +62,17 @@ class Refusal:
     @property
     def quota_ids(self) -> str:
         """Which quotas were hit, joined: names such as ``...RequestsPerDayPerProject-FreeTier``."""
-        violations = dicts(self.detail("QuotaFailure").get("violations"))
-        ids = [str(v.get("quotaId") or v.get("quotaMetric") or "") for v in violations]
+        ids = [str(v.get("quotaId") or v.get("quotaMetric") or "") for v in self._violations]
         return " ".join([*ids, self.metadata.get("quota_limit", "")])
+
+    @property
+    def quota_values(self) -> frozenset[str]:
+        """How much the quotas that were hit allow, where Google says it."""
+        return frozenset(str(v["quotaValue"]) for v in self._violations if "quotaValue" in v)
+
+    @property
+    def _violations(self) -> list[Json]:
+        return dicts(self.detail("QuotaFailure").get("violations"))
 
 
 def loads(data: bytes) -> object:

@@ -10,7 +10,6 @@ from server.errors import (
     AuthenticationError,
     BadRequestError,
     ContextLengthError,
-    NotFoundError,
     OverloadedError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -20,7 +19,14 @@ from server.errors import (
     SignatureRejectedError,
     UpstreamError,
 )
+from server.model_refusals import (
+    ModelNotFoundError,
+    ModelNotInPlanError,
+    ModelRefusedError,
+    Why,
+)
 from server.upstreams.google_errors import clean, error_from_payload, error_from_response
+from server.upstreams.signs import Credential
 
 Json = dict[str, Any]
 NOW = 1_790_000_000.0
@@ -368,7 +374,7 @@ def test_the_private_api_is_not_offered_for_enabling() -> None:
     ("status", "kind"),
     [
         (402, BillingError),
-        (404, NotFoundError),
+        (404, ModelNotFoundError),
         (409, OverloadedError),
         (413, PayloadTooLargeError),
         (499, OverloadedError),
@@ -426,3 +432,75 @@ def test_the_project_named_in_metadata_is_removed_wherever_it_stands() -> None:
     )
     assert "acme" not in error.message
     assert "API not used in … before." in error.message
+
+
+# ── what concerns one model ──
+
+GONE = (
+    "This model models/gemini-2.5-flash is no longer available to new users. Please update your "
+    "code to use a newer model for the latest features and improvements."
+)
+UNKNOWN = (
+    "models/gemini-x is not found for API version v1beta, or is not supported for generateContent. "
+    "Call ListModels to see the list of available models and their supported methods."
+)
+PUBLISHER = "Publisher Model `x` was not found or your project does not have access to it."
+ENTITY = "Requested entity was not found."
+NO_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details.\n* Quota "
+    "exceeded for metric: generativelanguage.googleapis.com/generate_content_free_tier_requests, "
+    "limit: 0, model: gemini-3-pro\nPlease retry in 10.6s."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "credential", "why"),
+    [
+        (404, GONE, "key", "gone"),
+        (404, "The model gemini-x has been retired.", "key", "gone"),
+        (410, "Model gemini-x was shut down.", "key", "gone"),
+        (404, UNKNOWN, "key", "unknown"),
+        (404, PUBLISHER, "adc", "unknown"),
+        (404, ENTITY, "sign-in", "licence"),
+        (403, "Your licence does not include access to the model gemini-x.", "sign-in", "licence"),
+        (403, "This model is not enabled for your edition.", "sign-in", "licence"),
+        (429, NO_QUOTA, "key", "plan"),
+        (429, "Quota exceeded: the limit is 0 for gemini-x.", "key", "plan"),
+    ],
+)
+def test_a_refusal_of_one_model_says_why(
+    status: int, message: str, credential: Credential, why: Why
+) -> None:
+    body = {"error": {"code": status, "message": message, "details": [retry_info("10.6s")]}}
+    error = error_from_response(status, {}, json.dumps(body).encode(), credential=credential)
+    assert isinstance(error, ModelRefusedError)
+    assert (error.why, error.param) == (why, "model")
+    assert (error.retry_after_s, error.should_retry, error.transient) == (None, False, False)
+    assert error.status == (404 if status == 410 else status)
+
+
+def test_a_quota_of_nothing_is_also_seen_in_the_details() -> None:
+    failure = quota_failure("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
+    failure["violations"][0]["quotaValue"] = "0"
+    error = quota("You exceeded your current quota.", failure, retry_info("10s"))
+    assert isinstance(error, ModelNotInPlanError)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "credential"),
+    [
+        (404, "CachedContent not found (or permission denied)", "key"),
+        (404, "File files/abc was not found.", "key"),
+        (404, "Project acme-1 was not found.", "sign-in"),
+        (403, "You do not have a valid license of this product. (#3501)", "sign-in"),
+        (403, "The caller does not have permission", "sign-in"),
+        (429, "Quota exceeded for metric: x, limit: 20, model: y", "key"),
+        (429, "Quota exceeded for metric: x, limit: 0.5, model: y", "key"),
+    ],
+)
+def test_what_concerns_something_else_is_no_refusal_of_a_model(
+    status: int, message: str, credential: Credential
+) -> None:
+    body = {"error": {"code": status, "message": message}}
+    error = error_from_response(status, {}, json.dumps(body).encode(), credential=credential)
+    assert not isinstance(error, ModelRefusedError)
