@@ -87,6 +87,7 @@ class Exchange:
             stream=self.stream,
             mock=self.mock,
             error=self.error,
+            dropped=tuple(dict.fromkeys(self.dropped)),
         )
 
 

@@ -15,8 +15,10 @@ CLIENT_CHARS = 64
 """Of the name of a calling program."""
 MESSAGE_CHARS = 4096
 """Of an error's message; of the field it names, an eighth."""
-DROPPED_NAMED = 100
-"""Fields named in ``x-proxy-dropped``."""
+HEADER_CHARS = 1000
+"""Of a header that repeats what a client sent; of ``x-proxy-dropped``, whole names."""
+DROPPED_CHARS = 32 * 1024
+"""Of the names of fields that were not passed on, kept with a request's row; whole names."""
 LOG_CHARS = 8192
 """Of one entry of the log, traceback included."""
 LOG_ENTRIES = 300

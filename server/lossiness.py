@@ -14,7 +14,9 @@ Made from the dialects' own tables by `make docs`; a test sends every row. Field
 does not know are treated like *dropped* ones: the request is answered, and the response header
 `x-proxy-dropped` names them. What depends on the model (thinking levels and budgets, sampling on
 models that ignore it, Google's built-in tools beside function tools) is settled when the model is
-known; fields lost there are named in the same header.
+known; fields lost there are named in the same header. A name is a path, indices are `[]`; `*.name`
+stands for that field at any depth. The header holds whole names up to 1,000 characters, then `+N`;
+the request's row in `/usage` and its page in the request inspector hold them all.
 """
 _HEADINGS: dict[Fate, str] = {
     "dropped": "Dropped, and named in `x-proxy-dropped`",

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, takewhile
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -16,7 +17,7 @@ from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 from server.inspector import note
 from server.json_codec import dumps
-from server.limits import DROPPED_NAMED
+from server.limits import HEADER_CHARS
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,22 @@ def facts(exchange: Exchange) -> dict[str, str]:
     if exchange.model:
         facts["x-gemini-model"] = exchange.model
     if exchange.dropped:
-        facts["x-proxy-dropped"] = ", ".join(dict.fromkeys(exchange.dropped[:DROPPED_NAMED]))
+        facts["x-proxy-dropped"] = listed(exchange.dropped)
     if exchange.queue_wait_s:
         facts["x-queue-wait-ms"] = str(round(exchange.queue_wait_s * 1000))
     return facts
+
+
+def listed(names: Sequence[str]) -> str:
+    """Whole names as far as a header has room for them, then ``+N``."""
+    distinct = list(dict.fromkeys(names))
+    text = ", ".join(distinct)
+    if len(text) <= HEADER_CHARS:
+        return text
+    room = HEADER_CHARS - len(f", +{len(distinct)}")
+    ends = accumulate(len(name) + 2 for name in distinct)
+    whole = sum(1 for end in takewhile(lambda end: end - 2 <= room, ends))
+    return ", ".join([*distinct[:whole], f"+{len(distinct) - whole}"])
 
 
 def error_headers(error: ProxyError) -> dict[str, str]:
@@ -149,7 +162,7 @@ def _header_value(value: str) -> bytes:
     """Some values repeat what a client sent (model and field names): plain, short and one line."""
     if not (value.isascii() and value.isprintable()):
         value = re.sub(r"[^\x20-\x7e]", "?", value)
-    return value[:1000].strip().encode("ascii")
+    return value[:HEADER_CHARS].strip().encode("ascii")
 
 
 async def send_preflight(request: Request) -> None:

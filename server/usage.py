@@ -7,15 +7,17 @@ rows, so that a page costs the same with a million entries.
 
 import asyncio
 import contextlib
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any
 
 from server.gemini.types import Usage
-from server.limits import NAMES_COUNTED
+from server.limits import DROPPED_CHARS, NAMES_COUNTED
 from server.metrics import Metrics, Names
 from server.store import Store
 
@@ -50,6 +52,8 @@ class Entry:
     stream: bool
     mock: bool
     error: str | None
+    dropped: tuple[str, ...] = ()
+    """What of the request was not passed on (``x-proxy-dropped``): each path once."""
 
 
 _SCHEMA = """
@@ -67,6 +71,14 @@ CREATE TABLE IF NOT EXISTS days (
     thought_tokens INTEGER, estimated_requests INTEGER, latency_ms INTEGER, attempts INTEGER,
     PRIMARY KEY (day, dialect, client, model, upstream, outcome)
 );
+CREATE TABLE IF NOT EXISTS losses (id TEXT PRIMARY KEY, dropped TEXT);
+CREATE TRIGGER IF NOT EXISTS losses_end AFTER DELETE ON entries
+    BEGIN DELETE FROM losses WHERE id = old.id; END;
+"""
+_ADD_LOSSES = "INSERT OR REPLACE INTO losses VALUES (?, ?)"
+_RECENT = """
+SELECT entries.*, losses.dropped FROM entries LEFT JOIN losses USING (id)
+ORDER BY number DESC LIMIT ?
 """
 _ADD_DAY = """
 INSERT INTO days VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)
@@ -113,9 +125,10 @@ class UsageLog:
             usage=entry.usage,
             latency_s=entry.latency_ms / 1000,
         )
+        lost = [(_ADD_LOSSES, (entry.id, kept_names(entry.dropped)))] if entry.dropped else []
         client = self._clients.counted_as(entry.client)
         model = self._models.counted_as(entry.model)
-        self._store.write(_insert(entry), _add_to_day(entry, client, model))
+        self._store.write(_insert(entry), _add_to_day(entry, client, model), *lost)
         if self._feeds:
             self.publish({"type": "finished", "retry_after_s": retry_after_s, **public(entry)})
 
@@ -156,7 +169,7 @@ class UsageLog:
         read = self._store.read
         total = read(f"SELECT {_TOTALS} FROM days")[0]  # noqa: S608  # constant text
         today = read("SELECT sum(requests) FROM days WHERE day = ?", (_day(time.time()),))[0][0]
-        recent = read("SELECT * FROM entries ORDER BY number DESC LIMIT ?", (RECENT,))
+        recent = read(_RECENT, (RECENT,))
         requests = total["requests"] or 0
         successful, cancelled = total["successful"] or 0, total["cancelled"] or 0
         return {
@@ -225,8 +238,17 @@ def public(entry: Entry) -> dict[str, Any]:
             "cached_tokens": usage.cached_tokens,
             "thought_tokens": usage.thoughts_tokens,
             "estimated": usage.estimated,
+            "dropped": kept_names(entry.dropped),
         }
     )
+
+
+def kept_names(names: Sequence[str]) -> str:
+    """A JSON list of the names, as long as one may be; the last is then ``+N``."""
+    ends = accumulate(len(name) + 4 for name in names)
+    whole = sum(1 for _ in takewhile(lambda end: end <= DROPPED_CHARS, ends))
+    rest = [f"+{len(names) - whole}"] if whole < len(names) else []
+    return json.dumps([*names[:whole], *rest])
 
 
 def _row_public(row: dict[str, Any]) -> dict[str, Any]:
@@ -237,11 +259,13 @@ def _row_public(row: dict[str, Any]) -> dict[str, Any]:
         "success": row["outcome"] == "ok",
         **row,
         **{flag: bool(row[flag]) for flag in ("estimated", "stream", "mock")},
+        "dropped": json.loads(row["dropped"] or "[]"),
     }
 
 
 def _insert(entry: Entry) -> tuple[str, tuple[Any, ...]]:
-    values = {f.name: getattr(entry, f.name) for f in fields(entry) if f.name != "usage"}
+    apart = ("usage", "dropped")
+    values = {f.name: getattr(entry, f.name) for f in fields(entry) if f.name not in apart}
     usage = entry.usage
     values |= {
         "input_tokens": usage.prompt_tokens,

@@ -71,7 +71,6 @@ def encode_count(tokens: int) -> Json:
 
 def _parse(body: Json, params: Params, *, counting: bool) -> Call:
     fields = Fields.of(body, notation="dots")
-    fields.known(*_IGNORED)
     model = fields.required_string("model")
     max_tokens = fields.integer("max_tokens", low=0)
     if max_tokens is None and not counting:
@@ -82,7 +81,8 @@ def _parse(body: Json, params: Params, *, counting: bool) -> Call:
     conversation.read_messages(fields)
     tools = read_tools(fields, conversation.loaded, conversation.changes, names)
     output = fields.object("output_config")
-    effort = conversation.effort or (output.string("effort") if output else None)
+    effort = output.string("effort") if output else None
+    effort = conversation.effort or effort
     json_config = _output_format(fields, output)
     config = _generation_config(fields, max_tokens) | json_config
     thinking, visibility = _thinking(fields, effort, max_tokens)
@@ -97,9 +97,10 @@ def _parse(body: Json, params: Params, *, counting: bool) -> Call:
         tool_names=names,
         id_prefix="toolu_",
         carried=conversation.carried,
-        downloads=conversation.downloads,
+        downloads=conversation.incoming.downloads,
+        pictures=conversation.incoming.pictures,
         session=_session(fields, params.headers),
-        dropped=fields.unread() + tools.dropped,
+        dropped=fields.unread(_IGNORED) + tuple(conversation.incoming.left_out),
         options=Notes(visibility, bool(json_config), tools.search_only, max_tokens == 0),
     )
 
@@ -137,11 +138,11 @@ def _output_format(fields: Fields, output: Fields | None) -> Json:
     wanted = (output.object("format") if output else None) or legacy
     if wanted is None or wanted.required_string("type") != "json_schema":
         return {}
-    schema = wanted.object("schema")
+    schema = wanted.whole("schema")
     if schema is None:
         raise wrong(wanted.at("schema"), "Field required")
     config: Json = {"responseMimeType": "application/json"}
-    if cleaned := clean_answer(schema.raw):
+    if cleaned := clean_answer(schema):
         config["responseJsonSchema"] = cleaned
     return config
 

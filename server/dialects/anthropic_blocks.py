@@ -6,17 +6,18 @@ not know are skipped, because Claude Code answers an unknown 400 with six more r
 Anthropic SDK 2.12 ``types/*_block_param.py``; measured requests of Claude Code 2.1.330.
 """
 
-import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
 from server.dialects.anthropic_envelope import unseal
 from server.dialects.anthropic_tools import ToolChange
 from server.dialects.fields import Fields, wrong
+from server.dialects.media import Incoming, strict_base64
 from server.gemini.names import ToolNames
-from server.gemini.types import CarriedSignature, Content, Download, Json
+from server.gemini.types import CarriedSignature, Content, Json
+from server.json_codec import strict_loads
 
 _BILLING = "x-anthropic-billing-header:"
 """Claude Code's first system block; it changes per session and would break implicit caching."""
@@ -40,7 +41,7 @@ class Conversation:
     """Names of tools that the conversation refers to or has called."""
     changes: list[ToolChange] = field(default_factory=list)
     carried: dict[str, CarriedSignature] = field(default_factory=dict)
-    downloads: list[Download] = field(default_factory=list)
+    incoming: Incoming = field(default_factory=Incoming)
     _signature: CarriedSignature | None = None
     """Of the last thinking block of this message: it belongs to the next tool_use."""
 
@@ -50,6 +51,7 @@ class Conversation:
             self._add_system(text)
         else:
             for block in fields.objects("system"):
+                block.known("type")
                 self._add_system(block.string("text") or "")
 
     def read_messages(self, fields: Fields) -> None:
@@ -59,6 +61,7 @@ class Conversation:
         messages = list(fields.objects("messages"))
         last_user = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=-1)
         for index, message in enumerate(messages):
+            self.incoming.earlier = index < last_user
             self._read_message(message, outdated=index < last_user)
         if not any(content["parts"] for content in self.contents):
             raise wrong("messages", "at least one message is required")
@@ -66,6 +69,8 @@ class Conversation:
     def _read_message(self, message: Fields, *, outdated: bool) -> None:
         """``outdated``: a later user message exists (``clear_at: next_user_message``)."""
         role = message.required_string("role")
+        if role == "user" and message.get("content") is None and not outdated:
+            raise wrong(message.at("content"), "Field required", code="missing_required_parameter")
         blocks = list(_blocks(message, "content"))
         self._signature = None
         match role:
@@ -84,7 +89,7 @@ class Conversation:
         config = message.object("output_config")
         self.effort = (config and config.string("effort")) or self.effort
         texts = [part["text"] for block in blocks for part in self._parts(block) if "text" in part]
-        if outdated and message.get("clear_at") == "next_user_message":
+        if message.get("clear_at") == "next_user_message" and outdated:
             return
         text = "\n".join(texts)
         if not self.contents:
@@ -100,27 +105,39 @@ class Conversation:
         if text.strip() and not text.startswith(_BILLING):
             self.system.append({"text": text})
 
-    def _parts(self, block: Fields) -> Iterator[Json]:
+    def _parts(self, block: Fields) -> list[Json]:
         """The Gemini parts of one content block; none for a type that means nothing to Gemini."""
+        return self.incoming.usable(_TAG.sub("", block.path), lambda: self._read_block(block))
+
+    def _read_block(self, block: Fields) -> Iterator[Json]:
         kind = block.required_string("type")
         if reader := _READERS.get(kind):
             yield from reader(self, _tagged(block, kind))
         elif kind in ("server_tool_use", "mcp_tool_use"):
+            block.known("id", "server_name", "caller")
             yield from _text(_server_call(block))
         elif kind.endswith("_tool_result"):
+            block.known("tool_use_id", "is_error", "caller")
             self._load(block.get("content"))
             yield from _text(_gist(block.get("content")))
+        elif kind == "redacted_thinking":
+            block.known("data")
+        else:
+            block.leave_out()
 
     def _text_block(self, block: Fields) -> Iterator[Json]:
+        block.known("citations")  # sources of an earlier answer
         yield from _text(_needed(block, "text"))
 
     def _thinking(self, block: Fields) -> Iterator[Json]:
         """Its text is not sent: Gemini wants nothing but the signature back."""
+        block.known("thinking")
         self._signature = unseal(block.string("signature") or "") or self._signature
         yield from ()
 
     def _tool_use(self, block: Fields) -> Iterator[Json]:
         call_id, name = block.required_string("id"), block.required_string("name")
+        block.known("caller")
         self.loaded.add(name)
         if self._signature is not None:
             self.carried[call_id] = self._signature
@@ -133,7 +150,10 @@ class Conversation:
         """Text goes to ``output`` or ``error``, media to ``parts``; ``repair`` adds the name."""
         call_id = block.required_string("tool_use_id")
         inner = list(_blocks(block, "content"))
-        parts = [p for b in inner if b.get("type") in _IN_RESULTS for p in self._parts(b)]
+        parts = [part for b in inner if b.get("type") in _IN_RESULTS for part in self._parts(b)]
+        for other in inner:
+            if other.get("type") not in (*_IN_RESULTS, "tool_reference"):
+                other.leave_out()
         texts = [part["text"] for part in parts if "text" in part]
         media = [part for part in parts if "text" not in part]
         found = [b.required_string("tool_name") for b in inner if b.get("type") == "tool_reference"]
@@ -151,6 +171,8 @@ class Conversation:
     def _tool_change(self, block: Fields) -> Iterator[Json]:
         added = block.get("type") == "tool_addition"
         tool = block.object("tool")
+        if tool:
+            tool.known("type")
         definition = tool and tool.object("definition")
         name = tool and (definition or tool).string("name")
         if name:
@@ -167,11 +189,13 @@ class Conversation:
         source = _source(block)
         match source.required_string("type"):
             case "base64":
-                yield _inline(_tagged(source, "base64"), _IMAGE_TYPES)
+                yield self._inline(_tagged(source, "base64"), _IMAGE_TYPES)
             case "url":
                 yield self._linked(source, "image/")
             case "file":
-                raise wrong(source.at("file_id"), "File not found")
+                yield self._by_id(source, "image/")
+            case _:
+                source.leave_out()
 
     def _document(self, block: Fields) -> Iterator[Json]:
         source = _source(block)
@@ -179,11 +203,12 @@ class Conversation:
         match source.required_string("type"):
             case "base64":
                 yield from _text(f"Document: {title}\n{context}" if title or context else "")
-                yield _inline(_tagged(source, "base64"), ("application/pdf",))
+                yield self._inline(_tagged(source, "base64"), ("application/pdf",))
             case "url":
                 yield from _text(f"Document: {title}\n{context}" if title or context else "")
                 yield self._linked(source, "application/pdf")
             case "text":
+                source.known("media_type")
                 head = _head("document", title=title, context=context)
                 yield {"text": f"{head}\n{_needed(source, 'data')}\n</document>"}
             case "content":
@@ -193,7 +218,9 @@ class Conversation:
                         yield from self._parts(inner)
                 yield {"text": "</document>"}
             case "file":
-                raise wrong(source.at("file_id"), "File not found")
+                yield self._by_id(source, "application/pdf")
+            case _:
+                source.leave_out()
 
     def _search_result(self, block: Fields) -> Iterator[Json]:
         head = _head(
@@ -201,21 +228,38 @@ class Conversation:
             title=block.string("title") or "",
             source=block.string("source") or "",
         )
-        texts = [inner.string("text") or "" for inner in _blocks(block, "content")]
+        inner = list(_blocks(block, "content"))
+        for text in inner:
+            text.known("type")
+        texts = [text.string("text") or "" for text in inner]
         yield {"text": "\n".join([head, *texts, "</search_result>"])}
 
     def _linked(self, source: Fields, media: str) -> Json:
         """A part for ``source.url``: decoded when it is a data URL, else left to be fetched."""
         url = source.required_string("url").strip()
-        if url.startswith("data:"):
-            return _data_url(url, source.at("url"))
-        if not url.startswith(("http://", "https://")):
-            raise wrong(source.at("url"), "Input should be an http, https or data URL")
-        part: Json = {"inlineData": {}}
-        self.downloads.append(
-            Download(part=part, url=url, param=source.at("url"), media=(media,)),
-        )
-        return part
+        if url[:5].lower() == "data:":
+            return self.incoming.data_url(url, source.at("url"), "text/plain")
+        return self.incoming.linked(url, source.at("url"), (media,))
+
+    def _by_id(self, source: Fields, media: str) -> Json:
+        """A file by its id, which can be had only where the id is an address that Google reads."""
+        name = source.string("file_id") or ""
+        if "://" not in name:
+            raise wrong(source.at("file_id"), "File not found")
+        return self.incoming.linked(name, source.at("file_id"), (media,))
+
+    def _inline(self, source: Fields, allowed: tuple[str, ...]) -> Json:
+        """``inlineData`` from a base64 source; a data URL and line breaks are taken as well."""
+        mime = (source.string("media_type") or "").lower().replace("image/jpg", "image/jpeg")
+        if mime not in allowed:
+            known = [f"'{name}'" for name in allowed[:4]]
+            listed = " or ".join(filter(None, [", ".join(known[:-1]), known[-1]]))
+            raise wrong(source.at("media_type"), f"Input should be {listed}")
+        data = source.required_string("data")
+        if data.startswith("data:"):
+            data = data.partition(",")[2]
+        path = source.at("data")
+        return self.incoming.media(mime, strict_base64(data, path), path)
 
     def _load(self, content: object) -> None:
         """Note the tools found by a server-side tool search."""
@@ -238,6 +282,9 @@ _READERS: dict[str, Callable[[Conversation, Fields], Iterator[Json]]] = {
     "search_result": Conversation._search_result,
 }
 
+_TAG = re.compile(rf"(?<=\d)\.(?:{'|'.join(_READERS)})(?=\.)")
+"""The variant of a union behind an index: a part of Anthropic's paths, but no field."""
+
 _IN_RESULTS = ("text", "image", "document", "search_result")
 
 
@@ -246,14 +293,14 @@ def _blocks(fields: Fields, name: str) -> Iterator[Fields]:
     content = fields.get(name)
     if isinstance(content, str):
         text: Json = {"type": "text", "text": content}
-        yield Fields(text, fields.item(name, 0), fields.notation)
+        yield fields.wrap(text, fields.item(name, 0))
     else:
         yield from fields.objects(name)
 
 
 def _tagged(fields: Fields, tag: str) -> Fields:
     """The same object under Anthropic's path, which names the variant of a union."""
-    return Fields(fields.raw, fields.at(tag), fields.notation)
+    return fields.wrap(fields.raw, fields.at(tag))
 
 
 def _source(block: Fields) -> Fields:
@@ -287,36 +334,12 @@ def _arguments(value: object) -> Json:
     """A tool's ``input`` as an object; a JSON string is read, anything else is wrapped."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = strict_loads(value.encode("utf-8", "surrogatepass"))
+        except ValueError:
             return {"value": value}
     if value is None:
         return {}
     return value if isinstance(value, dict) else {"value": value}
-
-
-def _inline(source: Fields, allowed: tuple[str, ...]) -> Json:
-    """``inlineData`` from a base64 source; a data URL and line breaks are taken as well."""
-    mime = (source.string("media_type") or "").lower().replace("image/jpg", "image/jpeg")
-    if mime not in allowed:
-        known = [f"'{name}'" for name in allowed[:4]]
-        listed = " or ".join(filter(None, [", ".join(known[:-1]), known[-1]]))
-        raise wrong(source.at("media_type"), f"Input should be {listed}")
-    data = source.required_string("data")
-    if data.startswith("data:"):
-        data = data.partition(",")[2]
-    return {"inlineData": {"mimeType": mime, "data": "".join(data.split())}}
-
-
-def _data_url(url: str, path: str) -> Json:
-    """``inlineData`` from a ``data:`` URL (RFC 2397)."""
-    head, separator, data = url.removeprefix("data:").partition(",")
-    mime = head.split(";")[0]
-    if not separator or not mime or not data.strip():
-        raise wrong(path, "Input should be a valid data URL")
-    if not head.endswith(";base64"):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return {"inlineData": {"mimeType": mime, "data": "".join(data.split())}}
 
 
 def _server_call(block: Fields) -> str:

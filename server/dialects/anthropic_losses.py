@@ -4,6 +4,13 @@ from server.dialects.losses import Loss
 from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
+_TOOL: Json = {"name": "f", "input_schema": {"type": "object"}}
+_DOCUMENT: Json = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "x"},
+    "citations": {"enabled": True},
+}
+_UPLOAD: Json = {"type": "container_upload", "file_id": "f"}
 _SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
 
 LOSSES = (
@@ -51,11 +58,42 @@ LOSSES = (
         "system messages in the middle become marked user text",
         {"messages": [_USER, {"role": "system", "content": "y"}]},
     ),
+    *(
+        Loss(
+            f"tools[].{name}",
+            "dropped",
+            "Google decides how often and where it searches",
+            {"tools": [{**_SEARCH, name: example}]},
+        )
+        for name, example in (
+            ("max_uses", 3),
+            ("allowed_domains", ["a.test"]),
+            ("blocked_domains", ["a.test"]),
+            ("user_location", {"type": "approximate"}),
+        )
+    ),
     Loss(
-        "tools[].max_uses",
-        "changed",
-        "Google decides how often it searches",
-        {"tools": [{**_SEARCH, "max_uses": 3}]},
+        "tools[].input_examples",
+        "dropped",
+        "Gemini has no counterpart",
+        {"tools": [{**_TOOL, "input_examples": [{"a": 1}]}]},
+    ),
+    Loss(
+        "messages[].content[].citations",
+        "dropped",
+        "of documents: answers cite searches only",
+        {"messages": [{"role": "user", "content": [_DOCUMENT]}]},
+    ),
+    Loss(
+        "messages[].content[]",
+        "dropped",
+        "blocks of types without a counterpart, and new ones",
+        {
+            "messages": [
+                _USER,
+                {"role": "user", "content": [_UPLOAD, {"type": "text", "text": "x"}]},
+            ]
+        },
     ),
     Loss(
         "messages[].content[].thinking",
@@ -72,12 +110,24 @@ LOSSES = (
             ]
         },
     ),
+    Loss(
+        "*.cache_control",
+        "ignored",
+        "Gemini caches by itself",
+        {"cache_control": {"type": "ephemeral"}, "tools": [{**_TOOL, "cache_control": {"a": 1}}]},
+    ),
+    *(
+        Loss(f"tools[].{name}", "ignored", why, {"tools": [{**_TOOL, name: True}]})
+        for name, why in (
+            ("strict", "Gemini keeps to every schema"),
+            ("eager_input_streaming", "Gemini sends arguments whole"),
+        )
+    ),
     *(
         Loss(name, "ignored", why, {name: example})
         for name, why, example in (
             ("metadata", "seeds the session id, hashed", {"user_id": "u"}),
             ("betas", "switches of Anthropic's service", ["b"]),
-            ("cache_control", "Gemini caches by itself", {"type": "ephemeral"}),
             ("context_management", "nothing is ever cut", {"edits": []}),
             ("diagnostics", "Anthropic's own", {"a": 1}),
             ("inference_geo", "Anthropic's own regions", "eu"),

@@ -42,8 +42,6 @@ class Tools:
     parallel: bool = True
     search_only: bool = False
     """Web search is all there is: the answer is to be told as Anthropic's search tool would."""
-    dropped: tuple[str, ...] = ()
-    """Paths of entries that have no counterpart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,6 @@ class _Tool:
     """One entry: a function declaration, a built-in Gemini tool, or neither."""
 
     name: str
-    path: str
     declaration: Json | None = None
     builtin: str | None = None
     deferred: bool = False
@@ -92,7 +89,6 @@ def read_tools(
         _tool_config(choice, offered, names) if declarations else None,
         choice.parallel,
         search_only=not declarations and list(builtins) == ["googleSearch"],
-        dropped=tuple(t.path for t in offered.values() if not t.declaration and not t.builtin),
     )
 
 
@@ -157,22 +153,23 @@ def _read_tool(entry: Fields, names: ToolNames) -> _Tool:
     for prefix, builtin in _BUILTIN.items():
         if kind.startswith(prefix):
             name = entry.string("name") or kind
-            return _Tool(name, entry.path, builtin=builtin, deferred=deferred)
+            return _Tool(name, builtin=builtin, deferred=deferred)
     for prefix, make in _CLIENT_TOOLS.items():
         if kind.startswith(prefix):
             name = entry.required_string("name")
             description, schema = make(entry)
             declaration = _declare(names.send(name), description, schema)
-            return _Tool(name, entry.path, declaration, deferred=deferred)
+            return _Tool(name, declaration, deferred=deferred)
     if kind != "custom" and entry.get("input_schema") is None:
-        return _Tool(entry.string("name") or kind, entry.path)
+        entry.leave_out()
+        return _Tool(entry.string("name") or kind)
     name = entry.required_string("name")
-    parameters = entry.object("input_schema")
+    parameters = entry.whole("input_schema")
     if parameters is None:
         raise wrong(entry.at("input_schema"), "Field required")
     description = entry.string("description") or ""
-    declaration = _declare(names.send(name), description, parameters.raw)
-    return _Tool(name, entry.path, declaration, deferred=deferred)
+    declaration = _declare(names.send(name), description, parameters)
+    return _Tool(name, declaration, deferred=deferred)
 
 
 def _declare(name: str, description: str, schema: Json) -> Json:

@@ -20,6 +20,7 @@ class Loss:
     """One field that Gemini does not take as it was sent."""
 
     field: str
+    """A path, indices as ``[]``; ``*.name`` is that field wherever it stands."""
     fate: Fate
     why: str
     example: Json
@@ -28,10 +29,6 @@ class Loss:
     """The address, where a dialect has several that take requests; empty: its main one."""
 
 
-def ignored(losses: Iterable[Loss], path: str = "") -> tuple[str, ...]:
-    """The top-level fields of one address that may be passed over in silence."""
-    return tuple(
-        loss.field
-        for loss in losses
-        if loss.fate == "ignored" and loss.path == path and loss.field.isidentifier()
-    )
+def ignored(losses: Iterable[Loss], path: str = "") -> frozenset[str]:
+    """The fields of one address that may be passed over in silence (``Fields.unread``)."""
+    return frozenset(loss.field for loss in losses if loss.fate == "ignored" and loss.path == path)

@@ -77,7 +77,7 @@ def parse_chat(body: Json, params: Params) -> Call:
     extra = fields.object("extra_body")
     google = (extra or fields).object("google")
     call.thinking = read_thinking(fields, google, limit)
-    if google and (settings := [setting.raw for setting in google.objects("safety_settings")]):
+    if google and (settings := google.whole_objects("safety_settings")):
         call.request["safetySettings"] = settings
     read_format(fields.object("response_format"), config)
     _read_modalities(fields, config)
@@ -86,10 +86,8 @@ def parse_chat(body: Json, params: Params) -> Call:
     if not config:
         del call.request["generationConfig"]
     call.options = ChatOptions(_wants_usage(fields), legacy, frozenset(tools.custom))
-    fields.known(*_IGNORED, "tool_choice", "function_call")
-    for part in (fields, extra, google):
-        if part is not None:
-            call.dropped += tuple(part.at(name) for name in part.unread())
+    fields.known("tool_choice", "function_call")
+    call.dropped += fields.unread(_IGNORED)
     return call
 
 

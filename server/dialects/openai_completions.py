@@ -63,8 +63,7 @@ def parse_completion(body: Json, params: Params) -> Call:
         include_usage=usage is not None and usage.boolean("include_usage"),
         echo=prompt if fields.boolean("echo") else "",
     )
-    fields.known(*ignored(LOSSES, "/v1/completions"))
-    call.dropped += fields.unread()
+    call.dropped += fields.unread(ignored(LOSSES, "/v1/completions"))
     return call
 
 

@@ -5,22 +5,14 @@ one table reads both. Sources: OpenAI API reference, *Create chat completion*, `
 openai-python 3.54 ``types/chat`` and ``types/responses``.
 """
 
-import base64
 import json
-import re
 from collections.abc import Callable
-from urllib.parse import unquote, unquote_to_bytes
+from functools import partial
 
 from server.dialects.fields import Fields, wrong
-from server.gemini.types import Download, Json
-
-MEDIA = ("image/", "audio/", "video/", "application/pdf")
-"""Content types Gemini takes as data; anything else is sent as text, if it is text."""
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+")
-_URL_SAFE = str.maketrans("-_", "+/")
-_BAD_MEDIA = "unsupported_image_media_type"
-_BAD_URL = "invalid_image_url"
+from server.dialects.media import MEDIA, Incoming, strict_base64
+from server.gemini.types import Json
+from server.json_codec import strict_loads
 
 _AUDIO = {
     "wav": "audio/wav",
@@ -48,32 +40,33 @@ _EXTENSIONS = {
 }
 
 
-def read_parts(content: object, path: str, downloads: list[Download]) -> list[Json]:
-    """The Gemini parts of one message's ``content``: a string, a list of parts, or null.
+def read_parts(holder: Fields, name: str, incoming: Incoming) -> list[Json]:
+    """The Gemini parts of ``holder[name]``: a string, a list of parts, or null.
 
-    Media behind an http(s) address is added to ``downloads``. Raises ``BadRequestError`` naming
-    the part that cannot be understood.
+    Raises ``BadRequestError`` naming the part that cannot be understood.
     """
+    content = holder.get(name)
     if content is None:
         return []
     if isinstance(content, str):
         return [{"text": content}]
     if not isinstance(content, list):
-        raise wrong(path, "Input should be a string or a list of content parts")
+        raise wrong(holder.at(name), "Input should be a string or a list of content parts")
     parts: list[Json] = []
     for index, item in enumerate(content):
         if isinstance(item, str):
             parts.append({"text": item})
         else:
-            parts += _read_part(Fields.of(item, f"{path}[{index}]"), downloads)
+            part = holder.wrap(item, holder.item(name, index))
+            parts += incoming.usable(part.path, partial(read_part, part, incoming))
     return parts
 
 
-def read_text(content: object, path: str) -> str:
-    """``content`` that must be text only, its parts joined by line breaks."""
-    parts = read_parts(content, path, [])
+def read_text(holder: Fields, name: str) -> str:
+    """``holder[name]``, which must be text only, its parts joined by line breaks."""
+    parts = read_parts(holder, name, Incoming())
     if any("text" not in part for part in parts):
-        raise wrong(path, "Only text is allowed here")
+        raise wrong(holder.at(name), "Only text is allowed here")
     return "\n".join(part["text"] for part in parts)
 
 
@@ -83,33 +76,42 @@ def function_call(call_id: str, name: str, args: Json) -> Json:
 
 
 def function_response(
-    call_id: str, name: str, content: object, path: str, downloads: list[Download]
+    call_id: str, name: str, holder: Fields, field: str, incoming: Incoming
 ) -> Json:
-    """The user part that answers the call ``call_id``.
+    """The user part that answers the call ``call_id`` with what ``holder[field]`` says.
 
     Text goes to ``response.output``, never parsed as JSON; media is nested in ``parts``. What is
     neither text nor a list of parts was meant as data, and is sent as JSON text.
     """
+    content = holder.get(field)
     if not (content is None or isinstance(content, str | list)):
-        content = json.dumps(content, ensure_ascii=False)
-    parts = read_parts(content, path, downloads)
+        return text_response(call_id, name, json.dumps(content, ensure_ascii=False))
+    parts = read_parts(holder, field, incoming)
     output = "\n".join(part["text"] for part in parts if "text" in part)
-    answer: Json = {"id": call_id, "name": name, "response": {"output": output}}
+    answer = text_response(call_id, name, output)
     media = [part for part in parts if "text" not in part]
     if media:
-        answer["parts"] = media
-    return {"functionResponse": answer}
+        answer["functionResponse"]["parts"] = media
+    return answer
+
+
+def text_response(call_id: str, name: str, output: str) -> Json:
+    """The user part that answers the call ``call_id`` with a text."""
+    return {"functionResponse": {"id": call_id, "name": name, "response": {"output": output}}}
 
 
 def read_arguments(value: object) -> Json:
-    """The arguments of a tool call in the history, as an object whatever the model once wrote."""
+    """The arguments of a tool call in the history, as an object whatever the model once wrote.
+
+    Text that is no JSON as Google reads it (``NaN``, ``1e999``, hundreds of levels) stays text.
+    """
     if value is None or value == "":
         return {}
     parsed = value
     if isinstance(value, str):
         try:
-            parsed = json.loads(value)
-        except (ValueError, RecursionError):
+            parsed = strict_loads(value.encode("utf-8", "surrogatepass"))
+        except ValueError:
             return {"_raw": value}
     if isinstance(parsed, dict):
         return parsed
@@ -118,68 +120,73 @@ def read_arguments(value: object) -> Json:
     return {"_raw": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}
 
 
-def _read_part(part: Fields, downloads: list[Download]) -> list[Json]:
+def read_part(part: Fields, incoming: Incoming) -> list[Json]:
+    """The Gemini parts of one content part."""
     kind = part.string("type") or ("text" if "text" in part.raw else "")
     if kind not in _READERS:
         known = ", ".join(_READERS)
         raise wrong(part.at("type"), f"Unknown content part {kind!r}; known: {known}")
-    return _READERS[kind](part, downloads)
+    return _READERS[kind](part, incoming)
 
 
-def _text(part: Fields, _downloads: list[Download]) -> list[Json]:
+def _text(part: Fields, _incoming: Incoming) -> list[Json]:
     text = part.string("text")
     if text is None:
         raise wrong(part.at("text"), "Field required")
+    part.known("annotations", "logprobs", "parsed")  # of an earlier answer
     return [{"text": text}]
 
 
-def _refusal(part: Fields, _downloads: list[Download]) -> list[Json]:
+def _refusal(part: Fields, _incoming: Incoming) -> list[Json]:
     return [{"text": part.string("refusal") or ""}]
 
 
-def _reasoning(_part: Fields, _downloads: list[Download]) -> list[Json]:
+def _reasoning(part: Fields, _incoming: Incoming) -> list[Json]:
     """Thoughts of an earlier turn are never replayed."""
+    part.known("text", "thinking", "signature", "data", "summary", "content")
     return []
 
 
-def _image(part: Fields, downloads: list[Download]) -> list[Json]:
-    _no_file_id(part)
-    return [_address(part, "image_url", downloads)]
+def read_picture(part: Fields, incoming: Incoming) -> list[Json]:
+    """The Gemini part of an image, whose address may stand in several ways."""
+    part.known("type", "index")
+    return [_address(part, "image_url", incoming)]
 
 
-def _video(part: Fields, downloads: list[Download]) -> list[Json]:
-    return [_address(part, "video_url", downloads)]
+def _video(part: Fields, incoming: Incoming) -> list[Json]:
+    return [_address(part, "video_url", incoming)]
 
 
-def _audio(part: Fields, _downloads: list[Download]) -> list[Json]:
+def _audio(part: Fields, _incoming: Incoming) -> list[Json]:
     audio = part.object("input_audio") or part
     form = audio.required_string("format")
     if form not in _AUDIO:
         raise wrong(audio.at("format"), f"Input should be one of {', '.join(_AUDIO)}")
-    data = _base64(audio.required_string("data"), audio.at("data"))
+    data = strict_base64(audio.required_string("data"), audio.at("data"))
     return [{"inlineData": {"mimeType": _AUDIO[form], "data": data}}]
 
 
-def _file(part: Fields, downloads: list[Download]) -> list[Json]:
+def _file(part: Fields, incoming: Incoming) -> list[Json]:
     file = part.object("file") or part
-    _no_file_id(file)
+    if (found := _by_id(file, incoming)) is not None:
+        return [found]
     if file.get("file_url") is not None:
-        return [_address(file, "file_url", downloads)]
+        return [_address(file, "file_url", incoming)]
     data, path = file.required_string("file_data"), file.at("file_data")
     extension = (file.string("filename") or "").rpartition(".")[2].lower()
     named = _EXTENSIONS.get(extension, "text/plain")
     if data[:5].lower() == "data:":
-        return [_data_url(data, path, named)]
-    return [_media(named, _base64(data, path), path)]
+        return [incoming.data_url(data, path, named)]
+    return [incoming.media(named, strict_base64(data, path), path)]
 
 
-_READERS: dict[str, Callable[[Fields, list[Download]], list[Json]]] = {
+_READERS: dict[str, Callable[[Fields, Incoming], list[Json]]] = {
     "text": _text,
     "input_text": _text,
     "output_text": _text,
     "refusal": _refusal,
-    "image_url": _image,
-    "input_image": _image,
+    "image_url": read_picture,
+    "input_image": read_picture,
     "video_url": _video,
     "input_audio": _audio,
     "file": _file,
@@ -191,63 +198,26 @@ _READERS: dict[str, Callable[[Fields, list[Download]], list[Json]]] = {
 """Part type -> its reader: OpenAI's own types, and what other APIs' clients leave in histories."""
 
 
-def _no_file_id(part: Fields) -> None:
-    if part.get("file_id") is not None:
-        problem = "Files are not stored here; send the data itself"
-        raise wrong(part.at("file_id"), problem, code="unsupported_parameter")
+def _by_id(part: Fields, incoming: Incoming) -> Json | None:
+    """The media that ``file_id`` names, where it is an address; nothing is stored here."""
+    name = part.string("file_id")
+    if name is None:
+        return None
+    if "://" in name:
+        return incoming.linked(name, part.at("file_id"), MEDIA)
+    problem = "Files are not stored here; send the data itself"
+    raise wrong(part.at("file_id"), problem, code="unsupported_parameter")
 
 
-def _address(part: Fields, name: str, downloads: list[Download]) -> Json:
+def _address(part: Fields, name: str, incoming: Incoming) -> Json:
     """The media at ``part[name]``: an address, or an object with one in ``url``."""
+    if (found := _by_id(part, incoming)) is not None:
+        return found
     if isinstance(part.get(name), dict):
-        part, name = Fields.of(part.get(name), part.at(name)), "url"
+        part, name = part.wrap(part.get(name), part.at(name)), "url"
+    if part.raw.get("detail") == "auto":  # it asks for nothing
+        part.known("detail")
     url, path = part.required_string(name), part.at(name)
-    scheme = url.partition(":")[0].lower()
-    if scheme == "data":
-        return _data_url(url, path, "text/plain")
-    if scheme not in ("http", "https"):
-        raise wrong(path, "Input should be an http(s) address or a data: URL", code=_BAD_URL)
-    placeholder: Json = {"inlineData": {}}
-    downloads.append(Download(part=placeholder, url=url, param=path, media=MEDIA))
-    return placeholder
-
-
-def _data_url(url: str, path: str, usual: str) -> Json:
-    """``data:[<type>][;<parameter>]*[;base64],<data>`` (RFC 2397); ``usual`` is the type if unsaid.
-
-    Tolerates what clients send: parameters, url-safe or unpadded base64, percent-encoding.
-    """
-    head, comma, data = url[5:].partition(",")
-    if not comma:
-        raise wrong(path, "This data: URL has no data", code=_BAD_URL)
-    mime, *parameters = [word.strip().lower() for word in head.split(";")]
-    if mime in ("", "application/octet-stream"):
-        mime = usual
-    if "base64" in parameters:
-        return _media(mime, _base64(data, path), path)
-    if not data:
-        raise wrong(path, "This data: URL has no data", code=_BAD_URL)
-    return _media(mime, base64.b64encode(unquote_to_bytes(data)).decode(), path)
-
-
-def _media(mime: str, data: str, path: str) -> Json:
-    """Base64 ``data`` as the part Gemini takes for this type."""
-    if mime == "image/jpg":
-        mime = "image/jpeg"
-    if mime.startswith(MEDIA):
-        return {"inlineData": {"mimeType": mime, "data": data}}
-    try:
-        return {"text": base64.b64decode(data).decode("utf-8")}
-    except UnicodeDecodeError:
-        problem = f"Content of type {mime} cannot be read: it is neither media nor text"
-        raise wrong(path, problem, code=_BAD_MEDIA) from None
-
-
-def _base64(data: str, path: str) -> str:
-    """``data`` as strict, padded base64."""
-    if "%" in data:
-        data = unquote(data)
-    bare = "".join(data.split()).rstrip("=").translate(_URL_SAFE)
-    if not _BASE64.fullmatch(bare) or len(bare) % 4 == 1:
-        raise wrong(path, "Input should be valid base64", code="invalid_value")
-    return bare + "=" * (-len(bare) % 4)
+    if url[:5].lower() == "data:":
+        return incoming.data_url(url, path, "text/plain")
+    return incoming.linked(url, path, MEDIA)

@@ -21,13 +21,12 @@ def parse_embeddings(body: Json, params: Params) -> EmbedCall:
     encoding = fields.string("encoding_format") or "float"
     if encoding not in ("float", "base64"):
         raise wrong("encoding_format", "Input should be 'float' or 'base64'")
-    fields.known(*ignored(LOSSES, "/v1/embeddings"))
     return EmbedCall(
         dialect="openai-chat",
         model=model,
         inputs=inputs,
         dimensions=fields.integer("dimensions", low=1, high=_MOST_DIMENSIONS),
-        dropped=fields.unread(),
+        dropped=fields.unread(ignored(LOSSES, "/v1/embeddings")),
         options=encoding,
     )
 

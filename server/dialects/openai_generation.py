@@ -165,10 +165,10 @@ def read_format(form: Fields | None, config: Json) -> None:
     if kind == "json_object":
         return
     inner = form.object("json_schema") or form
-    schema = inner.object("schema")
+    schema = inner.whole("schema")
     if schema is None:
         raise wrong(inner.at("schema"), "Field required", code="missing_required_parameter")
-    cleaned = clean_answer(schema.raw)
+    cleaned = clean_answer(schema)
     if cleaned is not None:
         texts = (inner.string("description"), cleaned.get("description"))
         description = "\n".join(text for text in texts if text)

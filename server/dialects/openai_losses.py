@@ -5,6 +5,15 @@ from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
 _FORM: Json = {"type": "json_object"}
+_STRICT: Json = {"name": "f", "strict": True}
+_SCHEMA: Json = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}},
+}
+_PICTURE: Json = {
+    "type": "image_url",
+    "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"},
+}
 
 LOSSES = (
     *(
@@ -21,6 +30,27 @@ LOSSES = (
         "dropped",
         "entries of a type Gemini has no counterpart for, by their place",
         {"tools": [{"type": "hologram"}]},
+    ),
+    Loss(
+        "messages[].content[].image_url.detail",
+        "dropped",
+        "other than `auto`: Gemini's own resolution counts",
+        {"messages": [{"role": "user", "content": [_PICTURE]}]},
+    ),
+    Loss(
+        "messages[].audio",
+        "dropped",
+        "speech is not kept here; its id means nothing later",
+        {"messages": [_USER, {"role": "assistant", "content": "z", "audio": {"id": "a"}}, _USER]},
+    ),
+    *(
+        Loss(
+            f"web_search_options.{name}",
+            "dropped",
+            "Google decides how it searches",
+            {"web_search_options": {name: example}},
+        )
+        for name, example in (("search_context_size", "low"), ("user_location", {"type": "a"}))
     ),
     Loss("n", "changed", "each choice is a request of its own; usage is the sum", {"n": 2}),
     Loss("stop", "changed", "five go to Gemini, more are matched here", {"stop": ["a"] * 7}),
@@ -49,6 +79,46 @@ LOSSES = (
         "ignored",
         "thoughts of earlier answers are not sent again",
         {"messages": [_USER, {"role": "assistant", "reasoning_content": "z"}, _USER]},
+    ),
+    *(
+        Loss(
+            f"messages[].{name}",
+            "ignored",
+            why,
+            {"messages": [_USER, {"role": "assistant", "content": "z", name: example}, _USER]},
+        )
+        for name, why, example in (
+            ("reasoning", "thoughts of earlier answers are not sent again", "z"),
+            ("annotations", "sources of earlier answers are not sent again", [{"type": "u"}]),
+            ("parsed", "the answer once more", {"a": 1}),
+        )
+    ),
+    Loss(
+        "*.cache_control",
+        "ignored",
+        "Gemini caches by itself",
+        {"messages": [{**_USER, "cache_control": {"type": "ephemeral"}}]},
+    ),
+    *(
+        Loss(f"{path}.strict", "ignored", "Gemini keeps to every schema", example)
+        for path, example in (
+            ("tools[].function", {"tools": [{"type": "function", "function": _STRICT}]}),
+            ("tools[]", {"tools": [{"type": "function", **_STRICT}]}),
+            ("functions[]", {"functions": [_STRICT]}),
+            ("response_format.json_schema", {"response_format": _SCHEMA}),
+        )
+    ),
+    Loss(
+        "response_format.json_schema.name",
+        "ignored",
+        "Gemini's schemas have no name",
+        {"response_format": _SCHEMA},
+    ),
+    Loss(
+        "stream_options.include_obfuscation",
+        "ignored",
+        "it is never added",
+        {"stream_options": {"include_obfuscation": True}},
     ),
     Loss("messages[].name", "ignored", "names of speakers", {"messages": [{**_USER, "name": "a"}]}),
     *(

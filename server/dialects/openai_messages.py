@@ -8,19 +8,23 @@ message, or nothing at all, is the affair of ``gemini/fit.py``. Sources: OpenAI 
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from server.dialects.fields import Fields, wrong
+from server.dialects.media import Incoming, Speaker, newest_turn
 from server.dialects.openai_content import (
     function_call,
     function_response,
     read_arguments,
     read_parts,
+    read_picture,
     read_text,
 )
 from server.gemini.types import Call, CarriedSignature, Content, Json
 
 _SIGNATURE = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _LONGEST_SIGNATURE = 1 << 20
+_MISSING = "missing_required_parameter"
 
 _LITELLM_MARK = "__thought__"
 """LiteLLM appends ``__thought__<signature>`` to tool-call ids, in calls and in results alike."""
@@ -31,22 +35,26 @@ def read_messages(fields: Fields, call: Call) -> None:
     messages = list(fields.objects("messages"))
     if not messages:
         problem = "At least one message is required"
-        raise wrong(fields.at("messages"), problem, code="missing_required_parameter")
+        raise wrong(fields.at("messages"), problem, code=_MISSING)
     roles = [message.required_string("role") for message in messages]
     leading = next((i for i, role in enumerate(roles) if role not in _SYSTEM), len(roles))
     system = [{"text": text} for message in messages[:leading] if (text := _text(message))]
-    call.request["contents"] = [
-        _content(message, role, call)
-        for message, role in zip(messages[leading:], roles[leading:], strict=True)
-    ]
+    newest = newest_turn([_SPEAKERS.get(role, "other") for role in roles])
+    incoming = Incoming(call.downloads, call.pictures)
+    contents = call.request["contents"] = []
+    for index in range(leading, len(messages)):
+        incoming.earlier = index < newest
+        contents.append(_content(messages[index], roles[index], call, incoming))
+    call.dropped += tuple(incoming.left_out)
     if system:
         call.request["systemInstruction"] = Content(role="user", parts=system)
 
 
 _SYSTEM = ("system", "developer")
+_SPEAKERS: dict[str, Speaker] = {"user": "user", "tool": "result", "function": "result"}
 
 
-def _content(message: Fields, role: str, call: Call) -> Content:
+def _content(message: Fields, role: str, call: Call, incoming: Incoming) -> Content:
     """One message as a Gemini content; one that says nothing has no parts.
 
     ``function_call`` and role ``function`` are the legacy form of tool calls: they have no id.
@@ -57,27 +65,36 @@ def _content(message: Fields, role: str, call: Call) -> Content:
             note = f"<system_message>\n{text}\n</system_message>" if text else ""
             return Content(role="user", parts=[{"text": note}])
         case "user":
-            return Content(role="user", parts=_parts(message, call))
+            if message.get("content") is None and not incoming.earlier:
+                raise wrong(message.at("content"), "Field required", code=_MISSING)
+            return Content(role="user", parts=read_parts(message, "content", incoming))
         case "assistant":
-            refusal = {"text": message.string("refusal") or ""}
-            parts = [*_parts(message, call), refusal, *_calls(message, call)]
-            return Content(role="model", parts=parts)
+            return Content(role="model", parts=_said(message, call, incoming))
         case "tool":
             call_id, _ = _split_id(message.string("tool_call_id"))
-            return Content(role="user", parts=[_result(message, call_id, call)])
+            return Content(role="user", parts=[_result(message, call_id, call, incoming)])
         case "function":
-            return Content(role="user", parts=[_result(message, "", call)])
+            return Content(role="user", parts=[_result(message, "", call, incoming)])
         case _:
             known = "system, developer, user, assistant, tool, function"
             raise wrong(message.at("role"), f"Unknown role {role!r}; known: {known}")
 
 
+def _said(message: Fields, call: Call, incoming: Incoming) -> list[Json]:
+    """What the model said: text, pictures it made (``images``, as our answers bring them), calls.
+
+    Thoughts and sources are not sent again.
+    """
+    parts = read_parts(message, "content", incoming)
+    parts.append({"text": message.string("refusal") or ""})
+    for image in message.objects("images"):
+        parts += incoming.usable(image.path, partial(read_picture, image, incoming))
+    parts += _calls(message, call)
+    return parts
+
+
 def _text(message: Fields) -> str:
-    return read_text(message.get("content"), message.at("content"))
-
-
-def _parts(message: Fields, call: Call) -> list[Json]:
-    return read_parts(message.get("content"), message.at("content"), call.downloads)
+    return read_text(message, "content")
 
 
 def _calls(message: Fields, call: Call) -> Iterator[Json]:
@@ -85,6 +102,7 @@ def _calls(message: Fields, call: Call) -> Iterator[Json]:
     encrypted = _encrypted_details(message.get("reasoning_details"))
     for entry in message.objects("tool_calls"):
         call_id, hidden = _split_id(entry.string("id"))
+        entry.known("type", "index")
         function = entry.object("custom") or entry.object("function") or entry
         signature = _carried(entry, function) or encrypted.get(call_id) or _signature(hidden)
         if signature is not None:
@@ -100,11 +118,10 @@ def _call(function: Fields, call_id: str, call: Call) -> Json:
     return function_call(call_id, sent, _arguments(function))
 
 
-def _result(message: Fields, call_id: str, call: Call) -> Json:
+def _result(message: Fields, call_id: str, call: Call, incoming: Incoming) -> Json:
     name = message.string("name")
     sent = call.tool_names.send(name) if name else ""
-    content, path = message.get("content"), message.at("content")
-    return function_response(call_id, sent, content, path, call.downloads)
+    return function_response(call_id, sent, message, "content", incoming)
 
 
 def _arguments(function: Fields) -> Json:
@@ -122,6 +139,8 @@ def _split_id(value: str | None) -> tuple[str, str]:
 
 def _carried(entry: Fields, function: Fields) -> CarriedSignature | None:
     """The signature on one ``tool_calls`` entry, wherever its client keeps it."""
+    for fields in (entry, function):
+        fields.known(*_CARRIERS)
     for holder in (
         _inner(entry.raw, "extra_content", "google"),
         _inner(function.raw, "extra_content", "google"),
@@ -134,6 +153,12 @@ def _carried(entry: Fields, function: Fields) -> CarriedSignature | None:
         if found is not None:
             return found
     return None
+
+
+_CARRIERS = (
+    *("extra_content", "provider_specific_fields"),
+    *("thought_signature", "thoughtSignature", "thought_signature_model"),
+)
 
 
 def _inner(holder: Json, *names: str) -> Json:

@@ -71,7 +71,7 @@ def parse_response(body: Json, params: Params) -> Call:
         config["maxOutputTokens"] = limit
     call.thinking = read_thinking(fields, None, limit)
     reasoning, text = fields.object("reasoning"), fields.object("text")
-    if reasoning is not None and reasoning.raw.get("summary") == "none":
+    if reasoning is not None and reasoning.get("summary") == "none":
         call.thinking = replace(call.thinking, include=False)
     read_format(text.object("format") if text else None, config)
     items = list(_items(fields, params))
@@ -90,9 +90,7 @@ def parse_response(body: Json, params: Params) -> Call:
         encrypted="reasoning.encrypted_content" in (fields.array("include") or ()),
         codex=params.headers.get("user-agent", "").lower().startswith("codex"),
     )
-    fields.known(*_IGNORED)
-    unread = [(part, part.unread()) for part in (fields, text) if part is not None]
-    call.dropped += tuple(part.at(name) for part, names in unread for name in names)
+    call.dropped += fields.unread(_IGNORED)
     return call
 
 
@@ -130,7 +128,7 @@ def _items(fields: Fields, params: Params) -> Iterator[Fields]:
                 code="previous_response_not_found",
             )
         for item in (*record["input"], *record["response"]["output"]):
-            yield Fields.of(item, "previous_response_id")
+            yield Fields.of(item, "previous_response_id")  # no part of this request
     elif value is None or value == []:
         raise wrong("input", "Field required", code="missing_required_parameter")
     if isinstance(value, str):
@@ -154,14 +152,12 @@ def _resolved(item: Fields, params: Params) -> Fields:
 
 def _repeated(fields: Fields, choice: object) -> Json:
     """What the response object repeats of its request, in values that strict SDKs know."""
-    metadata, reasoning = fields.object("metadata"), fields.object("reasoning")
+    metadata, reasoning = fields.whole("metadata"), fields.object("reasoning")
     truncation = fields.string("truncation")
     return {
         "instructions": fields.string("instructions"),
         "max_output_tokens": fields.integer("max_output_tokens"),
-        "metadata": {k: v for k, v in metadata.raw.items() if isinstance(v, str)}
-        if metadata
-        else {},
+        "metadata": {k: v for k, v in metadata.items() if isinstance(v, str)} if metadata else {},
         "previous_response_id": fields.string("previous_response_id"),
         "prompt_cache_key": fields.string("prompt_cache_key"),
         "reasoning": {
@@ -185,12 +181,12 @@ def _repeated_text(text: Fields | None) -> Json:
         repeated["format"] = {"type": "json_object"}
     elif form is not None and form.raw.get("type") == "json_schema":
         inner = form.object("json_schema") or form
-        schema = inner.object("schema")
+        schema = inner.whole("schema")
         repeated["format"] = {
             "type": "json_schema",
             "name": inner.string("name") or "answer",
             "description": inner.string("description"),
-            "schema": schema.raw if schema else {},
+            "schema": schema or {},
             "strict": inner.raw.get("strict") is True,
         }
     return repeated | {"verbosity": _known(text, "verbosity", _VERBOSITIES) or "medium"}

@@ -8,15 +8,19 @@ protocol notes ``openai.md`` section 9.2.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from server.dialects.fields import Fields, wrong
+from server.dialects.media import Incoming, Speaker, newest_turn
 from server.dialects.openai_answer import dump
 from server.dialects.openai_content import (
     function_call,
     function_response,
     read_arguments,
     read_parts,
+    read_picture,
     read_text,
+    text_response,
 )
 from server.dialects.openai_responses_envelope import unseal
 from server.dialects.openai_responses_tools import CUSTOM, FUNCTION, KINDS, Kind, ToolBox
@@ -47,12 +51,23 @@ def tools_in(items: Iterable[Fields]) -> Iterator[Fields]:
 
 def read_items(items: Iterable[Fields], box: ToolBox, call: Call) -> None:
     """Fill the call's contents, system instruction and carried signatures."""
-    reader = _Reader(call, box)
-    for item in items:
+    told = list(items)
+    newest = newest_turn([_speaker(item.raw) for item in told])
+    reader = _Reader(call, box, Incoming(call.downloads, call.pictures))
+    for index, item in enumerate(told):
+        reader.incoming.earlier = index < newest
         reader.read(item)
+    call.dropped += tuple(reader.incoming.left_out)
     call.request["contents"] = reader.contents
     if reader.system:
         call.request["systemInstruction"] = Content(role="user", parts=reader.system)
+
+
+def _speaker(item: Json) -> Speaker:
+    kind = item_type(item)
+    if kind == "message":
+        return "user" if item.get("role") == "user" else "other"
+    return "result" if isinstance(kind, str) and kind in _OUTPUTS else "other"
 
 
 @dataclass(slots=True)
@@ -61,29 +76,36 @@ class _Reader:
 
     call: Call
     box: ToolBox
+    incoming: Incoming
     contents: list[Content] = field(default_factory=list)
     system: list[Json] = field(default_factory=list)
 
     def read(self, item: Fields) -> None:
         kind = item_type(item.raw)
+        item.known("type", "id", "status", "object", "phase")
         if isinstance(kind, str) and kind in _CALLS:
             self._call(item, _CALLS[kind])
         elif isinstance(kind, str) and kind in _OUTPUTS:
             self._result(item, _OUTPUTS[kind])
         elif isinstance(kind, str) and kind in _READERS:
             _READERS[kind](self, item)
+        elif kind not in (*_WITH_TOOLS, "item_reference"):
+            item.leave_out()
 
     def message(self, item: Fields) -> None:
         """Notes before the first turn are the system instruction; later ones keep their place."""
-        role, content, path = item.required_string("role"), item.get("content"), item.at("content")
+        role = item.required_string("role")
         if role in _SYSTEM:
-            text = read_text(content, path)
+            text = read_text(item, "content")
             if not self.contents:
                 self.system += [{"text": text}] if text else []
             elif text:
                 self._say("user", {"text": f"<system_message>\n{text}\n</system_message>"})
         elif role in ("user", "assistant"):
-            parts = read_parts(content, path, self.call.downloads)
+            if role == "user" and item.get("content") is None and not self.incoming.earlier:
+                code = "missing_required_parameter"
+                raise wrong(item.at("content"), "Field required", code=code)
+            parts = read_parts(item, "content", self.incoming)
             self._say("model" if role == "assistant" else "user", *parts)
         else:
             known = "system, developer, user, assistant"
@@ -91,6 +113,7 @@ class _Reader:
 
     def reasoning(self, item: Fields) -> None:
         """Thoughts are never replayed; the signatures they carry go where they belong."""
+        item.known("summary", "content")
         envelope = unseal(item.get("encrypted_content"))
         if envelope is None:
             return
@@ -104,21 +127,29 @@ class _Reader:
 
     def hosted(self, item: Fields) -> None:
         """A tool that another provider ran itself, told as a call with its result."""
+        item.known("server_label", "container_id", "approval_request_id")
         name = item.string("name") or str(item.raw.get("type")).removesuffix("_call")
         call_id = item.string("id") or new_id("call_")
         given = item.get("arguments") if "arguments" in item.raw else {"code": item.get("code")}
         result = item.get("output") or item.get("error") or item.get("outputs")
         sent = self.call.tool_names.send(name)
         self._say("model", function_call(call_id, sent, read_arguments(given)))
-        self._say("user", function_response(call_id, sent, _as_text(result), item.path, []))
+        self._say("user", text_response(call_id, sent, _as_text(result)))
+
+    def search(self, item: Fields) -> None:
+        """A search of an earlier answer: what it found stands in the text."""
+        item.known("action")
 
     def image(self, item: Fields) -> None:
         """An image the model made: it must see it again to work on it."""
+        item.known("action", "background", "quality", "revised_prompt", "size")
         result = item.string("result")
         if result:
             mime = f"image/{item.string('output_format') or 'png'}"
-            part = {"type": "input_image", "image_url": f"data:{mime};base64,{result}"}
-            self._say("model", *read_parts([part], item.at("result"), []))
+            url = f"data:{mime};base64,{result}"
+            part = item.changed(image_url=url, file_id=None)
+            read = partial(read_picture, part, self.incoming)
+            self._say("model", *self.incoming.usable(item.path, read))
 
     def _call(self, item: Fields, kind: Kind) -> None:
         name = kind.tool or item.required_string("name")
@@ -129,8 +160,10 @@ class _Reader:
     def _result(self, item: Fields, kind: Kind) -> None:
         name = kind.tool or item.string("name")
         sent = self.call.tool_names.send(self.box.declared_name(name)) if name else ""
-        content, path = _result_content(item, kind), item.at("output")
-        part = function_response(_call_id(item), sent, content, path, self.call.downloads)
+        if kind in (FUNCTION, CUSTOM):
+            part = function_response(_call_id(item), sent, item, "output", self.incoming)
+        else:
+            part = text_response(_call_id(item), sent, _result_text(item, kind))
         self._say("user", part)
 
     def _say(self, role: str, *parts: Json) -> None:
@@ -144,6 +177,7 @@ _READERS: dict[str, Callable[[_Reader, Fields], None]] = {
     "mcp_call": _Reader.hosted,
     "code_interpreter_call": _Reader.hosted,
     "image_generation_call": _Reader.image,
+    "web_search_call": _Reader.search,
 }
 
 
@@ -151,10 +185,8 @@ def _call_id(item: Fields) -> str:
     return item.string("call_id") or item.string("id") or ""
 
 
-def _result_content(item: Fields, kind: Kind) -> object:
-    """What a result says: content for functions, otherwise data as text."""
-    if kind in (FUNCTION, CUSTOM):
-        return item.get("output")
+def _result_text(item: Fields, kind: Kind) -> str:
+    """What the result of a tool with a form of its own says."""
     if kind.output == "tool_search_output":
         names = [tool.string("name") or "?" for tool in item.objects("tools")]
         return f"Tools found: {', '.join(names) or 'none'}"

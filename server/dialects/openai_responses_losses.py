@@ -1,6 +1,11 @@
 """What requests to the Responses API lose on their way to Gemini."""
 
 from server.dialects.losses import Loss
+from server.gemini.types import Json
+
+_PICTURE: Json = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"}
+_SCHEMA: Json = {"type": "json_schema", "name": "a", "strict": True, "schema": {"type": "object"}}
+_STRICT: Json = {"type": "function", "name": "f", "strict": True, "defer_loading": True}
 
 LOSSES = (
     *(
@@ -15,6 +20,41 @@ LOSSES = (
         "dropped",
         "hosted tools other than web search, by their place",
         {"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]},
+    ),
+    Loss(
+        "input[]",
+        "dropped",
+        "items of types without a counterpart (hosted tools of OpenAI), and new ones",
+        {"input": [{"type": "file_search_call", "id": "f"}, {"role": "user", "content": "x"}]},
+    ),
+    Loss(
+        "input[].content[].detail",
+        "dropped",
+        "other than `auto`: Gemini's own resolution counts",
+        {"input": [{"role": "user", "content": [_PICTURE]}]},
+    ),
+    Loss(
+        "tools[].filters",
+        "dropped",
+        "of web search, as all its settings: Google decides how it searches",
+        {"tools": [{"type": "web_search", "filters": {"allowed_domains": ["a.test"]}}]},
+    ),
+    *(
+        Loss(f"{path}.{name}", "ignored", why, {"tools": [example]})
+        for path, example in (
+            ("tools[]", _STRICT),
+            ("tools[].tools[]", {"type": "namespace", "name": "n", "tools": [_STRICT]}),
+        )
+        for name, why in (
+            ("strict", "Gemini keeps to every schema"),
+            ("defer_loading", "all tools are declared at once"),
+        )
+    ),
+    Loss(
+        "text.format.strict",
+        "ignored",
+        "Gemini keeps to every schema",
+        {"text": {"format": _SCHEMA}},
     ),
     Loss(
         "input[]",

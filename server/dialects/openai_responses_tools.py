@@ -103,8 +103,8 @@ def _inside(name: str) -> Callable[[Fields], Json]:
     """Reads arguments from an object inside the item, without what is not set."""
 
     def read(item: Fields) -> Json:
-        inner = item.object(name)
-        return {k: v for k, v in inner.raw.items() if v is not None} if inner else {}
+        inner = item.whole(name)
+        return {k: v for k, v in inner.items() if v is not None} if inner else {}
 
     return read
 
@@ -197,21 +197,19 @@ class ToolBox:
 def read_tool_box(entries: Iterable[Fields], names: ToolNames) -> ToolBox:
     """All tools of a request; of two with one name the first counts."""
     box = ToolBox()
-    dropped: list[str] = []
-    flat = [tool for entry in entries for tool in _flattened(entry, box.called, dropped)]
+    flat = [tool for entry in entries for tool in _flattened(entry, box.called)]
     box.tools = read_tools(iter(flat), names)
-    box.tools.dropped += dropped
     return box
 
 
-def _flattened(entry: Fields, called: dict[str, Called], dropped: list[str]) -> Iterator[Fields]:
+def _flattened(entry: Fields, called: dict[str, Called]) -> Iterator[Fields]:
     """What ``read_tools`` understands; how the client calls each tool goes to ``called``."""
     kind = entry.string("type")
     if kind == "namespace":
         namespace = entry.required_string("name")
         for child in entry.objects("tools"):
             if _plain_kind(child) is None:
-                dropped.append(child.path)
+                child.leave_out()
             else:
                 yield _named(child, namespace, called)
     elif _plain_kind(entry) is not None:
@@ -227,10 +225,10 @@ def _flattened(entry: Fields, called: dict[str, Called], dropped: list[str]) -> 
         # Deferred tools are all declared at once: nothing is left to search but the client's own.
         if entry.string("execution") == "client":
             called.setdefault(kind, Called(_BY_TOOL[kind], kind))
-            yield Fields.of({**entry.raw, "type": "function", "name": kind}, entry.path)
+            yield entry.changed(type="function", name=kind)
     elif kind is not None and kind.startswith("web_search"):
-        if entry.raw.get("external_web_access") is False:
-            dropped.append(entry.path)
+        if entry.get("external_web_access") is False:
+            entry.leave_out()
         else:
             yield Fields.of({"type": "web_search"}, entry.path)
     else:
@@ -251,7 +249,7 @@ def _named(entry: Fields, namespace: str | None, called: dict[str, Called]) -> F
     name = inner.required_string("name")
     declared = f"{namespace}__{name}" if namespace else name
     called.setdefault(declared, Called(kind, name, namespace))
-    return Fields.of({**inner.raw, "type": entry.raw.get("type"), "name": declared}, entry.path)
+    return inner.changed(type=entry.raw.get("type"), name=declared)
 
 
 def read_tool_choice(fields: Fields, box: ToolBox, names: ToolNames) -> object:
@@ -261,7 +259,7 @@ def read_tool_choice(fields: Fields, box: ToolBox, names: ToolNames) -> object:
     """
     value = fields.get("tool_choice")
     if isinstance(value, dict):
-        chosen: object = _declared_choice(Fields.of(value, fields.at("tool_choice")), box)
+        chosen: object = _declared_choice(fields.wrap(value, fields.at("tool_choice")), box)
     else:
         chosen = value
     read_choice(Fields.of({"tool_choice": chosen}), "tool_choice", box.tools, names)

@@ -46,8 +46,6 @@ class Tools:
     """Names of the freeform tools, which are called with text instead of JSON."""
     config: Json | None = None
     """The ``functionCallingConfig`` that ``tool_choice`` asks for."""
-    dropped: list[str] = field(default_factory=list)
-    """Paths of tools that have no counterpart."""
 
     def put_into(self, call: Call) -> None:
         """Write the tools into the call's request."""
@@ -58,11 +56,10 @@ class Tools:
                 call.request["toolConfig"] = {"functionCallingConfig": self.config}
         if entries:
             call.request["tools"] = entries
-        call.dropped += tuple(self.dropped)
 
 
 def read_tools(entries: Iterator[Fields], names: ToolNames) -> Tools:
-    """The tools of ``entries``; one that Gemini has no counterpart for is named in ``dropped``."""
+    """The tools of ``entries``; one that Gemini has no counterpart for is left out."""
     tools = Tools()
     for entry in entries:
         built_in = _built_in(entry)
@@ -74,7 +71,7 @@ def read_tools(entries: Iterator[Fields], names: ToolNames) -> Tools:
         elif kind == "custom":
             _declare_custom(tools, entry.object("custom") or entry, names)
         else:
-            tools.dropped.append(entry.path)
+            entry.leave_out()
     return tools
 
 
@@ -97,7 +94,7 @@ def read_choice(fields: Fields, name: str, tools: Tools, names: ToolNames) -> No
     if isinstance(value, str):
         tools.config = {"mode": _mode(value, fields.at(name))}
         return
-    choice = Fields.of(value, fields.at(name))
+    choice = fields.wrap(value, fields.at(name))
     kind = choice.string("type") or "function"
     if kind in _BUILT_IN:
         tools.config = {"mode": "AUTO"}
@@ -112,14 +109,16 @@ def _built_in(entry: Fields) -> str | None:
     kind = entry.string("type")
     if kind is None and len(entry.raw) == 1:
         kind = next(iter(entry.raw))
+        if kind in _BUILT_IN:
+            entry.object(kind)
     return _BUILT_IN.get(kind or "")
 
 
 def _declare(tools: Tools, function: Fields, names: ToolNames) -> None:
     name = function.required_string("name")
     declaration = _declaration(function, names.send(name))
-    parameters = function.object("parameters")
-    schema = clean(parameters.raw) if parameters else None
+    parameters = function.whole("parameters")
+    schema = clean(parameters) if parameters is not None else None
     if schema is not None:
         declaration["parametersJsonSchema"] = schema
     tools.declarations.setdefault(name, declaration)

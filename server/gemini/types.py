@@ -92,6 +92,19 @@ class Download:
     """Path of the field in the client's notation, for the error message."""
     media: tuple[str, ...] = ("image/",)
     """Accepted prefixes of the content type."""
+    earlier: bool = False
+    """It belongs to an earlier turn: a line of text stands in its place when it cannot be had."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Picture:
+    """A part with an image of a type that Gemini does not take, to be changed before sending."""
+
+    part: Json
+    param: str
+    """Path of the field in the client's notation, for the error message."""
+    earlier: bool = False
+    """As of a ``Download``."""
 
 
 def _check_name(model: str) -> None:
@@ -126,6 +139,7 @@ class Call:
     carried: dict[str, CarriedSignature] = field(default_factory=dict)
     """Tool-call id -> signature found in the request itself."""
     downloads: list[Download] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     session: str | None = None
     """Whatever identifies the conversation in the client's eyes; hashed before it is sent."""
     verbatim: bool = False

@@ -287,7 +287,7 @@ def test_what_could_not_be_honoured_is_named() -> None:
         cache_control={"type": "ephemeral"},
         tools=[{"type": "mcp_toolset", "mcp_server_name": "s"}],
     )
-    assert call.dropped == ("mcp_servers", "telepathy", "tools.0")
+    assert call.dropped == ("mcp_servers", "telepathy", "tools[]")
 
 
 @pytest.mark.parametrize(

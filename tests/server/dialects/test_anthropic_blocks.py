@@ -1,6 +1,5 @@
 """Messages and content blocks -> contents and parts."""
 
-import base64
 import json
 from typing import Any
 
@@ -135,8 +134,8 @@ def test_an_empty_message_has_no_parts(content: object) -> None:
             [PNG_PART],
         ),
         (
-            {"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": "x"}},
-            [{"inlineData": {"mimeType": "image/jpeg", "data": "x"}}],
+            {"type": "image", "source": {**PNG, "media_type": "image/jpg", "data": "aGk="}},
+            [{"inlineData": {"mimeType": "image/jpeg", "data": "aGk="}}],
         ),
         (
             {
@@ -147,14 +146,7 @@ def test_an_empty_message_has_no_parts(content: object) -> None:
         ),
         (
             {"type": "image", "source": {"type": "url", "url": "data:image/svg+xml,%3Csvg/%3E"}},
-            [
-                {
-                    "inlineData": {
-                        "mimeType": "image/svg+xml",
-                        "data": base64.b64encode(b"<svg/>").decode(),
-                    }
-                }
-            ],
+            [{"text": "<svg/>"}],
         ),
         ({"type": "document", "source": PDF}, [PDF_PART]),
         (
@@ -202,7 +194,7 @@ def test_blocks(block: Json, expected: list[Json]) -> None:
 def test_a_linked_image_is_left_to_be_fetched_into_its_part() -> None:
     link = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
     conversation = read(user(text("look"), link))
-    [download] = conversation.downloads
+    [download] = conversation.incoming.downloads
     assert download.part is conversation.contents[0]["parts"][1]
     assert download.url == "https://example.org/a.png"
     assert download.param == "messages.0.content.1.image.source.url"
@@ -212,7 +204,7 @@ def test_a_linked_image_is_left_to_be_fetched_into_its_part() -> None:
 def test_a_linked_pdf_inside_a_tool_result_is_fetched_too() -> None:
     link = {"type": "document", "source": {"type": "url", "url": "http://example.org/a.pdf"}}
     conversation = read(user(result("t1", [link])))
-    [download] = conversation.downloads
+    [download] = conversation.incoming.downloads
     [part] = conversation.contents[0]["parts"]
     assert part["functionResponse"]["parts"][0] is download.part
     assert download.media == ("application/pdf",)
@@ -268,6 +260,8 @@ def test_found_tools_are_loaded_and_told() -> None:
         ('{"a": 1}', {"a": 1}),
         ("not json", {"value": "not json"}),
         ("[" * 100_000, {"value": "[" * 100_000}),
+        ('{"a": NaN}', {"value": '{"a": NaN}'}),
+        ('{"a": 1e999}', {"value": '{"a": 1e999}'}),
         ([1], {"value": [1]}),
         (7, {"value": 7}),
     ],
@@ -441,11 +435,12 @@ def test_tool_changes_are_noted_in_order() -> None:
         ),
         (
             [user({"type": "image", "source": {"type": "url", "url": "file:///etc/passwd"}})],
-            "messages.0.content.0.image.source.url: Input should be an http, https or data URL",
+            "messages.0.content.0.image.source.url: "
+            "Input should be an http(s) or gs:// address or a data: URL",
         ),
         (
             [user({"type": "image", "source": {"type": "url", "url": "data:nothing"}})],
-            "messages.0.content.0.image.source.url: Input should be a valid data URL",
+            "messages.0.content.0.image.source.url: This data: URL has no data",
         ),
         (
             [user(result(""))],

@@ -134,14 +134,15 @@ def test_the_screen_size_is_told() -> None:
 
 
 def test_entries_without_a_counterpart_are_named_as_dropped() -> None:
-    tools = read(
+    entries = [
         tool("f"),
         {"type": "mcp_toolset", "mcp_server_name": "s"},
         {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"},
         {"type": "computer_toolset_20260801", "name": "computer"},
-    )
-    assert functions(tools) == ["f"]
-    assert tools.dropped == ("tools.1", "tools.2", "tools.3")
+    ]
+    body = Fields.of({"tools": entries}, notation="dots")
+    assert functions(read_tools(body, (), (), ToolNames())) == ["f"]
+    assert body.unread() == ("tools[]",)
 
 
 def test_an_unknown_type_with_a_schema_is_a_function_all_the_same() -> None:

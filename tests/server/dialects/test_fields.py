@@ -60,6 +60,29 @@ def test_what_nobody_read_is_told() -> None:
     assert fields.unread() == ("o",)
 
 
+def test_what_is_read_of_a_nested_object_is_told_apart() -> None:
+    body = {"a": [{"b": 1, "c": 2}, {"c": 3, "d": {"e": 1}}], "whole": {"x": 1}, "out": {"y": 1}}
+    fields = Fields.of(body)
+    for item in fields.objects("a"):
+        item.integer("b")
+        inner = item.object("d")
+        assert inner is None or inner.unread() == ("e",)
+    fields.whole("whole")
+    left = fields.object("out")
+    assert left is not None
+    left.leave_out()
+    assert fields.unread() == ("a[].c", "a[].d.e", "out")
+    assert fields.unread(frozenset({"*.c", "a[].d.e"})) == ("out",)
+
+
+def test_a_changed_twin_reads_for_its_original() -> None:
+    fields = Fields.of({"tool": {"name": "n", "kind": "k"}})
+    tool = fields.object("tool")
+    assert tool is not None
+    assert tool.changed(name="other").string("name") == "other"
+    assert fields.unread() == ("tool.kind",)
+
+
 def test_only_objects_have_fields() -> None:
     with pytest.raises(BadRequestError, match="valid object"):
         Fields.of([], "messages[0]")

@@ -81,7 +81,6 @@ def test_a_later_system_message_keeps_its_place_as_marked_user_text() -> None:
         ([{"role": "system", "content": "do it"}], "do it"),
         ([{"role": "system", "content": ""}], " "),
         ([{"role": "user", "content": ""}], " "),
-        ([{"role": "user", "content": None}], " "),
         ([{"role": "user", "content": []}], " "),
         ([{"role": "user", "content": [{"type": "text", "text": ""}]}], " "),
     ],
@@ -92,6 +91,14 @@ def test_a_request_that_says_next_to_nothing_still_has_a_turn(
     fitted = fit(read(*messages), describe("gemini-2.5-pro"), NoSignatures())
     assert fitted.request["contents"] == [{"role": "user", "parts": [{"text": said}]}]
     assert "systemInstruction" not in fitted.request
+
+
+@pytest.mark.parametrize("message", [{"role": "user"}, {"role": "user", "content": None}])
+def test_a_user_message_without_content_is_refused_while_it_is_new(message: Json) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        read({"role": "user", "content": "a"}, {"role": "assistant"}, message)
+    assert caught.value.param == "messages[2].content"
+    assert read(message, {"role": "user", "content": "a"}).request["contents"][0]["parts"] == []
 
 
 def test_reasoning_is_never_replayed() -> None:

@@ -99,7 +99,7 @@ def test_what_is_not_honoured_is_named_and_what_is_harmless_is_not() -> None:
     )
     assert call.choices == 1
     assert set(call.dropped) == {
-        *("n", "text.verbosity", "text.shape", "field_of_tomorrow", "tools[0]"),
+        *("n", "text.verbosity", "text.shape", "field_of_tomorrow", "tools[]"),
     }
 
 

@@ -3,6 +3,7 @@ import pytest
 from server.dialects.fields import Fields
 from server.dialects.openai_tools import read_choice, read_functions, read_tools
 from server.errors import BadRequestError
+from server.gemini.names import ToolNames
 from server.gemini.types import Call, Json
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -96,8 +97,9 @@ def test_geminis_own_tools_are_entries_of_their_own(entry: Json, built_in: str) 
 
 
 def test_a_tool_without_counterpart_is_named_as_dropped() -> None:
-    call = read([function("look"), {"type": "computer_use"}])
-    assert call.dropped == ("tools[1]",)
+    body = Fields.of({"tools": [function("look"), {"type": "computer_use"}]})
+    read_tools(body.objects("tools"), ToolNames())
+    assert body.unread() == ("tools[]",)
 
 
 def test_no_tools_leave_no_trace() -> None:

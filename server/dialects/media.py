@@ -1,0 +1,135 @@
+"""Media in requests: base64, ``data:`` URLs and addresses -> Gemini parts.
+
+What cannot be used is an error in the newest turn. In an earlier one a line of text stands in its
+place, so that it does not make every later turn fail (contract section 6). Sources: RFC 2397;
+Gemini API reference, *Image understanding*, *Technical details*.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote, unquote_to_bytes
+
+from server.dialects.fields import wrong
+from server.errors import BadRequestError
+from server.gemini.types import Download, Json, Picture
+
+MEDIA = ("image/", "audio/", "video/", "application/pdf")
+"""Content types Gemini takes as data; anything else is sent as text, if it is text."""
+PICTURES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+"""Images that Gemini takes as they are."""
+
+_SAME = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_TEXTUAL = ("image/svg+xml",)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+")
+_URL_SAFE = str.maketrans("-_", "+/")
+_INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
+BAD_MEDIA = "unsupported_image_media_type"
+BAD_URL = "invalid_image_url"
+
+
+Speaker = Literal["user", "result", "other"]
+"""Whose message it is: the user's, a tool's, or neither's."""
+
+
+def newest_turn(speakers: Sequence[Speaker]) -> int:
+    """Where the newest turn begins: at the last thing the user said, or at the first of the results
+    that end the conversation.
+
+    What failed was never answered, so the user's next message stands right behind it.
+    """
+    last = max((i for i, speaker in enumerate(speakers) if speaker != "other"), default=0)
+    while last and speakers[last] == speakers[last - 1] == "result":
+        last -= 1
+    return last
+
+
+@dataclass(slots=True)
+class Incoming:
+    """What the messages of one request bring besides text."""
+
+    downloads: list[Download] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Paths of parts in place of which a line of text stands."""
+    earlier: bool = False
+    """Whether the message being read belongs to an earlier turn."""
+
+    def usable(self, path: str, read: Callable[[], Iterable[Json]]) -> list[Json]:
+        """The parts that ``read`` gives of the content at ``path``; in an earlier turn a line of
+        text where it raises ``BadRequestError``."""
+        try:
+            return list(read())
+        except BadRequestError as error:
+            if not self.earlier:
+                raise
+            self.left_out.append(place(path))
+            return [stand_in(error)]
+
+    def media(self, mime: str, data: str, path: str) -> Json:
+        """Strict base64 ``data`` as the part Gemini takes for this type."""
+        mime = _SAME.get(mime, mime)
+        if not mime.startswith(MEDIA) or mime in _TEXTUAL:
+            return {"text": _as_text(mime, data, path)}
+        part: Json = {"inlineData": {"mimeType": mime, "data": data}}
+        if mime.startswith("image/") and mime not in PICTURES:
+            self.pictures.append(Picture(part=part, param=path, earlier=self.earlier))
+        return part
+
+    def data_url(self, url: str, path: str, usual: str) -> Json:
+        """``data:[<type>][;<parameter>]*[;base64],<data>``; ``usual`` is the type if unsaid.
+
+        Tolerates what clients send: parameters, url-safe or unpadded base64, percent-encoding.
+        """
+        head, comma, data = url[5:].partition(",")
+        if not comma or not data.strip():
+            raise wrong(path, "This data: URL has no data", code=BAD_URL)
+        mime, *parameters = [word.strip().lower() for word in head.split(";")]
+        if mime in ("", "application/octet-stream"):
+            mime = usual
+        if "base64" in parameters:
+            return self.media(mime, strict_base64(data, path), path)
+        return self.media(mime, base64.b64encode(unquote_to_bytes(data)).decode(), path)
+
+    def linked(self, url: str, path: str, media: tuple[str, ...]) -> Json:
+        """The part for an address: an empty one, to be filled once the upstream is known."""
+        scheme = url.partition(":")[0].lower()
+        if scheme not in ("http", "https", "gs"):
+            problem = "Input should be an http(s) or gs:// address or a data: URL"
+            raise wrong(path, problem, code=BAD_URL)
+        part: Json = {"inlineData": {}}
+        self.downloads.append(
+            Download(part=part, url=url, param=path, media=media, earlier=self.earlier)
+        )
+        return part
+
+
+def stand_in(error: BadRequestError) -> Json:
+    """The line of text in place of a part that cannot be used."""
+    problem = error.message.removeprefix(f"{error.param}: ")
+    return {"text": f"[Left out here, because it cannot be used: {problem}]"}
+
+
+def place(path: str) -> str:
+    """A path of either notation as ``x-proxy-dropped`` names it: indices are ``[]``."""
+    return _INDEX.sub("[]", path)
+
+
+def strict_base64(data: str, path: str) -> str:
+    """``data`` as strict, padded base64. Raises ``BadRequestError`` naming the field."""
+    if "%" in data:
+        data = unquote(data)
+    bare = "".join(data.split()).rstrip("=").translate(_URL_SAFE)
+    if not _BASE64.fullmatch(bare) or len(bare) % 4 == 1:
+        raise wrong(path, "Input should be valid base64", code="invalid_value")
+    return bare + "=" * (-len(bare) % 4)
+
+
+def _as_text(mime: str, data: str, path: str) -> str:
+    try:
+        return base64.b64decode(data).decode("utf-8")
+    except UnicodeDecodeError:
+        problem = f"Content of type {mime} cannot be read: it is neither media nor text"
+        raise wrong(path, problem, code=BAD_MEDIA) from None
