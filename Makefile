@@ -69,7 +69,7 @@ tests/agents/node_modules: tests/agents/package-lock.json
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-test-agents: .venv/.test tests/agents/node_modules .venv/agents/llm/.done .venv/agents/aider/.done ## opt-in: real tools (npm, PyPI) through the proxy, the fake Google behind it
+test-agents: .venv/.test tests/agents/node_modules .venv/agents/llm/.done .venv/agents/aider/.done .venv/agents/gptme/.done ## opt-in: real tools (npm, PyPI) through the proxy, the fake Google behind it
 	$(PY) -m pytest tests/agents --agents
 
 test-servers: .venv/.test ## opt-in, root on Debian: the image in podman, setup.sh in a machine that boots systemd
@@ -135,7 +135,7 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" --group audit -o requirements-audit.txt
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" --group fuzz -o requirements-fuzz.txt
-	for tool in aider llm; do uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	for tool in aider gptme llm; do uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" tests/agents/python/$$tool.in -o tests/agents/python/$$tool.txt; done
 
 clean: ## remove everything that make made

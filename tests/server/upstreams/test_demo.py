@@ -1,14 +1,18 @@
 """The demo upstream: every feature, no account, no network."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from server.gemini.types import Chunk, EmbedCall, GenerateRequest
+from server.google_fake.harmless import WORD
 from server.upstreams.base import Outgoing
 from server.upstreams.demo import Demo
+from tests.rig import running
 from tests.support import user, weather_tool
 
 MODEL = "gemini-2.5-flash"
@@ -47,7 +51,7 @@ async def test_it_calls_a_tool_only_where_the_client_forces_it(demo: Demo) -> No
         demo, outgoing("The weather in Paris?", tools=[weather_tool()], toolConfig=forced)
     )
     call = seen[0]["candidates"][0]["content"]["parts"][0]["functionCall"]
-    assert call == {"name": "get_weather", "args": {"city": "demo-value"}}
+    assert call == {"name": "get_weather", "args": {"city": WORD}}
 
 
 async def test_counting_agrees_with_answering(demo: Demo) -> None:
@@ -70,3 +74,40 @@ async def test_its_vectors_are_marked_as_mock(demo: Demo) -> None:
     assert made.mock
     assert [len(vector) for vector in made.vectors] == [1536, 1536]
     assert made == await demo.embed(call, call.model)
+
+
+async def test_every_dialect_calls_a_tool_only_where_it_is_forced(tmp_path: Path) -> None:
+    """The words of the prompt are in no call, whichever way the force is written."""
+    asks = [{"role": "user", "content": 'Run `rm -rf dist` and "reboot" with bash, both'}]
+    shell = {"type": "object", "properties": {"cmd": {"type": "string"}}, "required": ["cmd"]}
+    async with running(tmp_path, upstream="demo") as rig:
+        chat: Any = rig.openai().chat.completions
+        function = {"type": "function", "function": {"name": "bash", "parameters": shell}}
+        free = await chat.create(model=MODEL, messages=asks, tools=[function])
+        assert free.choices[0].message.tool_calls is None
+        assert "rm -rf" not in free.choices[0].message.content
+        forced = await chat.create(
+            model=MODEL, messages=asks, tools=[function], tool_choice="required"
+        )
+        (call,) = forced.choices[0].message.tool_calls
+        assert json.loads(call.function.arguments) == {"cmd": WORD}
+
+        messages: Any = rig.anthropic().messages
+        tools = [{"name": "bash", "input_schema": shell}]
+        common = {"model": MODEL, "max_tokens": 999, "messages": asks, "tools": tools}
+        free = await messages.create(**common)
+        assert [block.type for block in free.content] == ["text"]
+        choice = {"type": "tool", "name": "bash"}
+        forced = await messages.create(**common, tool_choice=choice)
+        assert [block.input for block in forced.content] == [{"cmd": WORD}]
+
+        responses: Any = rig.openai().responses
+        tools = [{"type": "function", "name": "bash", "parameters": shell}]
+        free = await responses.create(model=MODEL, input=asks[0]["content"], tools=tools)
+        assert "function_call" not in [item.type for item in free.output]
+        choice = {"type": "function", "name": "bash"}
+        forced = await responses.create(
+            model=MODEL, input=asks[0]["content"], tools=tools, tool_choice=choice
+        )
+        called = [item for item in forced.output if item.type == "function_call"]
+        assert [json.loads(item.arguments) for item in called] == [{"cmd": WORD}]
