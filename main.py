@@ -31,6 +31,7 @@ from server.doctor import Check, render, report
 from server.errors import ProxyError
 from server.gateway import Gateway
 from server.logs import configure_logging, log_crashes
+from server.models import use_own_models
 from server.ports import conflict
 from server.runtime import PortInUseError, Server
 from server.settings import Loaded, Settings, SettingsError
@@ -80,8 +81,13 @@ class Start:
     open_window: bool
 
     def load(self, *, everywhere: bool = False) -> Loaded:
-        """Read the settings. Raises ``SettingsError``. ``everywhere``: HOST when nobody set it."""
-        return settings_file.load(self.given, listen_everywhere=everywhere)
+        """Read the settings, and the user's own table of models. Raises ``SettingsError``.
+
+        ``everywhere``: HOST when nobody set it.
+        """
+        loaded = settings_file.load(self.given, listen_everywhere=everywhere)
+        use_own_models(loaded.settings.data_dir)
+        return loaded
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.errors import AuthenticationError, ProxyError
-from server.models import CATALOGUE, Aliases, Model
+from server.models import Aliases, Model, living_models
 from server.settings import Settings
 from server.upstreams.base import Door, Parts, Upstream
 
@@ -38,10 +38,17 @@ class Doors:
         """Where a person finds the sign-in page."""
         return f"http://127.0.0.1:{self.settings.port}/setup"
 
-    @property
-    def aliases(self) -> Aliases:
-        settings = self.settings
-        return Aliases(settings.aliases, unknown=settings.unknown_model, **settings.models)
+    def aliases(self, upstream: Upstream | None = None) -> Aliases:
+        """The rules for names at ``upstream``, or at the one in use, as they are now."""
+        settings, upstream = self.settings, upstream or self.current()
+        return Aliases(
+            settings.aliases,
+            best=settings.model_best,
+            main=settings.model_main,
+            fast=settings.model_fast,
+            unknown=settings.unknown_model,
+            door=upstream.door if upstream else "free",
+        )
 
     def use(self, settings: Settings) -> None:
         """Take new settings. Requests under way keep the upstream they have."""
@@ -117,16 +124,16 @@ class Doors:
             return None
 
     async def available(self, upstream: Upstream | None = None) -> tuple[Model, ...]:
-        """The models of ``upstream``, or of the one in use; the catalogue we ship when it cannot
-        say."""
+        """The models of ``upstream``, or of the one in use; what is known to live there when it
+        cannot say."""
         upstream = upstream or self.current()
         if upstream is None:
-            return CATALOGUE
+            return living_models("free")
         try:
-            return await upstream.models() or CATALOGUE
+            return await upstream.models() or living_models(upstream.door)
         except ProxyError as error:
             log.warning("%s did not list its models: %s", upstream.name, error.message)
-            return CATALOGUE
+            return living_models(upstream.door)
 
     def _is_ready(self, door: Door) -> bool:
         return door.name == "demo" or door.configured(self._parts)

@@ -1,19 +1,61 @@
-"""Models: the catalogue, the aliases, and how a name asked for becomes the id sent.
+"""Models: how a name asked for becomes the ids to send, and what a list shows.
 
-The catalogue is only what we ship; an upstream's own list wins where it has one. Facts: Code Assist
-catalogue of Gemini CLI 0.61 (``config/models.js``); Developer API ``models.list``.
+What is known of models is data (``server.gemini.catalogue``); an upstream's own list says which of
+them are there.
 """
 
 import difflib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from datetime import UTC, date, datetime, time
+from pathlib import Path
 
 from server.errors import NotFoundError
+from server.gemini.catalogue import Catalogue, catalogue, today, use
+from server.gemini.catalogue_file import OVERLAY, CatalogueError, read_table
+from server.gemini.known import Door, Kind, Known, Tier
+from server.model_names import (
+    LONGEST_NAME,
+    STABLE_NAMES,
+    TWIN_PREFIX,
+    gemini_id,
+    spelt,
+    tier_of,
+    without_end,
+    without_path,
+    words_of,
+)
+from server.settings import SettingsError
 
-INPUT_LIMIT_TOKENS = 1_048_576
-OUTPUT_LIMIT_TOKENS = 65_536
+
+class OwnModelsError(SettingsError):
+    """The user's own table of models cannot be used; ends the start as a wrong setting does."""
+
+    def __init__(self, error: CatalogueError) -> None:
+        Exception.__init__(self, str(error))
+        self.sentence, self.name, self.source = str(error), OVERLAY, "settings.toml"
+
+
+def use_own_models(data_dir: Path) -> None:
+    """Lay the ``models.toml`` of the data folder, if there is one, over what ships.
+
+    Raises ``OwnModelsError``, a ``SettingsError``, that names the file and the key.
+    """
+    try:
+        use(Catalogue(read_table(data_dir / OVERLAY)))
+    except CatalogueError as error:
+        raise OwnModelsError(error) from error
+
+
+AUTO = "auto"
+"""A tier whose model the catalogue chooses."""
+
+_METHODS: Mapping[Kind, tuple[str, ...]] = {
+    "embedding": ("embedContent",),
+    "live": (),
+    "interactions": (),
+}
+_GENERATES = ("generateContent", "countTokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,50 +65,65 @@ class Model:
     id: str
     display_name: str = ""
     description: str = ""
-    input_limit_tokens: int = INPUT_LIMIT_TOKENS
-    output_limit_tokens: int = OUTPUT_LIMIT_TOKENS
+    kind: Kind = "chat"
+    input_limit_tokens: int = 1_048_576
+    output_limit_tokens: int = 65_536
     created: int = 0
     """Release, Unix seconds; newer models are listed first."""
-    embeds: bool = False
-    """An embedding model: it takes no generate requests."""
     alias_of: str | None = None
     """The Gemini id behind an alias; None for a real model."""
-    methods: tuple[str, ...] = ("generateContent", "countTokens")
+    methods: tuple[str, ...] = _GENERATES
+
+    @property
+    def embeds(self) -> bool:
+        """An embedding model: it takes no generate requests."""
+        return self.kind == "embedding"
+
+    @property
+    def chats(self) -> bool:
+        """It answers a conversation with text."""
+        return self.kind == "chat"
 
 
-_RELEASES = {
-    "gemini-3.8-flash": 1_789_000_000,
-    "gemini-3.5-flash": 1_780_000_000,
-    "gemini-3.5-flash-lite": 1_780_000_000,
-    "gemini-3.1-flash-lite": 1_772_000_000,
-    "gemini-3.1-pro-preview": 1_771_000_000,
-    "gemini-3-flash-preview": 1_766_000_000,
-    "gemini-3-pro-preview": 1_763_500_000,
-    "gemini-2.5-flash-lite": 1_753_200_000,
-    "gemini-2.5-pro": 1_750_100_000,
-    "gemini-2.5-flash": 1_750_100_000,
-}
+def describe(model_id: str, **listed: object) -> Model:
+    """A ``Model`` for an id. ``listed``: what the upstream says of it; what the table knows of its
+    limits and kind counts more.
+    """
+    known = catalogue().model(model_id)
+    model = Model(
+        id=model_id,
+        display_name=known.name,
+        kind=known.kind,
+        created=_created(known),
+        methods=_METHODS.get(known.kind, _GENERATES),
+    )
+    model = replace(model, **listed)  # type: ignore[arg-type]
+    if not known.listed:
+        return model
+    return replace(
+        model,
+        kind=known.kind,
+        input_limit_tokens=known.context_tokens,
+        output_limit_tokens=known.traits.output_tokens,
+    )
 
 
-def describe(model_id: str, **known: object) -> Model:
-    """A ``Model`` for an id, with the name and release date we can tell from it."""
-    words = model_id.replace("-", " ").replace("gemini", "Gemini")
-    name = " ".join(w if w[:1].isupper() else w.capitalize() for w in words.split())
-    base = Model(id=model_id, display_name=name, created=_RELEASES.get(model_id, 1_740_000_000))
-    return replace(base, **known)  # type: ignore[arg-type]
+def _created(known: Known) -> int:
+    """A model that the table does not know is taken for the newest, and is listed first."""
+    day = known.released if known.listed else catalogue().checked
+    return int(datetime.combine(day or date(2025, 1, 1), time(), UTC).timestamp())
 
 
-CATALOGUE: tuple[Model, ...] = tuple(describe(model_id) for model_id in _RELEASES)
-"""What Code Assist serves; which of it an account may use is the account's matter."""
+def living_models(door: Door, on: date | None = None) -> tuple[Model, ...]:
+    """What the catalogue knows to be served at a door, newest first: for want of a better list."""
+    day = on or today()
+    found = [describe(known.id) for known in catalogue().models() if known.living(door, day)]
+    return tuple(sorted(found, key=_newest_first))
 
-_PREFIXES = ("models/", "google/", "gemini/", "openai/", "anthropic/")
-_GOOGLES_OWN = ("gemini-", "gemma-", "text-embedding-00")
-_LEGAL_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_LONGEST_NAME = 128
-"""A longer name is none, and is not repeated whole."""
-_FAST = ("*haiku*", "*mini*", "*nano*", "*flash*", "*lite*", "gpt-3.5*", "claude-instant*")
-_BEST = ("*opus*", "gpt-4*", "gpt-5*", "gpt-6*", "o1*", "o2*", "o3*", "o4*", "*fable*", "*mythos*")
-_MAIN = ("claude-*", "gpt-*", "sonnet", "default")
+
+def _newest_first(model: Model) -> tuple[int, str]:
+    return -model.created, model.id
+
 
 ADVERTISED_ALIASES = (
     "gpt-4o",
@@ -86,75 +143,136 @@ ADVERTISED_ALIASES = (
 )
 """Names users expect to see in a list; every other name that matches a rule resolves too."""
 
-TWIN_PREFIX = "claude-gp-"
-"""Claude Code lists only ids containing "claude": each Gemini model has a twin it will show."""
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a name asked for stands for."""
+
+    models: tuple[Model, ...]
+    """The models to try, the first choice first; never empty."""
+    tier: Tier | None = None
+    """The ``auto`` tier it was asked for through, in which a refused model gives way to the next;
+    None: exactly this model is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """The rules from a name asked for to a Gemini id (contract section 4, *Models*)."""
+    """The rules from a name asked for to Gemini ids (contract section 4, *Models*)."""
 
     table: Mapping[str, str] = field(default_factory=dict)
     """The user's own aliases; they win."""
-    best: str = "gemini-2.5-pro"
-    main: str = "gemini-2.5-pro"
-    fast: str = "gemini-2.5-flash"
+    best: str = AUTO
+    main: str = AUTO
+    fast: str = AUTO
     unknown: str | None = None
     """The Gemini id for names that no rule knows (``UNKNOWN_MODEL``)."""
+    door: Door = "free"
+    """Whose preference list ``auto`` takes."""
+    refused: Collection[str] = frozenset()
+    """Ids that the upstream has refused to this credential: no tier leads there, no list has them.
+    """
+    on: date = field(default_factory=today)
 
     def resolve(self, name: str, available: Sequence[Model]) -> Model:
-        """The model to send a request for ``name`` to.
+        """The model to send a request for ``name`` to first.
 
-        Raises ``NotFoundError`` naming the nearest known ids.
+        Raises ``NotFoundError`` naming the nearest known names.
         """
-        target = self._target(name, available)
-        if target is None:
-            raise _unknown_model(name, available)
-        for model in available:
-            if model.id == target:
-                return model
-        return describe(target)
+        return self.meant(name, available).models[0]
 
-    def _target(self, name: str, available: Sequence[Model]) -> str | None:
+    def meant(self, name: str, available: Sequence[Model]) -> Meant:
+        """What ``name`` stands for at an upstream that lists ``available``.
+
+        Raises ``NotFoundError``.
+        """
+        target, tier = self._target(name, available)
+        if target is not None:
+            return Meant((_entry(target, available),))
+        if tier is None:
+            raise self._unknown_model(name, available)
+        ids = self.candidates(tier, available)
+        if not ids:
+            raise _empty_tier(name, tier)
+        return Meant(tuple(_entry(model_id, available) for model_id in ids), tier)
+
+    def candidates(self, tier: Tier, available: Sequence[Model]) -> tuple[str, ...]:
+        """What ``auto`` may take for a tier here, the first choice first."""
+        listed = [model.id for model in available] or None
+        return catalogue().candidates(tier, self.door, self.on, listed, self.refused)
+
+    def _target(self, name: str, available: Sequence[Model]) -> tuple[str | None, Tier | None]:
+        """An exact id, or an ``auto`` tier; neither when no rule knows the name."""
         if name in self.table:
-            return self.table[name]
-        if len(name) > _LONGEST_NAME:
-            return self.unknown
-        bare = bare_name(name)
-        if bare in self.table:
-            return self.table[bare]
-        if bare.startswith(_GOOGLES_OWN):
-            return bare if _LEGAL_ID.fullmatch(bare) else self.unknown
-        lowered = bare.lower()
-        if _matches(lowered, _FAST):
-            return self._tier(self.fast, "flash", available)
-        if _matches(lowered, _BEST):
-            return self._tier(self.best, "pro", available)
-        if _matches(lowered, _MAIN):
-            return self._tier(self.main, "pro", available)
-        return self.unknown
+            return self._stands_for(self.table[name])
+        if len(name) > LONGEST_NAME:
+            return self._stands_for(self.unknown)
+        families = catalogue().table.families
+        whole = without_end(name, families)
+        bare = without_path(whole)
+        for shorter in (whole, bare):
+            if shorter in self.table:
+                return self._stands_for(self.table[shorter])
+        if found := self._of_googles(bare, available):
+            return found
+        tier = None if "gemini" in words_of(name) else tier_of(bare)
+        return self._stands_for(self.unknown) if tier is None else self._tier(tier)
 
-    def _tier(self, wanted: str, kind: str, available: Sequence[Model]) -> str:
-        """``wanted``, or the newest of its kind once the upstream's list no longer has it."""
-        if not available or any(m.id == wanted for m in available):
-            return wanted
-        same_kind = [m for m in available if kind in m.id.split("-") and not m.embeds]
-        newest = max(same_kind, key=lambda m: (m.created, version_of(m.id)), default=None)
-        return newest.id if newest else wanted
+    def _stands_for(self, target: str | None) -> tuple[str | None, Tier | None]:
+        """A target that the user wrote: a stable name, or else exactly this id."""
+        if target is None:
+            return None, None
+        bare = without_path(target)
+        if tier := STABLE_NAMES.get(spelt(bare)):
+            return self._tier(tier)
+        return gemini_id(bare, catalogue().table.families) or bare, None
+
+    def _of_googles(
+        self, bare: str, available: Sequence[Model]
+    ) -> tuple[str | None, Tier | None] | None:
+        """A stable name or an id of Google's; None for any other name."""
+        if tier := STABLE_NAMES.get(spelt(bare)):
+            return self._tier(tier)
+        if model_id := gemini_id(bare, catalogue().table.families):
+            return model_id, None
+        others = (model.id for model in available)
+        is_id = bare in catalogue().table.models or bare in others
+        return (bare, None) if is_id else None
+
+    def _tier(self, tier: Tier) -> tuple[str | None, Tier | None]:
+        chosen = {"best": self.best, "main": self.main, "fast": self.fast}[tier]
+        if chosen == AUTO:
+            return None, tier
+        return gemini_id(chosen, catalogue().table.families) or chosen, None
 
     def listed(self, available: Sequence[Model]) -> list[Model]:
-        """The upstream's models, newest first, then the aliases that lead to them."""
-        real = sorted(available, key=lambda m: (-m.created, m.id))
-        names = [*self.table, *ADVERTISED_ALIASES]
-        names += [TWIN_PREFIX + m.id for m in real if not m.embeds]
-        seen = {m.id for m in real}
-        listed = list(real)
+        """The tiers' own names, the upstream's models, newest first, then the aliases for them.
+
+        A name that leads nowhere here is left out; it never costs the list.
+        """
+        real = [model for model in available if model.id not in self.refused]
+        real.sort(key=_newest_first)
+        ids = {model.id for model in real}
+        first = [*STABLE_NAMES, *(TWIN_PREFIX + name for name in STABLE_NAMES)]
+        others = [*self.table, *ADVERTISED_ALIASES]
+        others += [TWIN_PREFIX + model.id for model in real if model.chats]
+        seen = set(ids)
+        named = list(self._entries(first, available, seen))
+        return [*named, *real, *self._entries(others, available, seen)]
+
+    def _entries(
+        self, names: Iterable[str], available: Sequence[Model], seen: set[str]
+    ) -> Iterable[Model]:
         for name in names:
-            if name not in seen:
+            target = None if name in seen else self._first(name, available)
+            if target is not None and target.id not in self.refused:
                 seen.add(name)
-                target = self.resolve(name, available)
-                listed.append(_alias(name, target))
-        return listed
+                yield _alias(name, target)
+
+    def _first(self, name: str, available: Sequence[Model]) -> Model | None:
+        try:
+            return self.resolve(name, available)
+        except NotFoundError:
+            return None
 
     def find(self, name: str, available: Sequence[Model]) -> Model:
         """The list entry for ``name`` (an alias stays an alias). Raises ``NotFoundError``."""
@@ -163,8 +281,28 @@ class Aliases:
                 return model
         target = self.resolve(name, available)
         if available and all(m.id != target.id for m in available):
-            raise _unknown_model(name, available)
+            raise self._unknown_model(name, available)
         return target if target.id == name else _alias(name, target)
+
+    def _unknown_model(self, name: str, available: Sequence[Model]) -> NotFoundError:
+        known = [model.id for model in available or living_models(self.door, self.on)]
+        names = [*known, *STABLE_NAMES, *ADVERTISED_ALIASES]
+        near = difflib.get_close_matches(
+            spelt(without_path(name[:128])),
+            [known_name for known_name in names if known_name not in self.refused],
+            n=3,
+            cutoff=0.0,
+        )
+        return NotFoundError(
+            f"The model '{name[:128]}' does not exist here. Near it: {', '.join(near)}. "
+            "GET /v1/models lists all names.",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def _entry(model_id: str, available: Sequence[Model]) -> Model:
+    return next((m for m in available if m.id == model_id), None) or describe(model_id)
 
 
 def _alias(name: str, target: Model) -> Model:
@@ -173,40 +311,20 @@ def _alias(name: str, target: Model) -> Model:
     return replace(target, id=name, display_name=label, description=note, alias_of=target.id)
 
 
-def bare_name(name: str) -> str:
-    """``name`` without what clients add: vendor prefixes, ``[1m]``, dates, ``-latest``."""
-    bare = name.strip()
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in _PREFIXES:
-            if bare.startswith(prefix):
-                bare, stripped = bare[len(prefix) :], True
-    bare = re.sub(r"\[\w+\]$", "", bare).removeprefix(TWIN_PREFIX)
-    if bare.startswith("gpt-gemini-"):
-        bare = bare.removeprefix("gpt-")
-    if not bare.startswith("gemini-"):
-        bare = re.sub(r"(-latest|[-@]20\d{6})$", "", bare)
-    return bare
-
-
-def version_of(model_id: str) -> tuple[int, int]:
-    """``gemini-3.1-pro-preview`` -> (3, 1); (0, 0) when the id has no version."""
-    found = re.search(r"-(\d+)(?:\.(\d+))?(?:-|$)", model_id)
-    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _unknown_model(name: str, available: Sequence[Model]) -> NotFoundError:
-    known = [m.id for m in available] or [m.id for m in CATALOGUE]
-    name = name[:_LONGEST_NAME]
-    near = difflib.get_close_matches(name, [*known, *ADVERTISED_ALIASES], n=3, cutoff=0.0)
-    hint = f" Near it: {', '.join(near)}."
+def _empty_tier(name: str, tier: Tier) -> NotFoundError:
     return NotFoundError(
-        f"The model '{name}' does not exist here.{hint} GET /v1/models lists all names.",
+        f"The model '{name[:128]}' means the {tier} model, and none that may be chosen by itself "
+        f"is left for this credential. Set MODEL_{tier.upper()} to a model that GET /v1/models "
+        "lists.",
         param="model",
         code="model_not_found",
     )
+
+
+def bare_name(name: str) -> str:
+    """``name`` without what clients and gateways add, a Gemini id as Google writes it."""
+    if len(name) > LONGEST_NAME:
+        return name
+    families = catalogue().table.families
+    bare = without_path(without_end(name, families))
+    return gemini_id(bare, families) or bare

@@ -176,11 +176,15 @@ def _table(value: object) -> Mapping[str, str]:
     return {str(name): _text(target) for name, target in value.items()}
 
 
-def _tiers(value: object) -> Mapping[str, str]:
-    table = _table(value)
-    if set(table) - {"best", "main", "fast"}:
+def _tier(value: object) -> str:
+    """``auto``, or an id as Google writes it; not a tier's own name, which would lead nowhere."""
+    text = _text(value).removeprefix("models/")
+    if text.lower() == "auto":
+        return "auto"
+    own_names = ("gemini-best", "gemini-main", "gemini-fast")
+    if text.lower() in own_names or not re.fullmatch(r"[A-Za-z0-9._@-]{1,128}", text):
         raise ValueError
-    return table
+    return text
 
 
 _ON_OFF = "true/false, 1/0, yes/no, on/off"
@@ -315,6 +319,17 @@ _ROWS = (
         "memory, disk, off",
         "where the Responses API keeps its answers",
     ),
+    *(
+        Option(
+            f"MODEL_{tier.upper()}",
+            f"model_{tier}",
+            _tier,
+            "auto or a Gemini model id",
+            f"model behind the {tier} names; auto: chosen for the way to Gemini in use",
+            live=True,
+        )
+        for tier in ("best", "main", "fast")
+    ),
     Option(
         "UNKNOWN_MODEL",
         "unknown_model",
@@ -368,14 +383,6 @@ FILE_OPTIONS: Mapping[str, Option] = {
         "a table of name = Gemini id",
         "your own names for models",
         True,
-    ),
-    "MODELS": Option(
-        "MODELS",
-        "models",
-        _tiers,
-        "a table with best, main, fast",
-        "which models stand behind best, main and fast names",
-        live=True,
     ),
     "USE_GEMINI_CLI_CLIENT": Option(
         "USE_GEMINI_CLI_CLIENT",

@@ -92,7 +92,9 @@ class Pipeline:
         exchange.accept(call)
         upstream = self.doors.chosen()
         exchange.upstream = upstream.name
-        model = self.doors.aliases.resolve(call.model, await self.doors.available(upstream))
+        model = self.doors.aliases(upstream).resolve(
+            call.model, await self.doors.available(upstream)
+        )
         exchange.model = model.id
         await self.fetcher.inline(call.downloads)
         fitted = fit(call, model, self.signatures)
@@ -147,7 +149,9 @@ class Pipeline:
             upstream = self.doors.chosen()
         except AuthenticationError:
             return estimate_tokens(call.request), True
-        model = self.doors.aliases.resolve(call.model, await self.doors.available(upstream))
+        model = self.doors.aliases(upstream).resolve(
+            call.model, await self.doors.available(upstream)
+        )
         await self.fetcher.inline(call.downloads)
         out = outgoing(call, model, fit(call, model, self.signatures).request)
         key = _digest(upstream.name, out)
@@ -169,7 +173,7 @@ class Pipeline:
         exchange.accept(call)
         upstream = self.doors.chosen()
         exchange.upstream = upstream.name
-        exchange.model = self.doors.aliases.table.get(call.model, bare_name(call.model))
+        exchange.model = self.doors.settings.aliases.get(call.model, bare_name(call.model))
         if upstream.embeds:
             embedding = await self._embed_upstream(call, upstream, exchange)
         elif self.doors.settings.embeddings == "off":
@@ -202,11 +206,11 @@ class Pipeline:
 
     async def models(self) -> list[Model]:
         """Every name a client may ask for: the upstream's models, then the aliases."""
-        return self.doors.aliases.listed(await self.doors.available())
+        return self.doors.aliases().listed(await self.doors.available())
 
     async def model(self, name: str) -> Model:
         """The list entry for one name. Raises ``NotFoundError``."""
-        return self.doors.aliases.find(name, await self.doors.available())
+        return self.doors.aliases().find(name, await self.doors.available())
 
 
 def _again(ticket: Ticket, exchange: Exchange) -> Turn:

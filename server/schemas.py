@@ -32,7 +32,7 @@ def _const(value: str) -> Json:
     return {"const": value}
 
 
-_MODEL: Json = {"type": "string", "minLength": 1, "examples": ["gemini-2.5-flash"]}
+_MODEL: Json = {"type": "string", "minLength": 1, "examples": ["gemini-main"]}
 _TURN = an_object(
     "role content", role={"enum": ["user", "assistant"]}, content=_either(TEXT, OBJECTS)
 )

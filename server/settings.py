@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,8 @@ from server.options import ALL_OPTIONS, OPTIONS, Option
 from server.redaction import learn
 
 APP = "gemini-api-proxy"
+MODELS, _TIERS = "MODELS", ("best", "main", "fast")
+"""A table of ``settings.toml``: another way to write MODEL_BEST, MODEL_MAIN and MODEL_FAST."""
 LOOPBACK_HOSTS = ("127.0.0.1", "::1")
 ALL_HOSTS = ("0.0.0.0", "::")  # noqa: S104  # an explicit --headless is Docker or systemd
 
@@ -76,8 +78,10 @@ class Settings:
     update_feed: str | None = None
     log_level: str = "info"
     aliases: Mapping[str, str] = field(default_factory=dict)
-    models: Mapping[str, str] = field(default_factory=dict)
-    """Gemini ids for the tiers ``best``, ``main`` and ``fast``."""
+    model_best: str = "auto"
+    """The Gemini id of a tier; ``auto``: the catalogue's choice for the upstream in use."""
+    model_main: str = "auto"
+    model_fast: str = "auto"
     use_gemini_cli_client: bool = False
     """The user said yes to using the OAuth client of the Gemini CLI on this computer."""
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -240,13 +244,26 @@ def _add_file(given: dict[str, tuple[object, Source]], data_dir: Path) -> tuple[
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(path.name, str(error), "readable TOML", "settings.toml") from error
     unknown = []
-    for key, value in content.items():
+    for key, value in _without_tier_table(content).items():
         name = key.upper().replace("-", "_")
         if name == "DATA_DIR" or name not in ALL_OPTIONS:
             unknown.append(f"settings.toml: unknown setting {key!r} is ignored")
         elif value != "":
             given.setdefault(name, (value, "settings.toml"))
     return tuple(unknown)
+
+
+def _without_tier_table(content: Mapping[str, Any]) -> dict[str, Any]:
+    """``[models]`` with best, main and fast as the settings that it stands for."""
+    flat = {key: value for key, value in content.items() if key.upper() != MODELS}
+    for key in set(content) - set(flat):
+        table = content[key]
+        if not isinstance(table, dict) or not set(table) <= set(_TIERS):
+            raise SettingsError(MODELS, table, "a table with best, main, fast", "settings.toml")
+        named = {f"MODEL_{tier.upper()}": value for tier, value in table.items()}
+        given = {name.upper().replace("-", "_") for name in flat}
+        flat |= {name: value for name, value in named.items() if name not in given}
+    return flat
 
 
 def _parse(option: Option, value: object, source: Source, data_dir: Path) -> Any:
@@ -310,6 +327,15 @@ def save(data_dir: Path, changes: Mapping[str, object | None]) -> None:
     for name, value in changes.items():
         for key in [k for k in document if k.upper().replace("-", "_") == name]:
             del document[key]
+        _forget_tier(document, name)
         if value is not None:
             document[name] = value
     write_private(path, tomlkit.dumps(document))
+
+
+def _forget_tier(document: MutableMapping[str, Any], name: str) -> None:
+    """Take MODEL_BEST and its like out of ``[models]`` as well."""
+    for key in [k for k in document if k.upper() == MODELS]:
+        document[key].pop(name.removeprefix("MODEL_").lower(), None)
+        if not document[key]:
+            del document[key]

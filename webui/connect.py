@@ -127,8 +127,7 @@ class ConnectPage:
         return Connector(Places.here(), self._gateway.settings.data_dir)
 
     def _target(self) -> Target:
-        aliases = self._gateway.doors.aliases
-        return target(self._gateway.settings, best=aliases.best, fast=aliases.fast)
+        return target(self._gateway.settings)
 
     def _sheets(self, *, may_write: bool) -> list[Sheet]:
         wanted, connector = self._target(), self._connector()

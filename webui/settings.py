@@ -30,8 +30,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "TOKEN_FILE",
     ),
     "Models": (
+        "MODEL_BEST",
+        "MODEL_MAIN",
+        "MODEL_FAST",
         "ALIASES",
-        "MODELS",
         "UNKNOWN_MODEL",
         "EMBEDDINGS",
         "RESPONSE_STORE",
@@ -47,11 +49,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Updates": ("UPDATE_CHECK", "UPDATE_FEED"),
     "Log and data": ("LOG_LEVEL", "SHOW_TOKEN", "DATA_DIR"),
 }
-TABLES = ("ALIASES", "MODELS")
+TABLES = ("ALIASES",)
 FIXED = {"DATA_DIR": "Chosen at start only: with --data-dir or the environment."}
 HINTS = {
     "ALIASES": "One per line: a name your tools use = the Gemini model that answers.",
-    "MODELS": "One per line: best, main or fast = a Gemini model.",
     "GEMINI_API_KEY": "Leave empty to keep the saved key.",
     "API_KEY": "Leave empty to keep the saved keys.",
 }
@@ -232,7 +233,6 @@ class SettingsPage:
             unchanged="saved" in request.args and not saved,
             unsaved=self._gateway.unsaved,
             wiped="wiped" in request.args,
-            tiers=self._gateway.doors.aliases,
             pending=sorted(self._gateway.pending),
             can_restart=self._gateway.on_restart is not None,
             file=self._gateway.settings.data_dir / "settings.toml",

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from server.connect.tool import ANY_KEY, Target
-from server.models import Aliases
 from server.settings import Settings
 
 
@@ -16,20 +15,20 @@ def base_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def target(
-    settings: Settings, *, base: str = "", model: str = "", best: str = "", fast: str = ""
-) -> Target:
-    """What tools are told. ``best`` and ``fast``: what those tiers are now, where that is known."""
-    usual = Aliases()
+def target(settings: Settings, *, base: str = "", model: str = "") -> Target:
+    """What tools get: names that stay when the models behind them change."""
     keys = settings.api_keys
     return Target(
         base_url=(base or base_url(settings)).rstrip("/").removesuffix("/v1"),
-        best=model or best or settings.models.get("best", usual.best),
-        fast=fast or settings.models.get("fast", usual.fast),
+        best=model or BEST,
+        fast=FAST,
         key=keys[0] if keys else ANY_KEY,
         secret=bool(keys),
     )
 
+
+BEST, FAST = "gemini-best", "gemini-fast"
+"""The tiers' own names (contract section 4, *Models*)."""
 
 _DOCKER, _SYSTEMD = Path("/data"), Path("/var/lib/gemini-api-proxy")
 

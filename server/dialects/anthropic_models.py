@@ -16,7 +16,7 @@ def encode_models(models: Sequence[Model], params: Params) -> Json:
 
     Without ``limit`` it is all of them (Anthropic: 20), because n8n reads one page only.
     """
-    listed = [model for model in models if not model.embeds]
+    listed = [model for model in models if model.chats]
     limit = _limit(params) or len(listed)
     if cursor := params.query.get("before_id"):
         end = _position(listed, cursor, "before_id")

@@ -25,5 +25,6 @@ def encode_model(model: Model) -> Json:
 
 
 def encode_models(models: Sequence[Model], params: Params) -> Json:
-    """The whole list; OpenAI's has no pages."""
-    return {"object": "list", "data": [encode_model(model) for model in models]}
+    """The models that chat or embed, on one page: a client takes whatever stands here for one."""
+    listed = [model for model in models if model.chats or model.embeds]
+    return {"object": "list", "data": [encode_model(model) for model in listed]}

@@ -26,6 +26,7 @@ class Catalogue:
         self._spelt = {
             spelling: model for model in self.models() for spelling in model.spelling.values()
         }
+        self._dearest = lru_cache(maxsize=4)(self._dearest_free)
         self._other = lru_cache(maxsize=256)(self._of_an_unlisted_id)
 
     @property
@@ -100,6 +101,11 @@ class Catalogue:
         """The first of ``candidates``, or None."""
         return next(iter(self.candidates(tier, door, on, listed, refused)), None)
 
+    def usual_spelling(self, model_id: str, door: Door) -> str:
+        """The id that clients use for what a door calls ``model_id``."""
+        known = self._spelt.get(model_id)
+        return known.id if known and known.spelling.get(door) == model_id else model_id
+
     def quota_family(self, model_id: str) -> str | None:
         """The name under which a menu shows what is left of a model."""
         words = set(model_id.split("-"))
@@ -119,17 +125,16 @@ class Catalogue:
 
     def _affordable(self, known: Known, on: date) -> bool:
         """Not dearer than the dearest that a free key would get; unknown is too dear."""
-        price = known.price(on)
-        free = [
-            usual
-            for ids in self.table.preferences.get("free", {}).values()
-            for model_id in ids
-            if (usual := self.model(model_id).price(on)) is not None
-        ]
+        price, (most_in, most_out) = known.price(on), self._dearest(on)
+        return price is not None and price.input <= most_in and price.output <= most_out
+
+    def _dearest_free(self, on: date) -> tuple[float, float]:
+        """The highest prices of input and output on the free list."""
+        ids = {m for tiers in self.table.preferences.get("free", {}).values() for m in tiers}
+        prices = [price for model_id in ids if (price := self.model(model_id).price(on))]
         return (
-            price is not None
-            and price.input <= max((usual.input for usual in free), default=0.0)
-            and price.output <= max((usual.output for usual in free), default=0.0)
+            max((price.input for price in prices), default=0.0),
+            max((price.output for price in prices), default=0.0),
         )
 
     def _of_an_unlisted_id(self, model_id: str) -> Known:

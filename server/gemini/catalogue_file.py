@@ -131,6 +131,11 @@ class _At:
     def texts(self) -> tuple[str, ...]:
         return tuple(item.text() for item in self.list())
 
+    def some_texts(self) -> tuple[str, ...]:
+        if not (texts := self.texts()):
+            raise self.wrong("at least one text")
+        return texts
+
     def levels(self) -> tuple[Any, ...]:
         found = tuple(item.word(*LEVELS[1:]) for item in self.list())
         if list(found) != sorted(set(found), key=LEVELS.index):
@@ -157,6 +162,7 @@ def _table(content: Mapping[str, Any], path: Path) -> Table:
         "checked",
         "newest",
         "families",
+        "embeddings",
         "preferences",
         "words",
         "service_tiers",
@@ -172,7 +178,8 @@ def _table(content: Mapping[str, Any], path: Path) -> Table:
     return Table(
         checked=top["checked"].day(),
         newest=_known("", bases[newest]),
-        families=top["families"].texts(),
+        families=top["families"].some_texts(),
+        embeddings=top["embeddings"].some_texts(),
         models=models,
         words={kind: frozenset(at.texts()) for kind, at in top["words"].table(*KINDS).items()},  # type: ignore[misc]
         preferences=_preferences(top["preferences"], models),

@@ -191,8 +191,10 @@ class Known:
     def price(self, on: date, tier: str = "standard") -> Price | None:
         """The price on a day; None: not known. ``tier``: standard, flex, batch or priority."""
         valid = [price for price in self.prices if price.since is None or on >= price.since]
-        factor = self.tier_factors.get(tier, 1.0 if tier == "standard" else None)
-        return valid[-1].times(factor) if valid and factor is not None else None
+        if not valid or tier == "standard":
+            return valid[-1] if valid else None
+        factor = self.tier_factors.get(tier)
+        return None if factor is None else valid[-1].times(factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,9 @@ class Table:
     newest: Known
     """What an id outside the table has, whatever it is called."""
     families: tuple[str, ...]
+    """The first words of ids that generate text."""
+    embeddings: tuple[str, ...]
+    """What OpenAI's names for embedding models mean: the first that is listed."""
     models: Mapping[str, Known]
     words: Mapping[Kind, frozenset[str]]
     preferences: Mapping[Door, Mapping[Tier, tuple[str, ...]]]

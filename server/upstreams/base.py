@@ -13,6 +13,7 @@ import httpx
 
 from server.adc import Adc
 from server.eligibility import Problem
+from server.gemini import known
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
 from server.oauth import Tokens
@@ -65,6 +66,8 @@ class Upstream(Protocol):
     """One Google door."""
 
     name: str
+    door: known.Door
+    """Which of the catalogue's doors it is, and so whose preferences ``auto`` takes."""
     embeds: bool
     """Whether ``embed`` asks Google; False: the vectors are mock ones made here."""
 

@@ -27,10 +27,13 @@ from server.eligibility import (
 )
 from server.embeddings import default_dimensions, mock_vectors
 from server.errors import ProxyError
+from server.gemini.catalogue import catalogue
+from server.gemini.known import Door
 from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
-from server.models import CATALOGUE, Model, describe
+from server.models import Model, describe, living_models
 from server.oauth import Tokens
-from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
+from server.upstreams import base
+from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.code_assist_account import Setup, set_up
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
@@ -51,9 +54,6 @@ REFUSAL_REMEMBERED_S = 30.0
 MODELS_FRESH_S = 300.0
 QUOTA_WITHIN_S = 5.0
 
-_SERVED_AS = {"gemini-3-flash": "gemini-3.5-flash"}
-"""Backend spellings in quota buckets -> the id clients use (Gemini CLI ``models.js``)."""
-
 T = TypeVar("T")
 
 
@@ -73,6 +73,7 @@ class CodeAssist:
     """The ``code-assist`` upstream. ``http`` belongs to whoever passes it."""
 
     name = "code-assist"
+    door: Door = "code-assist"
     embeds = False
 
     def __init__(
@@ -123,7 +124,7 @@ class CodeAssist:
         return mock_vectors(call.inputs, call.dimensions or default_dimensions(call.model))
 
     async def models(self) -> tuple[Model, ...]:
-        """The catalogue, corrected by the account's quota buckets where Google shows them."""
+        """What the account has quota buckets for; what is known to live where Google shows none."""
         if self._tokens.signed_in:
             await self.refresh_quota(MODELS_FRESH_S)
         return available_models(self._quota)
@@ -306,7 +307,7 @@ def read_quota(answer: Json) -> tuple[Quota, ...]:
         amount = str(bucket.get("remainingAmount", ""))
         quota.append(
             Quota(
-                model=_SERVED_AS.get(model, model),
+                model=catalogue().usual_spelling(model, "code-assist"),
                 remaining_fraction=float(fraction) if isinstance(fraction, int | float) else None,
                 remaining=int(amount) if amount.isdecimal() and len(amount) < 16 else None,
                 reset_at=_instant(bucket.get("resetTime")),
@@ -323,16 +324,11 @@ def _instant(text: object) -> float | None:
 
 
 def available_models(quota: tuple[Quota, ...]) -> tuple[Model, ...]:
-    """The catalogue with models it does not know; without previews the account has no bucket for.
-
-    Without any bucket it is the catalogue as it is.
+    """The models of the account's own buckets, others being refused; without any bucket, what is
+    known to live there.
     """
-    if not quota:
-        return CATALOGUE
-    listed = {bucket.model: None for bucket in quota}
-    known = [m for m in CATALOGUE if not m.id.endswith("-preview") or m.id in listed]
-    ids = {model.id for model in known}
-    return (*known, *(describe(model_id) for model_id in listed if model_id not in ids))
+    ids = dict.fromkeys(bucket.model for bucket in quota)
+    return tuple(describe(model_id) for model_id in ids) or living_models("code-assist")
 
 
 def _build(parts: Parts) -> Upstream:
@@ -341,7 +337,7 @@ def _build(parts: Parts) -> Upstream:
     return CodeAssist(parts.http, settings.code_assist_endpoint, parts.tokens, project)
 
 
-DOOR = Door(
+DOOR = base.Door(
     name="code-assist",
     title="Google sign-in (Code Assist)",
     configured=lambda parts: parts.tokens.signed_in,

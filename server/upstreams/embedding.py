@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from server.errors import BadRequestError, UpstreamError
+from server.gemini.catalogue import catalogue
 from server.gemini.types import EmbedCall, Embedding
-from server.models import Model, version_of
+from server.models import Model
 
-DEFAULT_EMBEDDING = "gemini-embedding-001"
 _LARGEST = 1e30
 """More than any vector holds, and little enough for its length to be a number."""
 _OPENAI_EMBEDDING = re.compile(r"text-embedding-(3-|ada-)")
@@ -18,10 +18,9 @@ def embedding_model(asked: str, available: Sequence[Model]) -> str:
     """The Google id to embed with: OpenAI's names mean "your embedding model"."""
     if not _OPENAI_EMBEDDING.match(asked):
         return asked
-    ids = [model.id for model in available if model.embeds]
-    if DEFAULT_EMBEDDING in ids:
-        return DEFAULT_EMBEDDING
-    return max(ids, key=version_of, default=DEFAULT_EMBEDDING)
+    there = [model.id for model in available if model.embeds]
+    usual = catalogue().table.embeddings
+    return next((model_id for model_id in (*usual, *there) if model_id in there), usual[0])
 
 
 def texts_of(call: EmbedCall) -> list[str]:

@@ -14,9 +14,11 @@ import httpx
 
 from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
 from server.errors import ProxyError
+from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
-from server.models import CATALOGUE, Model, describe
-from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
+from server.models import Model, describe, living_models
+from server.upstreams import base
+from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.signs import Credential
@@ -42,6 +44,8 @@ MOST_PER_BATCH = 100
 class GeminiApi:
     """The ``gemini-api`` upstream. ``http`` belongs to whoever passes it."""
 
+    door: Door = "free"
+    """A key of unknown kind counts as free."""
     embeds = True
 
     def __init__(
@@ -105,12 +109,12 @@ class GeminiApi:
         return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
 
     async def models(self) -> tuple[Model, ...]:
-        """Google's own list, asked once an hour; the catalogue we ship while it cannot be had."""
+        """Google's own list, asked once an hour; what is known to live while it cannot be had."""
         if self._now() >= self._ask_models_at:
             async with self._listing:
                 if self._now() >= self._ask_models_at:
                     await self._list_models()
-        return self._models or CATALOGUE
+        return self._models or living_models(self.door)
 
     def account(self) -> Account:
         """A key is there; ``problem`` says whether Google took it."""
@@ -197,7 +201,9 @@ def read_model(entry: Json) -> Model | None:
     generates, embeds = "generateContent" in methods, "embedContent" in methods
     if not name or not (generates or embeds):
         return None
-    known: dict[str, object] = {"methods": methods, "embeds": embeds and not generates}
+    known: dict[str, object] = {"methods": methods}
+    if not generates:
+        known["kind"] = "embedding"
     for field, key, kind in (
         ("display_name", "displayName", str),
         ("description", "description", str),
@@ -233,7 +239,7 @@ def _build(parts: Parts) -> Upstream:
     )
 
 
-DOOR = Door(
+DOOR = base.Door(
     name="gemini-api",
     title="Gemini API key",
     configured=lambda parts: parts.settings.gemini_api_key is not None,

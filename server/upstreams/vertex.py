@@ -23,9 +23,12 @@ from server.eligibility import (
     problem_of,
 )
 from server.errors import AuthenticationError, NotFoundError, ProxyError
+from server.gemini.catalogue import catalogue, today
+from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
-from server.models import CATALOGUE, Model, describe
-from server.upstreams.base import Account, Door, Outgoing, Parts, Turn, Upstream, at_once
+from server.models import Model, living_models
+from server.upstreams import base
+from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
@@ -45,24 +48,9 @@ from server.upstreams.wire import (
 
 VERSION = "v1"
 PROBE: GenerateRequest = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
-PROBE_MODEL = "gemini-2.5-flash"
 EMBEDS_AT_ONCE = 8
-MOST_PER_BATCH = 250
-"""Texts in one ``predict`` (Vertex AI, *Text embeddings API*)."""
 MOST_CHARACTERS = 20_000
 """In one ``predict``: its limit is as many tokens, and no token is shorter than a character."""
-
-EMBEDDING_MODELS = (
-    "gemini-embedding-001",
-    "gemini-embedding-2",
-    "text-embedding-005",
-    "text-multilingual-embedding-002",
-)
-MODELS: tuple[Model, ...] = (
-    *CATALOGUE,
-    *(describe(name, embeds=True, methods=("embedContent",)) for name in EMBEDDING_MODELS),
-)
-"""Google lists Vertex AI's models without saying which of them a location serves."""
 
 T = TypeVar("T")
 
@@ -71,6 +59,7 @@ class Vertex:
     """The ``vertex`` upstream. ``http`` belongs to whoever passes it."""
 
     name = "vertex"
+    door: Door = "vertex"
     embeds = True
 
     def __init__(
@@ -118,13 +107,13 @@ class Vertex:
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
         texts = texts_of(call)
-        model = embedding_model(model, MODELS)
-        if model.startswith("gemini-") and model != "gemini-embedding-001":
+        model = embedding_model(model, await self.models())
+        most = catalogue().model(model).predict
+        if not most:
             bodies = content_bodies(call, texts)
             answers = await self._ask_all(model, "embedContent", bodies, again)
             values = [_object(a, "embedding").get("values") for a in answers]
             return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
-        most = 1 if model == "gemini-embedding-001" else MOST_PER_BATCH
         bodies = instance_bodies(call, texts, most)
         answers = await self._ask_all(model, "predict", bodies, again)
         found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
@@ -133,8 +122,14 @@ class Vertex:
         return embedding_of(texts, [entry.get("values") for entry in found], counted)
 
     async def models(self) -> tuple[Model, ...]:
-        """The catalogue, and the embedding models."""
-        return MODELS
+        """What is known to live at this location: Google lists Vertex AI's models without saying
+        which of them a location serves."""
+        known = catalogue()
+        return tuple(
+            model
+            for model in living_models(self.door)
+            if self._location in (known.model(model.id).locations or (self._location,))
+        )
 
     def account(self) -> Account:
         """The last known state."""
@@ -151,14 +146,22 @@ class Vertex:
         )
 
     async def check(self) -> Account:
-        """Count the tokens of one word: free, and refused to whoever may not generate."""
-        probe = Outgoing(model=PROBE_MODEL, request=PROBE, session="", prompt_id="")
-        try:
-            await self.count_tokens(probe)
-        except NotFoundError:
-            self._problem = None  # another model may well be there
-        except ProxyError as error:
-            self._problem = problem_of(error)
+        """Count the tokens of one word: free, and refused to whoever may not generate.
+
+        Asks the models that ``auto`` would take until one is there. That none is, is the problem.
+        """
+        listed = [model.id for model in await self.models()]
+        for model in catalogue().candidates("fast", self.door, today(), listed):
+            probe = Outgoing(model=model, request=PROBE, session="", prompt_id="")
+            try:
+                await self.count_tokens(probe)
+            except NotFoundError as error:
+                self._problem = problem_of(error)
+            except ProxyError as error:
+                self._problem = problem_of(error)
+                break
+            else:
+                break
         return self.account()
 
     async def aclose(self) -> None:
@@ -295,7 +298,7 @@ def _build(parts: Parts) -> Upstream:
     )
 
 
-DOOR = Door(
+DOOR = base.Door(
     name=Vertex.name,
     title="Vertex AI (Google Cloud)",
     configured=_configured,

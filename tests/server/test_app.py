@@ -54,7 +54,7 @@ async def test_chat_through_the_openai_sdk(tmp_path: Path) -> None:
         assert "Hello" in message.content
         assert answer.choices[0].finish_reason == "stop"
         assert answer.model == "gpt-4o"
-        assert rig.google.calls("streamGenerateContent")[0].model == "gemini-2.5-pro"
+        assert rig.google.calls("streamGenerateContent")[0].model == "gemini-4-hydrogen"
 
 
 async def test_nothing_is_forced_on_a_plain_request(tmp_path: Path) -> None:
@@ -506,7 +506,7 @@ async def test_not_signed_in_says_where_to_go_and_is_not_retried(tmp_path: Path)
         assert caught.value.response.headers["x-should-retry"] == "false"
         assert caught.value.code == "google_sign_in_required"
         listed = [model.id async for model in rig.openai().models.list()]
-        assert "gemini-2.5-pro" in listed
+        assert "gemini-4-hydrogen" in listed
         counts = await asyncio.gather(
             *(
                 rig.anthropic().messages.count_tokens(
@@ -572,7 +572,7 @@ async def test_dropped_fields_are_named(tmp_path: Path) -> None:
         assert "new_feature" in dropped
         assert len(dropped) <= HEADER_CHARS
         assert dropped.endswith(f"+{202 - dropped.count(',')}")
-        assert answer.headers["x-gemini-model"] == "gemini-2.5-pro"
+        assert answer.headers["x-gemini-model"] == "gemini-4-hydrogen"
 
 
 async def test_what_a_client_names_cannot_break_our_headers_or_googles_address(

@@ -24,7 +24,7 @@ from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSe
 from server.gemini.signatures import BYPASS
 from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json
 from server.metrics import Metrics
-from server.models import CATALOGUE, Aliases, Model
+from server.models import Aliases, Model, living_models
 from server.pipeline import Pipeline
 from server.settings import Settings
 from server.signature_store import SignatureStore
@@ -96,7 +96,7 @@ class Scripted:
         return Embedding(tuple((1.0,) for _ in call.inputs), 5)
 
     async def models(self) -> tuple[Model, ...]:
-        return CATALOGUE
+        return living_models("free")
 
     def account(self) -> Account:
         return Account(authenticated=True)
@@ -114,13 +114,16 @@ class OneDoor:
 
     upstream: Scripted
     settings: Settings
-    aliases: Aliases = field(default_factory=Aliases)
+    rules: Aliases = field(default_factory=Aliases)
+
+    def aliases(self, upstream: object = None) -> Aliases:
+        return self.rules
 
     def chosen(self) -> Scripted:
         return self.upstream
 
     async def available(self, upstream: object = None) -> tuple[Model, ...]:
-        return CATALOGUE
+        return living_models("free")
 
 
 class House:

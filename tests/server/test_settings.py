@@ -192,9 +192,38 @@ def test_aliases_and_tiers_come_from_the_file(tmp_path: Path) -> None:
     toml = "[aliases]\nmine = 'gemini-2.5-flash'\n[models]\nbest = 'gemini-3.1-pro-preview'\n"
     settings = loaded(tmp_path, toml=toml)
     assert settings.aliases == {"mine": "gemini-2.5-flash"}
-    assert settings.models == {"best": "gemini-3.1-pro-preview"}
+    assert settings.model_best == "gemini-3.1-pro-preview"
+    assert settings.source("MODEL_BEST") == "settings.toml"
+    assert (settings.model_main, settings.model_fast) == ("auto", "auto")
     with pytest.raises(SettingsError, match="MODELS"):
         loaded(tmp_path, toml="[models]\nbiggest = 'x'\n")
+    with pytest.raises(SettingsError, match="MODELS"):
+        loaded(tmp_path, toml="models = 'x'\n")
+
+
+def test_a_tier_is_set_by_its_own_name_before_the_table(tmp_path: Path) -> None:
+    toml = "model_best = 'gemini-4-argon'\n[models]\nbest = 'gemini-4-neon'\nfast = 'Auto'\n"
+    assert loaded(tmp_path, toml=toml).model_best == "gemini-4-argon"
+    assert loaded(tmp_path, toml=toml).model_fast == "auto"
+    environ = {"MODEL_BEST": "models/gemini-4-carbon"}
+    assert loaded(tmp_path, environ=environ, toml=toml).model_best == "gemini-4-carbon"
+
+
+@pytest.mark.parametrize("value", ["gemini-best", "GEMINI-FAST", "two words", "x" * 129, "a/b"])
+def test_a_tier_is_no_tiers_name_and_no_sentence(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="MODEL_MAIN"):
+        loaded(tmp_path, environ={"MODEL_MAIN": value})
+
+
+def test_a_tier_that_is_saved_replaces_the_one_in_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[models]\nbest = 'gemini-4-neon'\nfast = 'gemini-4-argon'\n", "utf-8")
+    settings_file.save(tmp_path, {"MODEL_BEST": "gemini-4-carbon"})
+    settings = loaded(tmp_path)
+    assert (settings.model_best, settings.model_fast) == ("gemini-4-carbon", "gemini-4-argon")
+    settings_file.save(tmp_path, {"MODEL_BEST": None, "MODEL_FAST": None})
+    assert loaded(tmp_path).model_best == "auto"
+    assert "models" not in path.read_text("utf-8")
 
 
 def test_google_cloud_credentials_are_found_where_google_looks(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def test_apply_verify_and_undo(codex: Path, tmp_path: Path) -> None:
         assert f'base_url = "{rig.url}/v1"' in codex.read_text()
         assert codex.read_text().startswith(MINE)
         status, page = await press(rig, "verify")
-        assert "gemini-2.5-pro answered: " in page
+        assert "gemini-4-hydrogen answered: " in page
         (entry,) = (await rig.usage())["recent_requests"]
         assert entry["dialect"] == "openai-responses"
         status, page = await press(rig, "undo")

@@ -90,7 +90,7 @@ async def test_every_period_draws_what_was_recorded(tmp_path: Path) -> None:
         for days in (1, 7, 30):
             html = (await rig.http.get(f"/?days={days}")).text
             assert "Tokens by model" in html
-            assert re.search(r"<title>[^<]*gemini-2.5-pro: \d+ tokens</title>", html)
+            assert re.search(r"<title>[^<]*gemini-4-hydrogen: \d+ tokens</title>", html)
             assert "1 request, 0 failed" in html
         assert "No requests in this period" not in html
 

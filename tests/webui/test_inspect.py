@@ -41,7 +41,7 @@ async def test_four_sides_of_a_request_while_it_is_on(tmp_path: Path) -> None:
             seen = await sides(rig)
             assert '"content": "A word of mine"' in seen["client"]
             assert '"text": "A word of mine"' in seen["upstream"]
-            assert "/models/gemini-2.5-pro:streamGenerateContent?alt=sse" in seen["upstream"]
+            assert "/models/gemini-4-hydrogen:streamGenerateContent?alt=sse" in seen["upstream"]
             assert '"finishReason": "STOP"' in seen["stream"]
             assert ("data: [DONE]" in seen["answer"]) == stream
         await switch(rig, "no")

@@ -439,7 +439,7 @@ async def test_metrics_and_the_feed_tell_of_a_request(tmp_path: Path) -> None:
             if len(told) == 2:
                 break
         assert [change["type"] for change in told] == ["started", "finished"]
-        assert told[1]["model"] == "gemini-2.5-pro"
+        assert told[1]["model"] == "gemini-4-hydrogen"
         metrics = await rig.http.get("/metrics")
         assert "gemini_proxy_requests_total" in metrics.text
         assert metrics.headers["content-type"].startswith("text/plain")

@@ -100,7 +100,7 @@ async def test_yes_writes_verifies_and_undo_takes_back(tmp_path: Path) -> None:
     async with running(tmp_path / "rig") as rig:
         user = User(tmp_path, rig.gateway.settings, answers=["y"])
         assert await asyncio.to_thread(user.types, "codex") == 0
-        assert "Works: gemini-2.5-pro answered: " in user.said
+        assert "Works: gemini-4-hydrogen answered: " in user.said
         assert "connect codex --undo" in user.said
         assert rig.google.calls("streamGenerateContent")
         assert await asyncio.to_thread(user.types, "codex", "--verify") == 0
@@ -242,7 +242,7 @@ def test_the_address_is_one_the_server_listens_on(host: tuple[str, ...], wanted:
     assert base_url(Settings(data_dir=Path("x"), host=host)) == wanted
 
 
-def test_the_models_are_those_of_the_settings() -> None:
-    settings = Settings(data_dir=Path("x"), models={"best": "gemini-3-pro-preview"})
-    assert target(settings).best == "gemini-3-pro-preview"
-    assert target(settings).fast == "gemini-2.5-flash"
+def test_tools_get_names_that_stay_when_the_models_change() -> None:
+    settings = Settings(data_dir=Path("x"), model_best="gemini-4-argon")
+    assert (target(settings).best, target(settings).fast) == ("gemini-best", "gemini-fast")
+    assert target(settings, model="gemini-4-neon").best == "gemini-4-neon"

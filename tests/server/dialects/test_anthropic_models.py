@@ -6,7 +6,8 @@ from anthropic.types import ModelInfo
 from server.dialects.anthropic_models import encode_model, encode_models
 from server.dialects.base import Params
 from server.errors import BadRequestError
-from server.models import CATALOGUE, Aliases, Model
+from server.gemini.known import Kind
+from server.models import Aliases, Model, living_models
 
 LISTED = [Model(id=name, display_name=name.upper()) for name in ("a", "b", "c", "d")]
 
@@ -57,7 +58,7 @@ def test_a_wrong_query_names_the_parameter(query: dict[str, str], param: str) ->
 
 
 def test_every_listed_model_is_a_model_info() -> None:
-    for model in Aliases().listed(CATALOGUE):
+    for model in Aliases().listed(living_models("free")):
         info = ModelInfo.model_validate(encode_model(model), strict=False)
         assert (info.id, info.lifecycle, info.type) == (model.id, "active", "model")
         assert info.created_at.tzinfo is not None
@@ -66,14 +67,15 @@ def test_every_listed_model_is_a_model_info() -> None:
 
 def test_claude_code_finds_a_twin_of_every_gemini_model() -> None:
     """It lists only ids that contain "claude" or "anthropic"."""
-    body = encode_models(Aliases().listed(CATALOGUE), Params(query={"limit": "1000"}))
+    body = encode_models(Aliases().listed(living_models("free")), Params(query={"limit": "1000"}))
     shown = [entry for entry in body["data"] if "claude" in entry["id"]]
-    assert {"claude-gp-gemini-2.5-pro", "claude-opus-5-5"} <= {entry["id"] for entry in shown}
+    assert {"claude-gp-gemini-4-hydrogen", "claude-opus-5-5"} <= {entry["id"] for entry in shown}
     assert all(entry["display_name"] for entry in shown)
 
 
-def test_embedding_models_are_not_listed() -> None:
-    models = [Model(id="gemini-embedding-001", embeds=True), *LISTED]
+@pytest.mark.parametrize("kind", ["embedding", "image", "tts", "live", "interactions", "other"])
+def test_only_chat_models_are_listed(kind: Kind) -> None:
+    models = [Model(id="z", kind=kind), *LISTED]
     assert [m["id"] for m in encode_models(models, Params())["data"]] == list("abcd")
 
 

@@ -149,7 +149,7 @@ async def test_both_versions_lead_to_the_same_road(tmp_path: Path, version: str)
     async with running(tmp_path) as rig:
         path = f"{version}/models/claude-haiku-4-5:generateContent"
         answer = await rig.http.post(path, json=HELLO)
-        assert answer.json()["modelVersion"] == "gemini-2.5-flash"
+        assert answer.json()["modelVersion"] == "gemini-3.5-flash-lite"
         listed = await rig.http.get(f"{version}/models", headers={"x-goog-api-key": "any"})
         assert listed.json()["models"][0]["name"].startswith("models/gemini-")
 
@@ -374,7 +374,7 @@ async def test_the_sdk_generates_and_streams(tmp_path: Path) -> None:
         stream = await client.models.generate_content_stream(model="gpt-4o", contents="Hello")
         chunks = [chunk async for chunk in stream]
         assert "".join(chunk.text or "" for chunk in chunks) == "You said: Hello"
-        assert chunks[-1].model_version == "gemini-2.5-pro"
+        assert chunks[-1].model_version == "gemini-4-hydrogen"
         entry = (await rig.usage())["recent_requests"][0]
         assert chunks[-1].usage_metadata
         assert entry["input_tokens"] == chunks[-1].usage_metadata.prompt_token_count

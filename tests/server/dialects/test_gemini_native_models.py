@@ -54,7 +54,7 @@ def test_only_what_is_passed_on_counts_as_supported() -> None:
 
 
 def test_an_alias_says_who_answers() -> None:
-    alias = Aliases().find("claude-opus-5-5", [describe("gemini-2.5-pro")])
+    alias = Aliases().find("claude-opus-5-5", [describe("gemini-3.8-flash")])
     encoded = encode_model(alias)
     assert encoded["name"] == "models/claude-opus-5-5"
-    assert "gemini-2.5-pro" in encoded["description"]
+    assert "gemini-3.8-flash" in encoded["description"]

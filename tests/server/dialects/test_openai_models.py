@@ -15,9 +15,16 @@ def test_a_model_has_what_the_sdk_reads_and_its_limits() -> None:
 
 
 def test_an_alias_says_what_it_stands_for() -> None:
-    entry = Aliases().find("gpt-4o", (describe("gemini-2.5-pro"),))
+    entry = Aliases().find("gpt-4o", (describe("gemini-3.8-flash"),))
     body = encode_model(entry)
-    assert (body["id"], body["alias_of"]) == ("gpt-4o", "gemini-2.5-pro")
+    assert (body["id"], body["alias_of"]) == ("gpt-4o", "gemini-3.8-flash")
+
+
+def test_what_neither_chats_nor_embeds_is_not_listed() -> None:
+    ids = ("gemini-3.8-flash", "gemini-3-pro-image", "gemini-3.8-flash-tts", "gemini-3.8-live")
+    others = ("gemini-robotics-er-2", "deep-research-pro-preview-10-2026", "gemini-embedding-001")
+    body = encode_models([describe(model_id) for model_id in (*ids, *others)], Params())
+    assert [entry["id"] for entry in body["data"]] == ["gemini-3.8-flash", "gemini-embedding-001"]
 
 
 def test_the_list_is_openais_envelope() -> None:

@@ -23,7 +23,7 @@ from server.google_fake import account, failures
 from server.google_fake.account import PROJECT
 from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
-from server.models import CATALOGUE
+from server.models import living_models
 from server.oauth import SignIn, Tokens
 from server.oauth_client import parse_client
 from server.oauth_grants import GoogleGrants
@@ -281,7 +281,7 @@ async def test_nobody_signed_in_asks_google_nothing(world: World) -> None:
     world.google.requests.clear()
     error = await world.refused()
     assert isinstance(error, AuthenticationError)
-    assert await world.upstream.models() == CATALOGUE
+    assert await world.upstream.models() == living_models("code-assist")
     assert world.google.requests == []
     shown = world.upstream.account()
     assert not shown.authenticated
@@ -334,7 +334,7 @@ async def test_models_and_quota_come_from_the_accounts_buckets(world: World) -> 
 
 async def test_a_quota_that_cannot_be_asked_is_no_failure(world: World) -> None:
     world.google.fail(failures.no_permission(), methods={"retrieveUserQuota"}, times=None)
-    assert await world.upstream.models() == CATALOGUE
+    assert await world.upstream.models() == living_models("code-assist")
     await world.upstream.models()
     assert world.count("retrieveUserQuota") == 1
     assert world.upstream.account().problem is None
@@ -365,13 +365,11 @@ def test_buckets_are_read_as_google_writes_them() -> None:
     assert read_quota({}) == ()
 
 
-def test_previews_without_a_bucket_are_not_listed_and_unknown_models_are() -> None:
+def test_only_models_with_a_bucket_are_listed_unknown_ones_too() -> None:
     quota = read_quota({"buckets": [{"modelId": "gemini-9-ultra"}, {"modelId": "gemini-2.5-pro"}]})
     ids = [model.id for model in available_models(quota)]
-    assert "gemini-9-ultra" in ids
-    assert "gemini-2.5-flash" in ids
-    assert not [model_id for model_id in ids if model_id.endswith("-preview")]
-    assert available_models(()) == CATALOGUE
+    assert ids == ["gemini-9-ultra", "gemini-2.5-pro"]
+    assert available_models(()) == living_models("code-assist")
 
 
 async def test_embeddings_are_mock_ones_and_say_so(world: World) -> None:

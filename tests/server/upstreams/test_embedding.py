@@ -16,6 +16,11 @@ from server.upstreams.embedding import embedding_model, embedding_of, texts_of, 
         ("text-embedding-3-small", ["gemini-embedding-001"], "gemini-embedding-001"),
         ("text-embedding-ada-002", [], "gemini-embedding-001"),
         ("text-embedding-3-large", ["gemini-embedding-2", "gemini-embedding-3"], None),
+        (
+            "text-embedding-3-large",
+            ["gemini-3.8-flash", "gemini-embedding-9"],
+            "gemini-embedding-9",
+        ),
         ("gemini-embedding-2", ["gemini-embedding-001"], "gemini-embedding-2"),
         ("text-embedding-005", ["gemini-embedding-001"], "text-embedding-005"),
     ],
@@ -23,8 +28,8 @@ from server.upstreams.embedding import embedding_model, embedding_of, texts_of, 
 def test_openai_names_lead_to_googles_embedding_model(
     asked: str, listed: list[str], found: str | None
 ) -> None:
-    available = [describe(model_id, embeds=True) for model_id in listed]
-    assert embedding_model(asked, available) == (found or "gemini-embedding-3")
+    available = [describe(model_id) for model_id in listed]
+    assert embedding_model(asked, available) == (found or "gemini-embedding-2")
 
 
 def test_texts_pass_and_token_ids_are_refused_with_the_way_out() -> None:

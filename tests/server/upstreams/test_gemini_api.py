@@ -15,7 +15,7 @@ from server.gemini.types import EmbedCall, GenerateRequest
 from server.google_fake import failures
 from server.google_fake.google import API_KEY, FakeGoogle
 from server.google_fake.transport import InProcessTransport
-from server.models import CATALOGUE
+from server.models import living_models
 from server.upstreams.base import Outgoing
 from server.upstreams.gemini_api import (
     GeminiApi,
@@ -182,11 +182,11 @@ async def test_every_page_of_the_list_is_read() -> None:
 
 async def test_a_list_that_cannot_be_had_is_the_catalogue_for_a_while(world: World) -> None:
     world.google.fail(failures.internal(), methods={"models"})
-    assert await world.upstream.models() == CATALOGUE
-    assert await world.upstream.models() == CATALOGUE
+    assert await world.upstream.models() == living_models("free")
+    assert await world.upstream.models() == living_models("free")
     assert len(world.google.calls("models")) == 1
     world.time += 30
-    assert await world.upstream.models() != CATALOGUE
+    assert await world.upstream.models() != living_models("free")
 
 
 async def test_the_account_tells_whether_google_takes_the_key(world: World) -> None:

@@ -233,9 +233,17 @@ async def test_a_check_tells_what_is_wrong(world: World) -> None:
     assert away.problem is not None
 
 
-async def test_a_location_without_the_probe_is_no_problem(world: World) -> None:
+async def test_a_location_without_the_first_model_is_no_problem(world: World) -> None:
     world.google.fail(failures.not_found(), methods={"countTokens"})
     assert (await world.upstream.check()).problem is None
+    assert len({entry.path for entry in world.google.calls("countTokens")}) == 2
+
+
+async def test_a_location_without_any_of_the_models_is_a_problem(world: World) -> None:
+    world.google.fail(failures.not_found(), methods={"countTokens"}, times=None)
+    problem = (await world.upstream.check()).problem
+    assert problem is not None
+    assert "not found" in problem.sentence
 
 
 async def test_no_credentials_at_all_is_said_without_waiting(world: World) -> None:
@@ -248,7 +256,8 @@ async def test_no_credentials_at_all_is_said_without_waiting(world: World) -> No
 
 async def test_the_models_are_the_catalogue_and_the_embedding_models(world: World) -> None:
     models = {model.id: model for model in await world.upstream.models()}
-    assert not models["gemini-2.5-pro"].embeds
+    assert not models["gemini-3.8-flash"].embeds
+    assert "gemini-2.5-pro" not in models
     assert models["gemini-embedding-001"].embeds
     assert models["text-embedding-005"].embeds
     assert world.google.requests == []
