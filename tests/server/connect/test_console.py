@@ -110,7 +110,7 @@ async def test_yes_writes_verifies_and_undo_takes_back(tmp_path: Path) -> None:
         assert "codex         Codex                   connected\n" in user.said
         user.answers = ["y"]
         assert user.types("codex", "--undo") == 0
-        assert '-model = "gemini-2.5-pro"' in user.said
+        assert '-model = "gemini-best"' in user.said
         assert not (user.home / ".codex").exists()
 
 
