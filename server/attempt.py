@@ -1,9 +1,10 @@
 """One request sent upstream: its chunks read, filtered and, at the end, judged."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain
 
 from server.errors import BrokenAnswerError
 from server.exchange import Exchange
@@ -19,9 +20,11 @@ from server.gemini.events import (
     ThoughtDelta,
     UsageSeen,
 )
+from server.gemini.fence import FenceFilter
+from server.gemini.limit import LimitCutter
 from server.gemini.signatures import StoredSignature, text_digest
 from server.gemini.stop import StopMatcher
-from server.gemini.types import Call, Chunk, Usage
+from server.gemini.types import Call, Chunk, GenerateRequest, Json, Usage
 from server.signature_store import SignatureStore
 from server.upstreams.base import Outgoing, Upstream
 
@@ -54,12 +57,23 @@ class Attempt:
     _output_chars: int = 0
     _spoke: bool = False
     """Whether the answer has said anything yet."""
+    _limit: LimitCutter | None = field(init=False)
+    _fence: FenceFilter | None = field(init=False)
     _number: int = field(init=False)
     """Of the request sent upstream; its usage is kept under it."""
     _calls: int = 0
 
     def __post_init__(self) -> None:
         self._number = self.exchange.attempts
+        self._limit = self._fence = None
+        if self.call.verbatim:
+            return
+        asked, sent = _config(self.call.request), _config(self.out.request)
+        limit = asked.get("maxOutputTokens")
+        if limit is not None and sent.get("maxOutputTokens", 0) > limit:
+            self._limit = LimitCutter(limit)
+        if asked.get("responseMimeType") == "application/json":
+            self._fence = FenceFilter()
 
     async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
         """Batches for the client, the last one with ``Finish``.
@@ -78,29 +92,43 @@ class Attempt:
                     if any(map(_has_content, held)) and not _ends_badly(reader):
                         yield held
                         held = []
-                    if matcher.done:
+                    if matcher.done or self._cut:
                         break
         except BaseException as reason:
             left = isinstance(reason, asyncio.CancelledError | GeneratorExit)
             if (left or self._spoke) and not reader.saw_usage:
                 self._estimate()  # Google bills what it was asked and what it had said
             raise
-        if not matcher.done:
+        if not matcher.done and not self._cut:
             self._judge(reader)
-        last = self._noted(reader.finish())
+        last = self._noted(self._filtered([reader.finish()]))
         if not reader.saw_usage:
             last.insert(-1, self._estimate())
         yield held + matcher.feed(last)
 
     def _read(self, reader: EventReader, chunks: Sequence[Chunk]) -> Sequence[Event]:
         """What the client gets of ``chunks``: their events, or themselves."""
-        passed: Sequence[Event] = self._noted(reader.read(chunks))
+        apart = [chunks] if self._limit is None else [[chunk] for chunk in chunks]
+        passed: Sequence[Event] = self._noted(self._filtered(map(reader.read, apart)))
         if self.call.verbatim:
             passed = [RawChunk(chunk, self.choice) for chunk in chunks]
         self._spoke = self._spoke or any(map(_has_content, passed))
         return passed
 
-    def _noted(self, events: Sequence[Event]) -> list[Event]:
+    @property
+    def _cut(self) -> bool:
+        """The client's own limit was met inside the room that was sent on top."""
+        return self._limit is not None and self._limit.done
+
+    def _filtered(self, batches: Iterable[list[Event]]) -> Iterable[Event]:
+        """The events without what is beyond the client's limit, and without a fence around JSON.
+        With a limit, a batch is a chunk."""
+        if self._limit is not None:
+            batches = map(self._limit.feed, batches)
+        events = chain.from_iterable(batches)
+        return events if self._fence is None else self._fence.feed(events)
+
+    def _noted(self, events: Iterable[Event]) -> list[Event]:
         """The events to pass on; usage, text and signatures are noted on the way."""
         passed: list[Event] = []
         for event in events:
@@ -154,6 +182,11 @@ class Attempt:
         )
         self.exchange.usage_by_request[self._number] = usage
         return UsageSeen(usage, self.choice)
+
+
+def _config(request: GenerateRequest) -> Json:
+    config: object = request.get("generationConfig")
+    return config if isinstance(config, dict) else {}
 
 
 def _has_content(event: Event) -> bool:

@@ -53,6 +53,7 @@ WHOLE_PROGRAM = {
     "tests/test_tree.py",
     "tests/test_refusals.py",
     "tests/test_unread.py",
+    "tests/test_small_limits.py",
     "tests/test_reliability.py",
     "tests/test_lasting.py",
     "tests/test_limits.py",

@@ -28,15 +28,13 @@ from server.dialects.fields import Fields, wrong
 from server.dialects.losses import ignored
 from server.gemini.names import ToolNames
 from server.gemini.schema import clean_answer
+from server.gemini.thinking import HEADROOM_TOKENS
 from server.gemini.types import Call, GenerateRequest, Json, Level, Thinking
 
 _IGNORED = ignored(LOSSES)
 
 _SHORT_ANSWER_TOKENS = 1024
 """Below this a client that did not ask for thinking wants a quick word (n8n tests with 1)."""
-
-_HEADROOM_TOKENS = 8192
-"""Room for thoughts that the client did not ask for: Gemini counts them in maxOutputTokens."""
 
 _EFFORT: dict[str, tuple[Level, int]] = {
     "low": ("low", 2048),
@@ -101,7 +99,7 @@ def _parse(body: Json, params: Params, *, counting: bool) -> Call:
         pictures=conversation.incoming.pictures,
         session=_session(fields, params.headers),
         dropped=fields.unread(_IGNORED) + tuple(conversation.incoming.left_out),
-        options=Notes(visibility, bool(json_config), tools.search_only, max_tokens == 0),
+        options=Notes(visibility, tools.search_only, max_tokens == 0),
     )
 
 
@@ -166,14 +164,18 @@ def _thinking(
             level, budget = _level_of(asked), asked
         budget = _capped(-1 if budget is None else budget, max_tokens)
         shown = wish.get("display") in (None, "summarized")
-        thinking = Thinking(level=level, budget_tokens=budget, include=shown)
+        small = max_tokens is not None and max_tokens < _SHORT_ANSWER_TOKENS
+        headroom = HEADROOM_TOKENS if small else 0
+        thinking = Thinking(
+            level=level, budget_tokens=budget, include=shown, headroom_tokens=headroom
+        )
         return thinking, "shown" if shown else "hidden"
     short = wish is None and max_tokens is not None and max_tokens < _SHORT_ANSWER_TOKENS
     if short or kind in ("disabled", "between_tools"):
-        return Thinking(level="off", headroom_tokens=_HEADROOM_TOKENS), "none"
-    room = max_tokens and max_tokens + _HEADROOM_TOKENS
+        return Thinking(level="off", headroom_tokens=HEADROOM_TOKENS), "none"
+    room = max_tokens and max_tokens + HEADROOM_TOKENS
     budget = _capped(budget, room)
-    return Thinking(level=level, budget_tokens=budget, headroom_tokens=_HEADROOM_TOKENS), "none"
+    return Thinking(level=level, budget_tokens=budget, headroom_tokens=HEADROOM_TOKENS), "none"
 
 
 def _level_of(budget_tokens: int) -> Level:

@@ -6,7 +6,6 @@ Anthropic *Streaming messages*; SDK 2.12 ``types/raw_*_event.py`` and ``lib/stre
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
@@ -48,50 +47,10 @@ class Notes:
     """What parse leaves for the encoder (``Call.options``)."""
 
     thinking: Visibility = "none"
-    bare_json: bool = False
-    """The text is to be JSON, without the Markdown fence that models like to put around it."""
     search: bool = False
     """Told as an answer of Anthropic's web search tool: searches, results, then the text."""
     warm_up: bool = False
     """``max_tokens: 0``: no content is wanted."""
-
-
-@dataclass(slots=True)
-class FenceFilter:
-    """Takes the Markdown fence off a text that comes in pieces; other text passes unchanged.
-
-    Held back are only a beginning that may still become a fence, and an end that may be one.
-    """
-
-    _held: str = ""
-    _fenced: bool | None = None
-
-    def feed(self, text: str) -> str:
-        """What of the text so far is certain and was not given out yet."""
-        text = self._held + text
-        if self._fenced is None:
-            if _MAYBE_FENCE.fullmatch(text):
-                self._held = text
-                return ""
-            opening = _FENCE.match(text)
-            self._fenced = opening is not None
-            text = text[opening.end() :] if opening else text
-        if not self._fenced:
-            self._held = ""
-            return text
-        certain = len(text.rstrip(_FENCE_END))
-        self._held = text[certain:]
-        return text[:certain]
-
-    def close(self) -> str:
-        """What was held back and is no fence."""
-        held, self._held = self._held, ""
-        return "" if self._fenced else held
-
-
-_MAYBE_FENCE = re.compile(r"\s*(`{0,2}|```[A-Za-z]*\s*)")
-_FENCE = re.compile(r"\s*```[A-Za-z]*\s*(?=[^\sA-Za-z`])")
-_FENCE_END = "` \t\r\n"
 
 
 @dataclass(slots=True)
@@ -111,19 +70,17 @@ class Answer:
     _called: bool = False
     _usage: Usage | None = None
     _end: Finish = field(default_factory=lambda: Finish("STOP"))
-    _fence: FenceFilter | None = None
     _grounding: Json = field(default_factory=dict)
     _found_text: list[str] = field(default_factory=list)
     """The text of a search answer: it follows the results, which Gemini sends last."""
 
     def __post_init__(self) -> None:
         self.notes = self.call.options if isinstance(self.call.options, Notes) else Notes()
-        self._fence = FenceFilter() if self.notes.bare_json else None
 
     @property
     def open_text(self) -> int | None:
         """The index of an open text block, when further text goes straight into it."""
-        return self._index if self._open == "text" and self._fence is None else None
+        return self._index if self._open == "text" else None
 
     def feed(self, event: Event) -> Iterator[Json]:
         """The stream events that ``event`` becomes."""
@@ -146,8 +103,6 @@ class Answer:
     def finish(self) -> Iterator[Json]:
         """The rest of the answer, once all events have been fed."""
         yield from self._start()
-        if self._fence is not None:
-            yield from self._plain_text(self._fence.close())
         yield from self._close()
         if self.notes.search:
             yield from self._search()
@@ -205,7 +160,7 @@ class Answer:
         if self.notes.search:
             self._found_text.append(text)
         else:
-            yield from self._plain_text(self._fence.feed(text) if self._fence else text)
+            yield from self._plain_text(text)
 
     def _plain_text(self, text: str) -> Iterator[Json]:
         if text:

@@ -14,6 +14,7 @@ from server.dialects.openai_answer import Answer, Piece, Shape, finish_reason
 from server.dialects.openai_generation import read_limit, read_sampling
 from server.dialects.openai_losses import LOSSES
 from server.gemini.events import Event, Finish, TextDelta
+from server.gemini.thinking import HEADROOM_TOKENS
 from server.gemini.types import Call, Content, Json, Thinking
 
 _FILL_IN = (
@@ -21,7 +22,7 @@ _FILL_IN = (
     "belongs between them: no explanation, no code fence, and nothing of the prefix or the suffix."
 )
 
-_NO_THOUGHTS = Thinking(level="off", budget_tokens=0, headroom_tokens=512)
+_NO_THOUGHTS = Thinking(level="off", budget_tokens=0, headroom_tokens=HEADROOM_TOKENS)
 """This API knows no reasoning, so its ``max_tokens`` leaves no room for a model that must think."""
 
 

@@ -4,9 +4,12 @@ Shared by chat, completions and Responses. Levels and budgets: Google's *OpenAI 
 (reasoning effort table); fields: OpenAI API reference, *Create chat completion*.
 """
 
+from dataclasses import replace
+
 from server.dialects.fields import Fields, wrong
 from server.gemini.fit import MAX_STOP_SEQUENCES
 from server.gemini.schema import clean_answer
+from server.gemini.thinking import HEADROOM_TOKENS
 from server.gemini.types import Call, Json, Level, Thinking
 
 _EFFORTS: dict[str, tuple[Level, int]] = {
@@ -24,7 +27,7 @@ _EFFORTS: dict[str, tuple[Level, int]] = {
 _OFF = Thinking(level="off", budget_tokens=0)
 
 _SHORT_ANSWER_TOKENS = 1024
-"""Below this limit thoughts would eat the answer: Gemini counts them inside maxOutputTokens."""
+"""Below this limit thoughts would eat the answer, so they get room of their own."""
 
 _SEED_BITS = 0x7FFF_FFFF
 """Gemini's seed is an int32; OpenAI's an int64."""
@@ -76,7 +79,8 @@ def read_thinking(fields: Fields, google: Fields | None, limit_tokens: int | Non
     """How much the client wants the model to think; what is most explicit wins.
 
     ``google`` is the client's ``google`` extension object. Without any wish a short answer gets as
-    little thinking as possible, and every other one the model's own default, shown.
+    little thinking as possible, and every other one the model's own default, shown. The thoughts
+    of a model that must think, or was asked to, stand beside a short answer.
     """
     config = google and (google.object("thinking_config") or google.object("thinkingConfig"))
     wishes = (
@@ -85,12 +89,10 @@ def read_thinking(fields: Fields, google: Fields | None, limit_tokens: int | Non
         _reasoning(fields.object("reasoning")),
         _anthropic(fields.object("thinking")),
     )
-    for wish in wishes:
-        if wish is not None:
-            return wish
+    wish = next((wish for wish in wishes if wish is not None), None)
     if limit_tokens is not None and limit_tokens < _SHORT_ANSWER_TOKENS:
-        return _OFF
-    return Thinking(include=True)
+        return replace(wish or _OFF, headroom_tokens=HEADROOM_TOKENS)
+    return wish or Thinking(include=True)
 
 
 def _explicit(config: Fields) -> Thinking:

@@ -124,11 +124,11 @@ class _Fitter:
             config["thinkingConfig"] = wish
 
     def _headroom(self, wish: Json, thinking: Thinking) -> int:
-        """Room for thoughts beside the answer; no more than the budget, where there is one."""
+        """Room for thoughts beside the answer; of a budget, which models may overrun, twice."""
         budget = wish.get("thinkingBudget", -1)
         if not thinks(wish, self.model):
             return 0
-        return thinking.headroom_tokens if budget < 0 else min(thinking.headroom_tokens, budget)
+        return thinking.headroom_tokens if budget < 0 else min(thinking.headroom_tokens, 2 * budget)
 
     def answer_format(self) -> None:
         """Before Gemini 3 a JSON answer excludes tools: then the instruction has to ask for it."""

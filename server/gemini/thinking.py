@@ -23,6 +23,11 @@ _LEVEL_UP_TO: tuple[tuple[int, Level], ...] = (
 )
 
 
+HEADROOM_TOKENS = 8192
+"""Room for thoughts on top of a limit that was not meant for them: Gemini counts them in
+maxOutputTokens."""
+
+
 def thinking_config(thinking: Thinking, model: Traits) -> Json:
     """The ``thinkingConfig`` to send; ``{}`` for the model's own default.
 

@@ -22,7 +22,7 @@ from server.exchange import Exchange
 from server.fetch import Fetcher
 from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSeen
 from server.gemini.signatures import BYPASS
-from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json
+from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json, Thinking
 from server.metrics import Metrics
 from server.models import Aliases, Model, living_models
 from server.pipeline import Pipeline
@@ -562,3 +562,30 @@ async def test_embeddings_take_a_turn_and_are_recorded(house: House) -> None:
     (entry,) = house.entries
     assert (entry.attempts, entry.usage.prompt_tokens, entry.mock) == (1, 5, False)
     assert replace(entry, id="") != entry
+
+
+async def test_what_is_seen_keeps_to_the_clients_limit(house: House) -> None:
+    """Room for thoughts was sent on top; Google's count, one token a character, decides."""
+
+    def counted(words: str, tokens: int, **more: Any) -> Chunk:
+        return text(words, usage={"promptTokenCount": 7, "candidatesTokenCount": tokens}, **more)
+
+    house.script([counted("abc", 3), counted("defgh", 8), counted("ijk", 11, finish="STOP")])
+    asked = call(thinking=Thinking(level="off", headroom_tokens=8192))
+    asked.request["generationConfig"] = {"maxOutputTokens": 5}
+    events = await house.ask(asked)
+    assert house.upstream.sent[0].request["generationConfig"]["maxOutputTokens"] > 5
+    assert words_of(events) == "abcde"
+    assert isinstance(events[-1], Finish)
+    assert events[-1].reason == "MAX_TOKENS"
+    assert house.upstream.closed == 1
+    assert house.entries[0].usage.candidates_tokens == 8
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_json_comes_without_a_fence_in_every_dialect(house: House, stream: bool) -> None:
+    house.script([text("```json\n"), text('{"a": 1}\n'), text("```", finish="STOP")])
+    asked = call(stream=stream)
+    asked.request["generationConfig"] = {"responseMimeType": "application/json"}
+    assert words_of(await house.ask(asked)) == '{"a": 1}'
+    assert words_of(await house.ask(call(stream=stream))) == '```json\n{"a": 1}\n```'

@@ -154,8 +154,6 @@ def test_structured_output(fields: Json) -> None:
         "responseMimeType": "application/json",
         "responseJsonSchema": SCHEMA,
     }
-    body = encode_response(call, [TextDelta('```json\n{"title": "t"}\n```'), Finish("STOP")])
-    assert body["content"] == [{"type": "text", "text": '{"title": "t"}'}]
 
 
 def test_an_unknown_output_format_is_left_alone() -> None:

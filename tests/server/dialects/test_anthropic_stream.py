@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from server.dialects.anthropic_envelope import seal
 from server.dialects.anthropic_stream import (
     Answer,
-    FenceFilter,
     Notes,
     StreamEncoder,
     Visibility,
@@ -343,44 +342,6 @@ def test_a_search_without_grounding_is_just_text() -> None:
     body = message(TextDelta("a"), STOP, notes=Notes(search=True))
     assert body["content"] == [{"type": "text", "text": "a"}]
     assert body["usage"]["server_tool_use"]["web_search_requests"] == 0
-
-
-def pieces_of(words: str) -> st.SearchStrategy[list[str]]:
-    """Every way to cut a text."""
-    cuts = st.sets(st.integers(0, len(words)))
-    return cuts.map(
-        lambda at: [words[a:b] for a, b in zip([0, *sorted(at)], [*sorted(at), None], strict=True)]
-    )
-
-
-FENCED = {
-    '{"a": 1}': '{"a": 1}',
-    '```json\n{"a": 1}\n```': '{"a": 1}',
-    '\n```\n{"a": "`x`"}\n```\n': '{"a": "`x`"}',
-    "```json\n[1,\n 2]```": "[1,\n 2]",
-    "``": "``",
-    "plain ```code```": "plain ```code```",
-    "```json": "```json",
-    '```json\n{"a": 1': '{"a": 1',
-    "": "",
-}
-
-
-@given(st.data())
-@pytest.mark.parametrize(("text", "bare"), FENCED.items())
-def test_fences_go_however_the_text_is_cut(text: str, bare: str, data: st.DataObject) -> None:
-    fence = FenceFilter()
-    cut = data.draw(pieces_of(text))
-    assert "".join([*map(fence.feed, cut), fence.close()]) == bare
-
-
-def test_bare_json_streams_while_it_comes() -> None:
-    encoder = StreamEncoder(make_call(Notes(bare_json=True)))
-    assert encoder.feed(TextDelta("```js")).count(b"text_delta") == 0
-    assert encoder.feed(TextDelta('on\n{"a":')).count(b"text_delta") == 1
-    assert encoder.feed(TextDelta(" 1}\n")).count(b"text_delta") == 1
-    assert encoder.feed(TextDelta("```")).count(b"text_delta") == 0
-    assert b"`" not in encoder.finish()
 
 
 def test_a_failure_is_an_error_event_and_nothing_else() -> None:

@@ -37,7 +37,7 @@ def test_a_prompt_is_what_the_user_says(prompt: object) -> None:
 
 def test_thoughts_are_unwanted_and_do_not_eat_the_answer() -> None:
     assert parse(max_tokens=16).thinking == Thinking(
-        level="off", budget_tokens=0, headroom_tokens=512
+        level="off", budget_tokens=0, headroom_tokens=8192
     )
 
 

@@ -260,7 +260,7 @@ def test_thinking_is_worded_for_the_model() -> None:
 def test_headroom_is_added_when_the_model_thinks_unasked() -> None:
     wish = Thinking(level="off", headroom_tokens=8192)
     assert config_sent({"maxOutputTokens": 1}, OLD, thinking=wish) == {
-        "maxOutputTokens": 129,
+        "maxOutputTokens": 257,
         "thinkingConfig": {"thinkingBudget": 128},
     }
     assert config_sent({"maxOutputTokens": 1}, "gemini-2.5-flash", thinking=wish) == {
@@ -268,6 +268,10 @@ def test_headroom_is_added_when_the_model_thinks_unasked() -> None:
         "thinkingConfig": {"thinkingBudget": 0},
     }
     assert config_sent({}, OLD, thinking=wish) == {"thinkingConfig": {"thinkingBudget": 128}}
+    assert config_sent({"maxOutputTokens": 1}, "gemini-3.1-pro-preview", thinking=wish) == {
+        "maxOutputTokens": 8193,
+        "thinkingConfig": {"thinkingLevel": "LOW"},
+    }
 
 
 def test_a_budget_never_eats_the_whole_output() -> None:
