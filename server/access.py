@@ -5,7 +5,6 @@ from the LAN. So: Host allow-list (DNS rebinding), Origin and Sec-Fetch-Site (fo
 key for everybody who is not on this machine.
 """
 
-import hmac
 import ipaddress
 import re
 import secrets
@@ -22,12 +21,18 @@ from server.errors import (
     LoopError,
     MisdirectedRequestError,
     PermissionDeniedError,
+    WrongKeyError,
+    WrongKindOfKeyError,
 )
 from server.files import write_private
+from server.guesses import Guesses
+from server.keys import Key, Keyring, digest_of
 from server.redaction import learn
+from server.rights import Kind, Matter, matter_of, may, refusal, veil
+from server.sessions import Session, Sessions
 from server.settings import Settings
 
-COOKIE = "gemini_proxy_key"
+COOKIE = "gemini_proxy_session"
 
 _FORWARDED = re.compile(
     r"forwarded|via|x-(?:original-)?forwarded.*|.*(?:real|client|connecting)-ip", re.ASCII
@@ -47,8 +52,8 @@ _ORIGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<where>[^/?#@\\\s,]*)/
 LONGEST_ADDRESS = 80
 """Characters of an IP address with a zone; what is longer is none, and is not remembered."""
 
-NO_KEY_PATHS = frozenset({"/health", "/auth", "/oauth2callback"})
-"""Readable by anybody: liveness, and the way back from Google, whose ``state`` is its authority."""
+OURS = "gp-"
+"""How the keys begin that we make: one that is not known here is a mistake, never a dummy."""
 
 Area = Literal["api", "page"]
 
@@ -61,14 +66,36 @@ class Caller:
     """On this machine, with no proxy in between."""
     allowed_origin: str | None
     """The Origin to answer with CORS headers; None when there is none to answer."""
+    kind: Kind = "no key"
+    key: str = ""
+    """The digest of the key that was sent; empty without one that is known here."""
+    here: bool = False
+    """On this machine or in TRUSTED_NETWORKS, with a key or without."""
+
+    @property
+    def is_owner(self) -> bool:
+        """May see and change what belongs to the owner of the server."""
+        return may(self.kind, "owner", admin_key=True)
 
 
 class Access:
     """The rules, with this server's keys and names."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sessions: Sessions | None = None,
+        guesses: Guesses | None = None,
+    ) -> None:
         self.generated_key: str | None = None
+        self.sessions = sessions or Sessions()
+        self.guesses = guesses or Guesses()
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Take new settings. Logins made with a key that is gone end with it."""
+        self._settings = settings
         machine = socket.gethostname().lower()
         self._hosts = {*_LOCAL_NAMES, machine, machine.split(".")[0] + ".local"}
         self._hosts |= {host.lower() for host in settings.allowed_hosts}
@@ -78,10 +105,11 @@ class Access:
             for word in (_resolve_word(word) for word in settings.trusted_networks)
             if word
         ]
+        self._ring = Keyring(settings, self.generated_key)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every key that opens the door."""
+        """Every key that opens the API and has no name."""
         generated = (self.generated_key,) if self.generated_key else ()
         return self._settings.api_keys or generated
 
@@ -96,12 +124,12 @@ class Access:
         if self._settings.api_keys:
             return False
         path = self._settings.data_dir / "api_key"
-        self.generated_key = read_key(path)
-        if self.generated_key:
-            learn(self.generated_key)
+        found = read_key(path)
+        self.generated_key = found or OURS + secrets.token_urlsafe(24)
+        learn(self.generated_key, stay="configured")
+        self._ring = Keyring(self._settings, self.generated_key)
+        if found:
             return False
-        self.generated_key = "gp-" + secrets.token_urlsafe(24)
-        learn(self.generated_key)
         try:
             write_private(path, self.generated_key + "\n")
         except OSError:
@@ -109,35 +137,94 @@ class Access:
         return True
 
     def check(
-        self, method: str, path: str, headers: Mapping[str, str], peer: str | None, area: Area
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        peer: str | None,
+        area: Area,
+        *,
+        address_keys: tuple[str, ...] = (),
     ) -> Caller:
         """Let the request pass, or raise the ``ProxyError`` that says why not.
 
         ``headers``: names in lower case. ``peer``: the address of the connection.
+        ``address_keys``: what stood in ``?key=`` at an address where a key counts.
         """
         if "gemini-api-proxy" in headers.get("via", ""):
             raise LoopError(
                 "This request has already passed through this proxy: an upstream address points "
                 "back at it."
             )
-        has_key = self._has_key(headers)
-        if not has_key:
+        in_headers = _header_keys(headers)
+        given = tuple(dict.fromkeys((*in_headers, *address_keys)))
+        key = self._ring.find(given[0]) if given else None
+        if not (in_headers and key):
             self._check_host(headers.get("host"))
         origin = self._check_origin(headers)
         self._check_fetch_site(method, path, headers, origin, area)
         local = self._is_local(headers, peer)
+        matter = matter_of(method, path) if area == "page" else "model"
         preflight = method == "OPTIONS" and "access-control-request-method" in headers
-        if not (preflight or path in NO_KEY_PATHS):
-            self._check_key(headers, local=local, has_key=has_key, peer=peer, area=area)
-        return Caller(local, origin)
+        here = local or self._is_trusted(headers, peer)
+        if preflight or matter == "open":
+            return Caller(local, origin, here=here)
+        if len(given) > 1:
+            raise BadRequestError("Two different keys were sent with this request: send one.")
+        kind, digest = self._kind_of(headers, key, given, here=here, area=area)
+        self._check_right(kind, matter, wrong=bool(given) and key is None)
+        return Caller(local, origin, kind, digest, here)
+
+    def _kind_of(
+        self,
+        headers: Mapping[str, str],
+        key: Key | None,
+        given: tuple[str, ...],
+        *,
+        here: bool,
+        area: Area,
+    ) -> tuple[Kind, str]:
+        """Who asks, and the digest of the key that says so."""
+        if key is not None and key.kind == "named key":
+            return "named key", key.digest
+        if key is None and any(word.startswith(OURS) for word in given):
+            return "no key", ""
+        session = None
+        if key is None and area == "page":
+            session = self.session_in(headers.get("cookie", ""))
+            key = self._ring.of_digest(session.key) if session else None
+        if here and (key is not None or not self._settings.api_keys):
+            return "this machine", key.digest if key else ""
+        if key is None:
+            return "no key", ""
+        return "this machine" if session and session.here else key.kind, key.digest
+
+    def _check_right(self, kind: Kind, matter: Matter, *, wrong: bool) -> None:
+        """``wrong``: a key was sent, and is none of ours."""
+        admin_key = self._settings.admin_key is not None
+        if may(kind, matter, admin_key=admin_key):
+            return
+        if kind != "no key":
+            raise WrongKindOfKeyError(refusal(kind, matter, admin_key=admin_key))
+        raise (WrongKeyError if wrong else AuthenticationError)(
+            "This server wants its API key (Authorization: Bearer, x-api-key or x-goog-api-key; "
+            "in the address, ?key= counts on Gemini's own paths only). Run the proxy with "
+            "--show-key to see it.",
+            code="invalid_api_key",
+            should_retry=False,
+        )
+
+    def may(self, kind: Kind, matter: Matter) -> bool:
+        """The decision of ``server.rights`` under these settings."""
+        return may(kind, matter, admin_key=self._settings.admin_key is not None)
+
+    def veiled(self, text: str, caller: Caller) -> str:
+        """``text`` as ``caller`` may see it."""
+        return text if caller.is_owner else veil(text, self._settings)
 
     def is_key(self, candidate: str) -> bool:
         """Whether ``candidate`` is one of our keys; each comparison takes constant time."""
-        given = candidate.encode("utf-8", "replace")
-        return any(hmac.compare_digest(given, key.encode()) for key in self.keys)
-
-    def _has_key(self, headers: Mapping[str, str]) -> bool:
-        return any(self.is_key(candidate) for candidate in _header_keys(headers))
+        return self._ring.find(candidate) is not None
 
     def _check_host(self, host: str | None) -> None:
         parsed = _HOST.fullmatch(host or "")
@@ -186,41 +273,41 @@ class Access:
         forwarded = any(_FORWARDED.fullmatch(name.replace("_", "-")) for name in headers)
         return not forwarded and peer is not None and _is_loopback(peer)
 
-    def _check_key(
-        self,
-        headers: Mapping[str, str],
-        *,
-        local: bool,
-        has_key: bool,
-        peer: str | None,
-        area: Area,
-    ) -> None:
-        open_to_local = not self._settings.api_keys
-        if has_key or (open_to_local and (local or self._is_trusted(headers, peer))):
-            return
-        if area == "page" and self._has_cookie(headers):
-            return
-        raise AuthenticationError(
-            "This server wants its API key (Authorization: Bearer, x-api-key or x-goog-api-key). "
-            "Run the proxy with --show-key to see it.",
-            code="invalid_api_key",
-            should_retry=False,
-        )
+    def session_in(self, cookies: str) -> Session | None:
+        """The login a browser's cookies stand for, while its key is one of ours."""
+        cookie = self.cookie_in(cookies)
+        session = self.sessions.find(cookie) if cookie else None
+        return session if session and self._ring.of_digest(session.key) else None
 
-    def _has_cookie(self, headers: Mapping[str, str]) -> bool:
-        for pair in headers.get("cookie", "").split(";"):
+    def cookie_in(self, cookies: str) -> str:
+        """The value of our cookie; empty without one."""
+        for pair in cookies.split(";"):
             name, _, value = pair.strip().partition("=")
-            if name == COOKIE and self.is_cookie(value):
-                return True
-        return False
+            if name == self.cookie_name:
+                return value
+        return ""
 
-    def cookie_value(self, key: str) -> str:
-        """What a browser keeps after logging in with ``key``: never the key itself."""
-        return hmac.new(key.encode(), b"gemini-api-proxy cookie", "sha256").hexdigest()
+    @property
+    def cookie_name(self) -> str:
+        """Of this port's: browsers send a cookie to every port of a host."""
+        return f"{COOKIE}_{self._settings.port}"
 
-    def is_cookie(self, value: str) -> bool:
-        given = value.encode("utf-8", "replace")
-        return any(hmac.compare_digest(given, self.cookie_value(k).encode()) for k in self.keys)
+    def log_in(self, candidate: str, *, here: bool) -> str:
+        """A new login with a key; returns what the browser keeps.
+
+        Raises ``WrongKeyError``, or ``WrongKindOfKeyError`` for one that does not open pages.
+        """
+        key = self._ring.find(candidate)
+        if key is None:
+            raise WrongKeyError("That is not the key of this server.")
+        kind: Kind = "this machine" if here and key.kind != "named key" else key.kind
+        self._check_right(kind, "page", wrong=False)
+        return self.sessions.begin(key.digest)
+
+    def log_in_here(self) -> str:
+        """A login for our own window, which has shown a ticket."""
+        self.ensure_key()
+        return self.sessions.begin(digest_of(self._settings.admin_key or self.keys[0]), here=True)
 
     def _is_trusted(self, headers: Mapping[str, str], peer: str | None) -> bool:
         if peer is None or not self._trusted or not self._is_local(headers, "127.0.0.1"):
@@ -241,7 +328,8 @@ def read_key(path: Path) -> str | None:
 def _header_keys(headers: Mapping[str, str]) -> list[str]:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     found = [bearer.strip()] if scheme.lower() == "bearer" else []
-    return [*found, *(headers[n] for n in ("x-api-key", "x-goog-api-key") if n in headers)]
+    found += [headers.get("x-api-key", ""), headers.get("x-goog-api-key", "")]
+    return [key for key in found if key]
 
 
 @lru_cache(256)

@@ -8,13 +8,11 @@ once that its client left, and costs nothing it does not need. Everything else (
 import asyncio
 import contextlib
 import logging
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import assert_never, cast
-from urllib.parse import unquote
 
 from server import openapi
 from server.access import Access
@@ -32,21 +30,22 @@ from server.dialects.base import (
     Operation,
     Params,
     Recall,
-    Route,
     StreamEncoder,
 )
 from server.errors import (
+    AuthenticationError,
     InternalServerError,
-    MethodNotAllowedError,
     NotFoundError,
     OverloadedError,
     ProxyError,
     UpgradeRefusedError,
+    WrongKeyError,
+    WrongKindOfKeyError,
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
 from server.gemini.types import Call, Json
-from server.heads import check_head, headers_of, origin_form
+from server.heads import check_head, headers_of, origin_form, without_key
 from server.inspector import note
 from server.pipeline import Pipeline
 from server.reply import (
@@ -60,25 +59,25 @@ from server.reply import (
     send_head,
     send_json,
     send_preflight,
+    stay,
     while_connected,
 )
 from server.response_store import ResponseStore
+from server.rights import ENDPOINTS, is_page
+from server.routes import API_ROOTS, Routes, takes_key
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
 
-USUAL_PATH = 200
-"""Characters of an address whose route is remembered."""
-
-_API_ROOTS = (
-    *("/v1", "/anthropic", "/models", "/chat", "/completions", "/embeddings", "/messages"),
-    "/responses",
-)
-_VERSION = re.compile(r"/v1(?:beta)?(?=/|$)")
 _IGNORED = ("/api/event_logging", "/api/hello")
 """Probes and telemetry of Claude Code: answered, never read."""
+
+_API_HEADERS = (
+    *("authorization", "x-api-key", "x-goog-api-key", "x-goog-api-client", "anthropic-version"),
+)
+"""What no browser sends by itself when an address is opened."""
 
 
 class Edge:
@@ -97,12 +96,12 @@ class Edge:
         self.access = access
         self._pipeline = pipeline
         self._dialects = dialects
+        self._routes = Routes(dialects)
         self._behind = behind
         self._responses = responses
         self._keep_alive_s = keep_alive_s
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self._route = lru_cache(256)(self._find)
 
     def stop(self) -> None:
         """End every request under way with a 503, or the in-stream error that stands for it."""
@@ -130,6 +129,7 @@ class Edge:
             request.headers,
             client[0] if client else None,
             "api" if is_api else "page",
+            address_keys=request.address_keys if takes_key(request.path) else (),
         )
         if request.last:  # Codex then speaks HTTP at once; after another refusal only in seconds
             raise UpgradeRefusedError(
@@ -137,24 +137,21 @@ class Edge:
             )
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = origin_form(scope)
+        scope, keys = without_key(origin_form(scope))
         headers = headers_of(scope)
         if "content-length" in headers or "transfer-encoding" in headers:
             incoming = Incoming(receive, send)
             receive, send = incoming.receive, incoming.send
-        await self._answer(Request(scope, receive, send, headers))
+        await self._answer(Request(scope, receive, send, headers, address_keys=keys))
 
     async def _answer(self, request: Request) -> None:
         headers = request.headers
-        is_api = request.path.startswith(_API_ROOTS) or _wants_websocket(headers)
-        dialect = self._dialect_of(headers, request.path)
+        is_api = request.path.startswith(API_ROOTS) or not _is_for_pages(request)
+        dialect = self._routes.dialect_of(request.method, request.path, headers)
         try:
             self._admit(request, is_api=is_api)
         except ProxyError as error:
-            if not is_api and error.status == 401:
-                await self._behind(request, locked=True)
-            else:
-                await send_error(request, dialect, error)
+            await self._refuse(request, dialect, error)
             return
         if request.method == "OPTIONS":
             await send_preflight(request)
@@ -167,16 +164,25 @@ class Edge:
         elif is_api:
             await self._api(request, dialect)
         else:
-            await self._behind(request, locked=False)
+            await self._behind(request)
 
-    def _dialect_of(self, headers: Mapping[str, str], path: str) -> Dialect:
-        """The dialect these headers speak; else the last one that has addresses of this root."""
-        speaking = next((d for d in self._dialects if d.speaks(headers)), None)
-        if speaking is not None:
-            return speaking
-        root = "/".join(path.split("/", 2)[:2]) + "/"
-        owners = [d for d in self._dialects if any(r.path.startswith(root) for r in d.routes)]
-        return (owners or self._dialects)[-1]
+    async def _refuse(self, request: Request, dialect: Dialect, error: ProxyError) -> None:
+        """A browser gets a page where it asked for one, everybody else the dialect's error."""
+        if isinstance(error, WrongKeyError):
+            await self._slow_down(request)
+        by_key = isinstance(error, AuthenticationError | WrongKindOfKeyError)
+        opened = is_page(request.path) and not _is_by_program(request.headers)
+        if by_key and opened:
+            await self._behind(request, refusal=error)
+        else:
+            await send_error(request, dialect, error)
+
+    async def _slow_down(self, request: Request) -> None:
+        """Hold the refusal of a wrong key back, while its sender is there to wait for it."""
+        client = request.scope.get("client")
+        wait_s = self.access.guesses.wrong(str(client[0]) if client else "")
+        if wait_s:
+            await stay(request, wait_s)
 
     async def _api(self, request: Request, dialect: Dialect) -> None:
         """Find the route, run it while the client listens, and word its errors in its dialect."""
@@ -184,39 +190,22 @@ class Edge:
         self._running.add(task)
         try:
             self._pipeline.inspector.attend()
-            find = self._route if len(request.path) < USUAL_PATH else self._find
-            dialect, route, placeholders = find(request.method, request.path, dialect.name)
+            found = self._routes.find(request.method, request.path, dialect)
+            dialect, route, placeholders = found
             work = self._operate(request, dialect, route.operation, placeholders)
             await while_connected(request, work)
         except ProxyError as error:
-            await send_error(request, dialect, error)
+            await send_error(request, dialect, self._veiled(error, request))
         except Exception:
             log.exception("%s failed", request.id)
             await send_error(request, dialect, _our_fault(request))
         finally:
             self._running.discard(task)
 
-    def _find(
-        self, method: str, asked: str, fallback: str
-    ) -> tuple[Dialect, Route, Mapping[str, str]]:
-        """The route of an address; the dialect named ``fallback`` is asked first."""
-        path = canonical(asked)
-        found = []
-        other_method = False
-        for dialect in sorted(self._dialects, key=lambda dialect: dialect.name != fallback):
-            for route in dialect.routes:
-                placeholders = match(route.path, path)
-                if placeholders is None:
-                    continue
-                if route.method == method:
-                    found.append((dialect, route, placeholders))
-                # Only an address without placeholders is known to exist.
-                other_method = other_method or not placeholders
-        if found:
-            return found[0]
-        if other_method:
-            raise MethodNotAllowedError(f"{method} is not supported at {asked}.")
-        raise NotFoundError(f"There is nothing at {method} {asked}.")
+    def _veiled(self, error: ProxyError, request: Request) -> ProxyError:
+        """The error without the owner's addresses and files, for a caller who may not see them."""
+        error.message = self.access.veiled(error.message, request.caller)
+        return error
 
     async def _operate(
         self,
@@ -235,7 +224,9 @@ class Edge:
         operation: Operation,
         placeholders: Mapping[str, str],
     ) -> None:
-        params = request.params(placeholders, self._responses.recall)
+        params = request.params(
+            placeholders, partial(self._responses.recall, owner=request.caller.key)
+        )
         match operation:
             case Generate():
                 await self._generate(request, dialect, operation, params)
@@ -253,12 +244,13 @@ class Edge:
             case Embed():
                 await self._embed(request, dialect, operation, params)
             case Recall():
-                record = self._responses.get(placeholders["id"])
+                record = self._responses.get(placeholders["id"], request.caller.key)
                 if record is None:
                     raise _not_kept(placeholders["id"])
                 await send_json(request, dialect, operation.encode(record, params), {})
             case Forget():
-                if not await asyncio.to_thread(self._responses.forget, placeholders["id"]):
+                forget, name = self._responses.forget, placeholders["id"]
+                if not await asyncio.to_thread(forget, name, request.caller.key):
                     raise _not_kept(placeholders["id"])
                 await send_json(request, dialect, operation.encode(placeholders["id"]), {})
             case _:
@@ -304,7 +296,7 @@ class Edge:
                 async for batch in batches:
                     events.extend(batch)
             answer = operation.encode(call, events)
-            self._responses.keep(operation.keep(call))
+            self._responses.keep(operation.keep(call), request.caller.key)
             await send_json(request, dialect, answer, facts(exchange) | self._limits())
 
     async def _stream(
@@ -326,13 +318,13 @@ class Edge:
                     async for batch in batches:
                         await out.write(b"".join(map(encoder.feed, batch)))
             end = encoder.finish()
-            self._responses.keep(operation.keep(call))
+            self._responses.keep(operation.keep(call), request.caller.key)
             await out.write(end)
         except ProxyError as error:
             if not (out.started or operation.in_stream(call, error)):
                 raise
             exchange.fail(error)
-            await out.write(encoder.fail(error))
+            await out.write(encoder.fail(self._veiled(error, request)))
         except Exception:
             if not out.started:
                 raise
@@ -427,28 +419,6 @@ class _Stream:
         await self.request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def canonical(path: str) -> str:
-    """The path as routes are written: base URLs come with, without and with a doubled version."""
-    version, rest = "/v1", path.removeprefix("/anthropic")
-    while found := _VERSION.match(rest):
-        version, rest = found[0], rest[found.end() :]
-    return version + rest.rstrip("/")
-
-
-def match(pattern: str, path: str) -> dict[str, str] | None:
-    """The placeholder values when ``path`` fits. ``{id}`` takes what stands in its place; slashes
-    only where no further path segment follows."""
-    before, placeholder, after = pattern.partition("{id}")
-    if not placeholder:
-        return {} if pattern == path else None
-    if not (path.startswith(before) and path.endswith(after)):
-        return None
-    value = path[len(before) : len(path) - len(after)]
-    if not value or ("/" in value and after.startswith("/")):
-        return None
-    return {"id": unquote(value)}
-
-
 def _wants_websocket(headers: Mapping[str, str]) -> bool:
     return headers.get("upgrade", "").lower() == "websocket"
 
@@ -459,6 +429,21 @@ async def _live(receive: Receive, send: Send) -> None:
     while message["type"] != "lifespan.shutdown":
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
+
+
+def _is_for_pages(request: Request) -> bool:
+    """Whether a browser asks, or a page, a figure or a probe of ours is asked for."""
+    path, headers = request.path, request.headers
+    if _wants_websocket(headers):
+        return False
+    if is_page(path) or path in ENDPOINTS or path.startswith(_IGNORED):
+        return True
+    opened = request.method in ("GET", "HEAD") and "text/html" in headers.get("accept", "")
+    return opened and not _is_by_program(headers)
+
+
+def _is_by_program(headers: Mapping[str, str]) -> bool:
+    return _wants_websocket(headers) or any(name in headers for name in _API_HEADERS)
 
 
 def _our_fault(request: Request) -> InternalServerError:

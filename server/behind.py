@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from server import metrics
+from server.errors import ProxyError
 from server.gateway import Gateway
-from server.reply import Request, dump, send_body, send_head, while_connected
+from server.reply import Request, Send, dump, send_body, send_head, while_connected
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 """(scope, receive, send); every framework types them in its own way."""
@@ -32,8 +33,8 @@ _HARDENED = {
 
 
 class Behind:
-    """Answers what is not an API route. The edge has checked the caller, and says in the scope
-    whether it was turned away (``gemini_proxy.locked``)."""
+    """Answers what is not an API route. The edge has checked the caller, and says in the scope who
+    it is (``gemini_proxy.caller``) and why it is turned away (``gemini_proxy.refusal``)."""
 
     def __init__(self, gateway: Gateway, make_pages: Callable[[Gateway], Application]) -> None:
         self._gateway = gateway
@@ -46,21 +47,18 @@ class Behind:
             "/events": self._events,
         }
 
-    async def __call__(self, request: Request, *, locked: bool) -> None:
-        """Answer ``request``; ``locked``: its caller has no key."""
+    async def __call__(self, request: Request, *, refusal: ProxyError | None = None) -> None:
+        """Answer ``request``; ``refusal``: why its caller may not see what it asks for."""
         view = self._views.get(request.path)
-        if view is None or request.method not in ("GET", "HEAD"):
-            scope = {
-                **request.scope,
-                "gemini_proxy.locked": locked,
-                "gemini_proxy.local": request.caller.local,
-            }
-            await (await self.pages())(scope, request.receive, request.send)
-        elif locked:
-            refusal = {"error": {"message": "This server wants its API key."}}
-            await send_body(request, 401, dump(refusal), _JSON | _HARDENED)
-        else:
+        if view is not None and request.method in ("GET", "HEAD"):
             await view(request)
+            return
+        scope = {
+            **request.scope,
+            "gemini_proxy.refusal": refusal,
+            "gemini_proxy.caller": request.caller,
+        }
+        await (await self.pages())(scope, request.receive, _with_id(request))
 
     async def pages(self) -> Application:
         """The pages' application, built when it is first wanted."""
@@ -91,8 +89,10 @@ class Behind:
         await send_body(request, 200, dump(health), _JSON | _HARDENED)
 
     async def _usage(self, request: Request) -> None:
-        usage = await self._gateway.usage.summary()
-        await send_body(request, 200, dump(usage), _JSON | _HARDENED)
+        body = dump(await self._gateway.usage.summary())
+        if not request.caller.is_owner:
+            body = self._gateway.access.veiled(body.decode(), request.caller).encode()
+        await send_body(request, 200, body, _JSON | _HARDENED)
 
     async def _metrics(self, request: Request) -> None:
         text = await asyncio.to_thread(self._gateway.metrics.render)
@@ -122,4 +122,17 @@ class Behind:
                 except TimeoutError:
                     await say(b": still here")
                 else:
-                    await say(b"data: " + json.dumps(change).encode())
+                    told = self._gateway.access.veiled(json.dumps(change), request.caller)
+                    await say(b"data: " + told.encode())
+
+
+def _with_id(request: Request) -> Send:
+    """``send`` of the pages' application, with the id that every answer has."""
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            given = (b"x-request-id", request.id.encode("ascii"))
+            message = {**message, "headers": [*message["headers"], given]}
+        await request.send(message)
+
+    return send

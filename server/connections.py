@@ -10,7 +10,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import h2.connection
 import h2.errors
@@ -38,6 +38,12 @@ LARGE = 32 * 1024
 
 CLOSING_S = 5.0
 """How long what is left in the buffer may take once a connection is being closed."""
+
+FIRST_LINE = 1024
+"""Bytes of a request that are kept until it has been read: its first line, in case it cannot be."""
+
+Malformed = Callable[[int, bytes], tuple[list[tuple[bytes, bytes]], bytes]]
+"""(status, the first bytes) -> headers and body of the answer to what is no request."""
 
 FILES_WANTED = 8192
 """Open files to ask the system for; many allow 256 or 1024 until they are asked."""
@@ -175,6 +181,29 @@ class Http1(H11Protocol):
     """Speaks HTTP/2 with those who begin with it. ``Upgrade: h2c``, which RFC 9113 has dropped,
     is answered as if it were not there: Hypercorn's own way fails on settings it cannot read."""
 
+    malformed: ClassVar[list[Malformed]] = []
+    """One: a list, because a function would become a method."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._begun = b""
+        """The first bytes since the last request."""
+
+    async def handle(self, event: Event) -> None:
+        if isinstance(event, RawData) and len(self._begun) < FIRST_LINE:
+            self._begun += event.data[:FIRST_LINE]
+        await super().handle(event)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        self._begun = b""
+        await super()._create_stream(request)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        headers, body = self.malformed[0](status_code, self._begun)
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
     async def _check_protocol(self, event: h11.Request) -> None:
         if (event.method, event.target, event.http_version) == (b"PRI", b"*", b"2.0"):
             trailing, _ = self.connection.trailing_data
@@ -224,14 +253,16 @@ def _as_it_is(connection: h11.Connection) -> h11.Connection:
     return connection
 
 
-def bound_connections() -> None:
-    """Let Hypercorn use these connections; it offers no setting for it.
+def bound_connections(malformed: Malformed) -> None:
+    """Let Hypercorn use these connections; it offers no setting for it. ``malformed``: what to
+    answer to bytes that are no request.
 
     A WebSocket handshake is a request like any other, which the edge refuses: Hypercorn's own way
     fails on headers that are not ASCII, and keeps the connection of whoever it turns away.
     """
+    Http1.malformed[:] = [malformed]
     hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined,assignment]
-    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined]
+    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined,assignment]
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined,assignment]
     for protocol in (hypercorn.protocol.h11, hypercorn.protocol.h2):
         protocol.WSStream = HTTPStream  # type: ignore[attr-defined]

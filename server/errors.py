@@ -6,10 +6,13 @@ Python SDKs.
 
     ProxyError
      ├─ BadRequestError ─┬─ ContextLengthError
+     │                   ├─ HeadTooLargeError
      │                   ├─ SchemaRejectedError      (upstream refused a tool or answer schema)
      │                   └─ SignatureRejectedError   (upstream refused a thought signature)
-     ├─ AuthenticationError        ├─ PayloadTooLargeError
-     ├─ PermissionDeniedError      ├─ UnsupportedMediaTypeError
+     ├─ AuthenticationError ── WrongKeyError
+     ├─ PermissionDeniedError ── WrongKindOfKeyError
+     │                             ├─ PayloadTooLargeError
+     │                             ├─ UnsupportedMediaTypeError
      ├─ NotFoundError              ├─ MethodNotAllowedError ── UpgradeRefusedError
      │                             ├─ MisdirectedRequestError
      ├─ RateLimitError             ├─ NotOfferedError
@@ -89,6 +92,12 @@ class SignatureRejectedError(BadRequestError):
     """Upstream refused a thought signature; the pipeline sends the bypass value once."""
 
 
+class HeadTooLargeError(BadRequestError):
+    """The head of the request is larger than this server reads."""
+
+    status = 431
+
+
 class AuthenticationError(ProxyError):
     """The caller's key is wrong, or nobody is signed in to the upstream."""
 
@@ -96,11 +105,19 @@ class AuthenticationError(ProxyError):
     status = 401
 
 
+class WrongKeyError(AuthenticationError):
+    """A key was sent, and is none of this server's: worth slowing down."""
+
+
 class PermissionDeniedError(ProxyError):
     """Known, but not allowed: a licence, a ban, a foreign web page."""
 
     kind = "permission_denied"
     status = 403
+
+
+class WrongKindOfKeyError(PermissionDeniedError):
+    """The key is one of this server's, and does not open this."""
 
 
 class NotFoundError(ProxyError):

@@ -239,7 +239,10 @@ class Gateway:
         option = ALL_OPTIONS[name]
         saved = None if name not in settings.sources else _plain(getattr(settings, option.field))
         try:
-            await asyncio.to_thread(settings_file.save, settings.data_dir, {name: saved})
+            saving: dict[str, object | None] = {name: saved}
+            if name in ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"):
+                saving["GEMINI_API_KEY_FOR"] = settings.gemini_api_key_for
+            await asyncio.to_thread(settings_file.save, settings.data_dir, saving)
         except (OSError, ValueError) as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
             self.unsaved[name] = str(error)
@@ -261,6 +264,9 @@ class Gateway:
         )
         self.doors.use(settings)
         self.updates.use(settings)
+        if option.owner:
+            self.access.use(settings)
+            self.access.ensure_key()
         self._tell()
 
     def restart(self) -> None:

@@ -42,6 +42,24 @@ def origin_form(scope: Scope) -> Scope:
     }
 
 
+def without_key(scope: Scope) -> tuple[Scope, tuple[str, ...]]:
+    """``scope`` without ``key`` in its query, and the values it had: before anything logs, shows,
+    keeps or forwards the address."""
+    query = scope["query_string"]
+    if not query:
+        return scope, ()
+    kept, keys = [], []
+    for pair in query.split(b"&"):
+        name, _, value = pair.decode("latin-1").replace("+", " ").partition("=")
+        if unquote(name).strip().lower() != "key":
+            kept.append(pair)
+        elif value:
+            keys.append(unquote(value))
+    if len(kept) == query.count(b"&") + 1:
+        return scope, ()
+    return {**scope, "query_string": b"&".join(kept)}, tuple(dict.fromkeys(keys))
+
+
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers by name, in lower case; one sent twice is the list of its values, as RFC 9110
     (section 5.3) has it, so that a second line cannot hide the first."""

@@ -48,7 +48,7 @@ class OAuthClient:
     """The Gemini CLI's own client: read where it is, never written down by us."""
 
     def __post_init__(self) -> None:
-        learn(self.client_secret)
+        learn(self.client_secret, stay="configured")
 
     def __repr__(self) -> str:
         return f"OAuthClient({self.client_id[:6]}…, {urlsplit(self.token_uri).hostname})"

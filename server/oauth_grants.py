@@ -64,7 +64,8 @@ class Grant:
     """Whose it is, where the answer says so (``id_token``)."""
 
     def __post_init__(self) -> None:
-        learn(self.access_token, self.refresh_token)
+        learn(self.access_token)
+        learn(self.refresh_token, stay="sign-in")
 
 
 UNREADABLE = (

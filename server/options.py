@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from server.named_keys import named_keys
+
 UPSTREAM_NAMES = ("auto", "code-assist", "gemini-api", "vertex", "demo")
 
 
@@ -29,6 +31,8 @@ class Option:
     secret: bool = False
     also: tuple[str, ...] = ()
     """Other environment names with the same meaning."""
+    owner: bool = False
+    """Shown and changed on this machine or with ADMIN_KEY only (``server.rights``)."""
 
 
 def _text(value: object) -> str:
@@ -138,20 +142,24 @@ def _networks(value: object) -> tuple[str, ...]:
     return words
 
 
+def is_loopback_host(host: str) -> bool:
+    """Whether a host in an address is this computer."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _address(value: object) -> str:
+    """https, because credentials travel there; http only on this computer."""
     text = _text(value).rstrip("/")
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError
     _ = parts.port  # raises ValueError when it is not a number
-    return text
-
-
-def _feed(value: object) -> str:
-    """Whoever answers there chooses a link on our page: not over a readable line."""
-    text = _address(value)
-    parts = urlsplit(text)
-    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+    if parts.scheme != "https" and not is_loopback_host(parts.hostname):
         raise ValueError
     return text
 
@@ -188,12 +196,12 @@ def _tier(value: object) -> str:
 
 
 _ON_OFF = "true/false, 1/0, yes/no, on/off"
-_URL = "an http:// or https:// address"
+_URL = "an https:// address (http:// on this computer only)"
 
 _ROWS = (
     Option("PORT", "port", _whole(1, 65_535), "a port number, 1 to 65535", "server port"),
     Option("HOST", "host", _hosts, "addresses, comma separated", "listening addresses"),
-    Option("TOKEN_FILE", "token_file", _text, "a file path", "Google sign-in token"),
+    Option("TOKEN_FILE", "token_file", _text, "a file path", "Google sign-in token", owner=True),
     Option(
         "RATE_LIMIT",
         "rate_limit_s",
@@ -208,7 +216,14 @@ _ROWS = (
     Option(
         "QUEUE_LIMIT", "queue_limit", _whole(0, 100_000), "0 to 100000", "how many may wait", True
     ),
-    Option("SHOW_TOKEN", "show_token", _boolean, _ON_OFF, "print the access token once at start"),
+    Option(
+        "SHOW_TOKEN",
+        "show_token",
+        _boolean,
+        _ON_OFF,
+        "print the access token once at start",
+        owner=True,
+    ),
     Option(
         "UPSTREAM",
         "upstream",
@@ -224,6 +239,7 @@ _ROWS = (
         "a file path",
         "OAuth client-secrets JSON for Google sign-in",
         live=True,
+        owner=True,
     ),
     Option(
         "GEMINI_API_KEY",
@@ -258,6 +274,7 @@ _ROWS = (
         _URL,
         "base URL of Code Assist",
         live=True,
+        owner=True,
     ),
     Option(
         "GOOGLE_GEMINI_BASE_URL",
@@ -266,6 +283,7 @@ _ROWS = (
         _URL,
         "base URL of the Gemini API",
         live=True,
+        owner=True,
     ),
     Option(
         "GOOGLE_VERTEX_BASE_URL",
@@ -274,6 +292,7 @@ _ROWS = (
         _URL,
         "base URL of Vertex AI",
         live=True,
+        owner=True,
     ),
     Option(
         "API_KEY",
@@ -281,7 +300,19 @@ _ROWS = (
         _words,
         "keys, comma separated",
         "key(s) that clients must send",
+        live=True,
         secret=True,
+        owner=True,
+    ),
+    Option(
+        "ADMIN_KEY",
+        "admin_key",
+        _sendable,
+        "a key that is none of API_KEY: plain letters, digits and signs, no space",
+        "from elsewhere, the pages want this key, and API_KEY opens the API alone",
+        live=True,
+        secret=True,
+        owner=True,
     ),
     Option(
         "ALLOWED_HOSTS",
@@ -289,6 +320,8 @@ _ROWS = (
         _names,
         "host names, comma separated",
         "Host headers accepted besides the built-in ones",
+        live=True,
+        owner=True,
     ),
     Option(
         "ALLOWED_ORIGINS",
@@ -296,6 +329,8 @@ _ROWS = (
         _origins,
         "origins such as https://app.example, without a path, comma separated",
         "web origins accepted besides the built-in ones",
+        live=True,
+        owner=True,
     ),
     Option(
         "TRUSTED_NETWORKS",
@@ -303,6 +338,8 @@ _ROWS = (
         _networks,
         "CIDR networks or the word gateway, comma separated",
         "networks that need no key, besides loopback",
+        live=True,
+        owner=True,
     ),
     Option(
         "EMBEDDINGS",
@@ -357,18 +394,27 @@ _ROWS = (
     Option(
         "UPDATE_FEED",
         "update_feed",
-        _feed,
+        _address,
         "an https:// address",
         "where releases are announced",
         live=True,
+        owner=True,
     ),
-    Option("DATA_DIR", "data_dir", _text, "a folder path", "settings, tokens, usage, logs"),
+    Option(
+        "DATA_DIR",
+        "data_dir",
+        _text,
+        "a folder path",
+        "settings, tokens, usage, logs",
+        owner=True,
+    ),
     Option(
         "LOG_LEVEL",
         "log_level",
         _choice("debug", "info", "warning", "error"),
         "debug, info, warning, error",
         "how much is logged",
+        owner=True,
     ),
 )
 OPTIONS: Mapping[str, Option] = {row.name: row for row in _ROWS}
@@ -384,6 +430,34 @@ FILE_OPTIONS: Mapping[str, Option] = {
         "your own names for models",
         True,
     ),
+    "KEYS": Option(
+        "KEYS",
+        "named_keys",
+        named_keys,
+        "tables [keys.NAME] with sha256 (64 hex digits of the key) and, as wanted, expires (a day "
+        "such as 2027-01-31)",
+        "keys with a name, for the model endpoints only",
+        live=True,
+        owner=True,
+    ),
+    "GEMINI_API_KEY_FOR": Option(
+        "GEMINI_API_KEY_FOR",
+        "gemini_api_key_for",
+        _optional,
+        "a host",
+        "the host that the saved GEMINI_API_KEY was entered for; it is sent to no other",
+        live=True,
+        owner=True,
+    ),
+    "OAUTH_HOSTS": Option(
+        "OAUTH_HOSTS",
+        "oauth_hosts",
+        _words,
+        "hosts",
+        "hosts outside Google that an OAuth client may sign in at; the answer given on the page",
+        live=True,
+        owner=True,
+    ),
     "USE_GEMINI_CLI_CLIENT": Option(
         "USE_GEMINI_CLI_CLIENT",
         "use_gemini_cli_client",
@@ -391,6 +465,9 @@ FILE_OPTIONS: Mapping[str, Option] = {
         _ON_OFF,
         "the answer given on the sign-in page",
         live=True,
+        owner=True,
     ),
 }
+RECORDED = frozenset({"KEYS", "GEMINI_API_KEY_FOR", "OAUTH_HOSTS", "USE_GEMINI_CLI_CLIENT"})
+"""Those that no form shows."""
 ALL_OPTIONS: Mapping[str, Option] = {**OPTIONS, **FILE_OPTIONS}

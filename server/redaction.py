@@ -12,11 +12,16 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Literal
 from urllib.parse import quote
 
-MOST = 64
-"""Access tokens are renewed every hour: the oldest values are forgotten."""
+Stay = Literal["hour", "sign-in", "configured"]
+"""How long a value is in use: an access token, a refresh token, what the owner has set."""
+
+MOST: Mapping[Stay, int] = {"hour": 64, "sign-in": 64, "configured": 4096}
+"""How many of each are known; then the oldest of that kind is forgotten. Tokens that are renewed
+every hour can therefore never push out the keys that the server was given."""
 
 SHORTEST = 8
 """Shorter values are no secrets, and would blank out ordinary words."""
@@ -31,26 +36,27 @@ _SHAPES = re.compile(
 """Google's tokens and keys (both kinds), our own keys, OpenAI's and Anthropic's. Never inside a
 word: ``disk-usage-helper`` and ``claude-gp-…`` are ordinary names."""
 
-_known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+_known: Mapping[Stay, OrderedDict[str, tuple[str, ...]]] = {stay: OrderedDict() for stay in MOST}
 """Value -> its other spellings."""
 _lock = threading.Lock()
 
 
-def learn(*values: str | None) -> None:
+def learn(*values: str | None, stay: Stay = "hour") -> None:
     """Never let these values out again."""
+    known = _known[stay]
     with _lock:
         for value in values:
             if value is not None and len(value) >= SHORTEST:
-                if value not in _known:
-                    _known[value] = tuple(_spellings(value))
-                _known.move_to_end(value)
-        for old in list(itertools.islice(_known, max(0, len(_known) - MOST))):
-            del _known[old]
+                if value not in known:
+                    known[value] = tuple(_spellings(value))
+                known.move_to_end(value)
+        for old in list(itertools.islice(known, max(0, len(known) - MOST[stay]))):
+            del known[old]
 
 
 def blank(text: str) -> str:
     """``text`` without any value that was learnt."""
-    known = tuple(_known.items())
+    known = [one for kind in _known.values() for one in tuple(kind.items())]
     for spelling in {s for _, spellings in known for s in spellings if s in text}:
         text = text.replace(spelling, "…")
     for value in sorted((value for value, _ in known if value in text), key=len, reverse=True):

@@ -1,6 +1,7 @@
 """HTTP requests as the edge sees them, and the responses it sends."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import re
@@ -37,6 +38,8 @@ class Request:
     id: str = field(default_factory=lambda: new_id("req_"))
     caller: Caller = field(default_factory=lambda: Caller(False, None))
     """Filled by the access check."""
+    address_keys: tuple[str, ...] = ()
+    """What stood in ``?key=``, which the address no longer has."""
     last: bool = False
     """Whether the connection ends with this request, because what follows it cannot be trusted."""
 
@@ -215,3 +218,12 @@ async def while_connected(request: Request, work: Coroutine[None, None, None]) -
     finally:
         for watcher in watching:
             watcher.cancel()
+
+
+async def stay(request: Request, seconds: float) -> None:
+    """Wait, at most until the client hangs up; what comes of its body is thrown away."""
+    receive = request.receive
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass

@@ -22,13 +22,16 @@ from server.store import Statement, Store
 KEPT_S = 3600.0
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS responses (id TEXT PRIMARY KEY, items TEXT, body BLOB, kept REAL);
+DROP TABLE IF EXISTS responses;
+CREATE TABLE IF NOT EXISTS answers (
+    id TEXT PRIMARY KEY, items TEXT, body BLOB, kept REAL, owner TEXT NOT NULL
+);
 """
 _TRIM = """
-DELETE FROM responses WHERE kept < ? OR id IN (
+DELETE FROM answers WHERE kept < ? OR id IN (
     SELECT id FROM (
         SELECT id, ROW_NUMBER() OVER newest AS place, SUM(LENGTH(body)) OVER newest AS size
-        FROM responses WINDOW newest AS (ORDER BY kept DESC ROWS UNBOUNDED PRECEDING)
+        FROM answers WINDOW newest AS (ORDER BY kept DESC ROWS UNBOUNDED PRECEDING)
     ) WHERE place > ? OR size > ?
 )
 """
@@ -41,6 +44,8 @@ class _Kept:
     body: bytes
     """JSON: nobody shares it, and its size is known."""
     kept: float
+    owner: str
+    """The digest of the key that made it; empty for a caller without one."""
 
     @property
     def size(self) -> int:
@@ -68,12 +73,13 @@ class ResponseStore:
                 with contextlib.suppress(OSError):  # a folder nobody can use holds none either
                     path.with_name(name).unlink()
 
-    def keep(self, record: Record | None) -> None:
-        """Remember ``record``; the oldest ones make room for it. None: nothing."""
+    def keep(self, record: Record | None, owner: str = "") -> None:
+        """Remember ``record`` for the key ``owner``; the oldest ones make room for it. None:
+        nothing."""
         if record is None or self._off:
             return
         body = json.dumps(record.body, separators=(",", ":")).encode()
-        kept = _Kept("\n".join(("", *record.items, "")), body, self._now())
+        kept = _Kept("\n".join(("", *record.items, "")), body, self._now(), owner)
         if kept.size > RESPONSES_BYTES:
             return
         with self._lock:
@@ -83,27 +89,28 @@ class ResponseStore:
             while len(self._recent) > RESPONSES or self._size > RESPONSES_BYTES:
                 self._drop(next(iter(self._recent)))
         if self._store is not None:
-            row = (record.id, kept.items, kept.body, kept.kept)
-            insert = "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)"
+            row = (record.id, kept.items, kept.body, kept.kept, owner)
+            insert = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)"
             self._store.write((insert, row), self._trim())
 
-    def get(self, name: str) -> Json | None:
-        """The record with this id."""
-        kept = self._find(name)
+    def get(self, name: str, owner: str = "") -> Json | None:
+        """The record with this id, where ``owner`` made it."""
+        kept = self._find(name, owner)
         return None if kept is None else _read(kept)
 
-    def recall(self, name: str) -> Json | None:
-        """The record with this id, else the newest one that holds an item of this id."""
-        kept = self._find(name) or self._holding(f"\n{name}\n")
+    def recall(self, name: str, owner: str = "") -> Json | None:
+        """The record with this id, else the newest one that holds an item of this id; of those
+        that ``owner`` made."""
+        kept = self._find(name, owner) or self._holding(f"\n{name}\n", owner)
         return None if kept is None else _read(kept)
 
-    def forget(self, name: str) -> bool:
-        """Delete one record; False when there was none."""
-        if self._find(name) is None:
+    def forget(self, name: str, owner: str = "") -> bool:
+        """Delete one record; False when ``owner`` made none of this id."""
+        if self._find(name, owner) is None:
             return False
         self._drop(name)
         if self._store is not None:
-            self._store.write(("DELETE FROM responses WHERE id = ?", (name,)))
+            self._store.write(("DELETE FROM answers WHERE id = ?", (name,)))
             self._store.flush()
         return True
 
@@ -113,7 +120,7 @@ class ResponseStore:
             self._recent.clear()
             self._size = 0
         if self._store is not None:
-            self._store.write(("DELETE FROM responses", ()))
+            self._store.write(("DELETE FROM answers", ()))
             self._store.flush()
             self._store.write(("VACUUM", ()), ("PRAGMA wal_checkpoint(TRUNCATE)", ()))
             self._store.flush()
@@ -122,26 +129,33 @@ class ResponseStore:
         if self._store is not None:
             self._store.close()
 
-    def _find(self, name: str) -> _Kept | None:
-        return self._fresh(self._recent.get(name)) or self._row("id = ?", name)
+    def _find(self, name: str, owner: str) -> _Kept | None:
+        recent = self._recent.get(name)
+        if recent is not None and recent.owner != owner:
+            return None
+        return self._fresh(recent) or self._row("id = ?", name, owner)
 
-    def _holding(self, item: str) -> _Kept | None:
+    def _holding(self, item: str, owner: str) -> _Kept | None:
         with self._lock:
-            recent = (kept for kept in reversed(self._recent.values()) if item in kept.items)
+            recent = (
+                kept
+                for kept in reversed(self._recent.values())
+                if item in kept.items and kept.owner == owner
+            )
             newest = next(recent, None)
-        return self._fresh(newest) or self._row("INSTR(items, ?)", item)
+        return self._fresh(newest) or self._row("INSTR(items, ?)", item, owner)
 
     def _fresh(self, kept: _Kept | None) -> _Kept | None:
         return kept if kept is not None and kept.kept >= self._oldest() else None
 
-    def _row(self, condition: str, value: str) -> _Kept | None:
+    def _row(self, condition: str, value: str, owner: str) -> _Kept | None:
         if self._store is None:
             return None
         sql = (
-            f"SELECT items, body, kept FROM responses WHERE {condition} AND kept >= ? "  # noqa: S608 -- the condition is one of two constants above
-            "ORDER BY kept DESC LIMIT 1"
+            f"SELECT items, body, kept, owner FROM answers WHERE {condition} AND kept >= ? "  # noqa: S608 -- the condition is one of two constants above
+            "AND owner = ? ORDER BY kept DESC LIMIT 1"
         )
-        row = self._store.find(sql, (value, self._oldest()))
+        row = self._store.find(sql, (value, self._oldest(), owner))
         return _Kept(*row) if row else None
 
     def _drop(self, name: str) -> None:

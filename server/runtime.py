@@ -26,6 +26,7 @@ from server.behind import Application, Behind
 from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
 from server.gateway import Gateway
+from server.malformed import malformed
 from server.settings import Settings, SettingsError, Source
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ class Server:
 
 def hypercorn_config(sockets: Sequence[socket.socket]) -> Config:
     """How Hypercorn serves on these sockets, which become its own."""
-    bound_connections()
+    bound_connections(malformed)
     config = Config()
     config.bind = [f"fd://{s.detach()}" for s in sockets]
     config.accesslog = None

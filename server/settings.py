@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from server.files import write_private
+from server.named_keys import NamedKey
 from server.options import ALL_OPTIONS, OPTIONS, Option
 from server.redaction import learn
 
@@ -66,7 +67,13 @@ class Settings:
     """The file that GOOGLE_APPLICATION_CREDENTIALS names: Google's own setting, read as it is."""
     gcloud_credentials: Path | None = None
     """Where ``gcloud auth application-default login`` keeps its file, if there is one."""
+    gemini_api_key_for: str | None = None
+    """The host that ``gemini_api_key`` was entered for; None where nobody changed either."""
+    oauth_hosts: tuple[str, ...] = ()
+    """Hosts outside Google that the owner lets an OAuth client sign in at."""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
+    admin_key: str | None = field(default=None, repr=False)
+    named_keys: Mapping[str, NamedKey] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     trusted_networks: tuple[str, ...] = ()
@@ -88,7 +95,26 @@ class Settings:
     """Where each value came from that is not a default."""
 
     def __post_init__(self) -> None:
-        learn(self.gemini_api_key, *self.api_keys)
+        learn(self.gemini_api_key, self.admin_key, *self.api_keys, stay="configured")
+
+    @property
+    def gemini_key(self) -> str | None:
+        """GEMINI_API_KEY, for the host it was entered for; None for any other."""
+        bound = self.gemini_api_key_for
+        return self.gemini_api_key if bound in (None, self.gemini_host) else None
+
+    @property
+    def key_elsewhere(self) -> str:
+        """Why the saved key is not used, for who looks for it."""
+        return (
+            f"The Gemini API key belongs to {self.gemini_api_key_for} and is not sent to "
+            f"{self.gemini_host}, which GOOGLE_GEMINI_BASE_URL names: enter the key for it."
+        )
+
+    @property
+    def gemini_host(self) -> str:
+        """Where the Gemini API is asked."""
+        return host_of(self.google_gemini_base_url)
 
     @property
     def own_host(self) -> str:
@@ -121,13 +147,25 @@ class Settings:
             raise SettingsError(name, shown, f"{option.allowed}, in UTF-8", "settings.toml")
         if value is None or value == "":
             others = {key: source for key, source in self.sources.items() if key != name}
-            return replace(self, **{option.field: self.default(name)}, sources=others)
+            plain = replace(self, **{option.field: self.default(name)}, sources=others)
+            return plain._bound(self, name)
         changed = replace(
             self,
             **{option.field: _parse(option, value, "settings.toml", self.data_dir)},
             sources={**self.sources, name: "settings.toml"},
         )
-        return _without_own_address(changed)[0]
+        return _checked(_without_own_address(changed)[0])._bound(self, name)
+
+    def _bound(self, before: "Settings", name: str) -> "Settings":
+        """The saved key stays with its host: a key entered now belongs to the address of now; an
+        address changed now does not get the key of the one before."""
+        if name == "GEMINI_API_KEY":
+            return replace(
+                self, gemini_api_key_for=self.gemini_host if self.gemini_api_key else None
+            )
+        if name == "GOOGLE_GEMINI_BASE_URL" and self.gemini_api_key and not self.gemini_api_key_for:
+            return replace(self, gemini_api_key_for=before.gemini_host)
+        return self
 
     def keeping(self, last: "Settings") -> "Settings":
         """What was changed within this run wins, until it ends, over command line and environment.
@@ -185,7 +223,8 @@ def load(
         if option.name in arguments:
             given[option.name] = (arguments[option.name], "command line")
     data_dir = _data_dir(given.get("DATA_DIR"))
-    warnings = _add_file(given, data_dir)
+    content = _content_of(data_dir)
+    warnings = _add_file(given, content)
     settings = Settings(
         data_dir=data_dir,
         token_file=data_dir / "google_token.json",
@@ -200,7 +239,44 @@ def load(
             values[ALL_OPTIONS[name].field] = _parse(ALL_OPTIONS[name], value, source, data_dir)
     settings = replace(settings, **values)
     settings, own = _without_own_address(settings)
-    return Loaded(settings, (*warnings, *own))
+    settings = _checked(_with_key_bound(settings, content.get("GOOGLE_GEMINI_BASE_URL")))
+    return Loaded(settings, (*warnings, *own, *_key_of_another_host(settings)))
+
+
+def host_of(address: str) -> str:
+    """The host of a URL, with its port where that is not the scheme's own."""
+    parts = urlsplit(address)
+    host = (parts.hostname or "").lower()
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
+
+
+def _with_key_bound(settings: Settings, written: object) -> Settings:
+    """Which host the Gemini key is for. One of the environment or command line belongs to the
+    address given there, one of the file to the host noted beside it, else to the address in the
+    file (``written``); either to Google's own where no address is given."""
+    pinned, name = settings.pinned("GEMINI_API_KEY"), "GOOGLE_GEMINI_BASE_URL"
+    if settings.gemini_api_key is None or (settings.gemini_api_key_for and not pinned):
+        return settings
+    address = settings.google_gemini_base_url if settings.pinned(name) else None
+    address = address if pinned else str(written) if written else None
+    host = host_of(address or str(settings.default(name)))
+    return replace(settings, gemini_api_key_for=host)
+
+
+def _key_of_another_host(settings: Settings) -> tuple[str, ...]:
+    if settings.gemini_api_key is None or settings.gemini_key is not None:
+        return ()
+    return (settings.key_elsewhere,)
+
+
+def _checked(settings: Settings) -> Settings:
+    """Settings that only make sense together. Raises ``SettingsError``."""
+    if settings.admin_key is not None and settings.admin_key in settings.api_keys:
+        option = OPTIONS["ADMIN_KEY"]
+        source = settings.source(option.name)
+        raise SettingsError(option.name, "(hidden)", option.allowed, source)
+    return settings
 
 
 def _data_dir(given: tuple[object, Source] | None) -> Path:
@@ -234,20 +310,26 @@ def _gcloud_credentials(environ: Mapping[str, str]) -> Path | None:
     return folder / "application_default_credentials.json" if folder else None
 
 
-def _add_file(given: dict[str, tuple[object, Source]], data_dir: Path) -> tuple[str, ...]:
-    """Add the values of ``settings.toml`` that nothing above it set; warn of unknown names."""
+def _content_of(data_dir: Path) -> Mapping[str, Any]:
+    """What ``settings.toml`` says, by the names of settings."""
     path = data_dir / "settings.toml"
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        return ()
+        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(path.name, str(error), "readable TOML", "settings.toml") from error
+    return {key.upper().replace("-", "_"): value for key, value in content.items()}
+
+
+def _add_file(
+    given: dict[str, tuple[object, Source]], content: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Add the values of ``settings.toml`` that nothing above it set; warn of unknown names."""
     unknown = []
-    for key, value in _without_tier_table(content).items():
-        name = key.upper().replace("-", "_")
+    for name, value in _without_tier_table(content).items():
         if name == "DATA_DIR" or name not in ALL_OPTIONS:
-            unknown.append(f"settings.toml: unknown setting {key!r} is ignored")
+            unknown.append(f"settings.toml: unknown setting {name!r} is ignored")
         elif value != "":
             given.setdefault(name, (value, "settings.toml"))
     return tuple(unknown)

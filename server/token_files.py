@@ -40,7 +40,8 @@ class Credential:
     """Our refreshed copy of a sign-in that belongs to another program."""
 
     def __post_init__(self) -> None:
-        learn(self.access_token, self.refresh_token)
+        learn(self.access_token)
+        learn(self.refresh_token, stay="sign-in")
 
     def __repr__(self) -> str:
         return f"Credential({self.format}, {self.account or 'account unknown'})"

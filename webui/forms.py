@@ -4,9 +4,10 @@ import hmac
 import secrets
 from typing import Any
 
-from quart import render_template, request
+from quart import g, render_template, request
 
 from server.gateway import Gateway
+from server.rights import Matter
 
 
 class Forms:
@@ -33,6 +34,21 @@ class Forms:
             failed=True,
         )
         return page, 403
+
+    async def forbid(self, message: str) -> tuple[Any, int]:
+        """The answer to who is known, and may not see or do this."""
+        page = await render_template(
+            "message.html",
+            heading="Not with this key",
+            message=message,
+            failed=True,
+            home=True,
+        )
+        return page, 403
+
+    def may(self, matter: Matter) -> bool:
+        """Whether the visitor may see and change what belongs to ``matter``."""
+        return self.gateway.access.may(g.caller.kind, matter)
 
     def pinned(self, *names: str) -> dict[str, str]:
         """Which of these settings will return at the next start, and who sets them."""

@@ -5,6 +5,7 @@ page token of this server start. Nothing here returns a credential, except the g
 shown to this machine only.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ from quart import Quart, Response, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from server import __version__
-from server.access import COOKIE
+from server.access import Caller
 from server.doctor import Check
+from server.errors import AuthenticationError, WrongKeyError, WrongKindOfKeyError
 from server.gateway import Gateway
+from server.sessions import VALID_S
 from webui.about import AboutPage
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
@@ -42,7 +45,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "base-uri 'none'",
     )
 )
-_OPEN = ("/static/style.css", "/static/icon.svg", "/static/forms.js")
 
 
 def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
@@ -59,6 +61,7 @@ def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
     connect = ConnectPage(forms)
     app.before_request(pages.gate)
     app.after_request(_harden)
+    app.after_request(pages.veil)
     for method, path, view in (
         ("GET", "/", Dashboard(forms).show),
         ("GET", "/setup", setup.show),
@@ -115,57 +118,83 @@ class _Pages:
 
     def everywhere(self) -> dict[str, Any]:
         """What the frame of every page needs."""
+        access = self._gateway.access
         return {
-            "logged_in": self._gateway.access.is_cookie(request.cookies.get(COOKIE, "")),
+            "logged_in": access.session_in(request.headers.get("cookie", "")) is not None,
             "logout_token": self._forms.token,
+            "owner": g.caller.is_owner,
         }
 
     async def gate(self) -> Any:
-        """Whoever the access check turned away gets the login form, and nothing else."""
-        locked = request.scope.get("gemini_proxy.locked", False)
-        g.local = request.scope.get("gemini_proxy.local", False)
-        if not locked or request.path in ("/login", *_OPEN):
+        """Whom the access check turned away gets the login form, or the reason; nothing else."""
+        g.caller = request.scope.get("gemini_proxy.caller") or Caller(False, None)
+        g.local = g.caller.local
+        refusal = request.scope.get("gemini_proxy.refusal")
+        if refusal is None:
             return None
-        return await render_template("login.html", locked=True, then=_wanted()), 401
+        if isinstance(refusal, AuthenticationError):
+            return await render_template("login.html", locked=True, then=_wanted()), 401
+        return await self._forms.forbid(str(refusal))
+
+    async def veil(self, response: Response) -> Response:
+        """What a page says of the owner's addresses and files is for the owner only."""
+        if not g.caller.is_owner and response.mimetype == "text/html":
+            text = await response.get_data(as_text=True)
+            response.set_data(self._gateway.access.veiled(text, g.caller))
+        return response
 
     async def enter(self) -> Any:
         """The tray's own window, with the ticket that the tray has given it."""
         access, to = self._gateway.access, _own_path(request.args.get("to", "/"))
         client = request.scope.get("client")
         peer = (str(client[0]), int(client[1])) if client else None
-        if not self._gateway.tickets.redeem(request.args.get("ticket", ""), peer):
-            if not request.scope.get("gemini_proxy.locked", False):
-                return redirect("/", 303)
-            return await render_template("login.html", locked=True, then=to), 401
-        access.ensure_key()
-        response = redirect(to, 303)
-        value = access.cookie_value(access.keys[0])
-        response.set_cookie(COOKIE, value, httponly=True, samesite="Lax")
-        return response
+        if self._gateway.tickets.redeem(request.args.get("ticket", ""), peer):
+            return self._with_cookie(to, access.log_in_here())
+        if access.may(g.caller.kind, "page"):
+            return redirect("/", 303)
+        return await render_template("login.html", locked=True, then=to), 401
 
     async def log_in(self) -> Any:
         form = await request.form
-        key = str(form.get("key", "")).strip()
+        then = str(form.get("then", "/"))
         access = self._gateway.access
-        if not access.is_key(key):
-            then = form.get("then", "/")
+        try:
+            cookie = access.log_in(str(form.get("key", "")).strip(), here=g.caller.here)
+        except WrongKeyError:
+            client = request.scope.get("client")
+            await asyncio.sleep(access.guesses.wrong(str(client[0]) if client else ""))
             return await render_template("login.html", locked=True, failed=True, then=then), 401
-        response = redirect(_own_path(str(form.get("then", "/"))), 303)
-        response.set_cookie(COOKIE, access.cookie_value(key), httponly=True, samesite="Lax")
+        except WrongKindOfKeyError as error:
+            return await self._forms.forbid(error.message)
+        return self._with_cookie(_own_path(then), cookie)
+
+    def _with_cookie(self, to: str, cookie: str) -> Any:
+        response = redirect(to, 303)
+        response.set_cookie(
+            self._gateway.access.cookie_name,
+            cookie,
+            max_age=int(VALID_S),
+            httponly=True,
+            samesite="Lax",
+        )
         return response
 
     async def log_out(self) -> Any:
-        """Forget the browser's cookie."""
+        """End the login, here and in the browser."""
         if await self._forms.read() is None:
             return await self._forms.refuse()
+        access = self._gateway.access
+        access.sessions.end(access.cookie_in(request.headers.get("cookie", "")))
         response = redirect("/", 303)
-        response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
+        response.delete_cookie(access.cookie_name, httponly=True, samesite="Lax")
         return response
 
     async def failed(self, error: HTTPException) -> Any:
-        """A page for what HTTP has a status for."""
+        """A page for what HTTP has a status for; JSON for who did not ask for a page."""
         status = error.code or 500
         heading, message = _SENTENCES.get(status, ("That did not work", str(error.description)))
+        if "text/html" not in request.headers.get("accept", ""):
+            return {"error": {"message": message}}, status
         page = await render_template(
             "message.html", heading=heading, message=message, failed=True, home=True
         )

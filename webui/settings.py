@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from quart import Response, g, redirect, render_template, request
 
+from server.access import Access
 from server.gateway import Gateway
 from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
 from server.ports import obstacle
+from server.rights import Kind, matter_of_setting
 from server.settings import Settings, SettingsError
 from webui.forms import Forms
 
@@ -40,7 +42,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "STORE_AT_GOOGLE",
     ),
     "Listening": ("HOST", "PORT"),
-    "Who may call": ("API_KEY", "TRUSTED_NETWORKS", "ALLOWED_HOSTS", "ALLOWED_ORIGINS"),
+    "Who may call": (
+        "API_KEY",
+        "ADMIN_KEY",
+        "TRUSTED_NETWORKS",
+        "ALLOWED_HOSTS",
+        "ALLOWED_ORIGINS",
+    ),
     "Google's addresses": (
         "CODE_ASSIST_ENDPOINT",
         "GOOGLE_GEMINI_BASE_URL",
@@ -50,11 +58,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Log and data": ("LOG_LEVEL", "SHOW_TOKEN", "DATA_DIR"),
 }
 TABLES = ("ALIASES",)
+OWNERS = "Shown and changed on the server's own computer, or with ADMIN_KEY."
 FIXED = {"DATA_DIR": "Chosen at start only: with --data-dir or the environment."}
 HINTS = {
     "ALIASES": "One per line: a name your tools use = the Gemini model that answers.",
     "GEMINI_API_KEY": "Leave empty to keep the saved key.",
     "API_KEY": "Leave empty to keep the saved keys.",
+    "ADMIN_KEY": "Leave empty to keep the saved key.",
 }
 RESTARTED_S = 4
 """When the browser looks for the restarted server: stopping takes two seconds at most."""
@@ -156,6 +166,37 @@ def field_of(
     )
 
 
+def hidden_field(option: Option) -> Field:
+    """The owner's setting, for who is not the owner: neither its value nor whether it has one."""
+    return Field(
+        name=option.name,
+        meaning=option.meaning,
+        allowed="",
+        hint="",
+        value="",
+        words=(),
+        source="",
+        is_set=False,
+        secret=False,
+        table=False,
+        live=False,
+        fixed=OWNERS,
+        pinned="",
+        pending=False,
+        default="",
+    )
+
+
+def not_allowed(form: Mapping[str, str], access: Access, kind: Kind) -> list[str]:
+    """The settings a form names that its sender may not change."""
+    names = {name.removeprefix("remove-") for name in form}
+    return sorted(
+        name
+        for name in names.intersection(ALL_OPTIONS)
+        if not access.may(kind, matter_of_setting(name))
+    )
+
+
 def changes_in(form: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
     """The settings whose field is not what the page showed."""
     changed = {}
@@ -222,6 +263,8 @@ class SettingsPage:
                         typed=typed.get(name) if name in errors else None,
                         error=errors.get(name, ""),
                     )
+                    if self._forms.may(matter_of_setting(name))
+                    else hidden_field(ALL_OPTIONS[name])
                     for name in names
                 ]
                 for group, names in GROUPS.items()
@@ -247,6 +290,9 @@ class SettingsPage:
             return redirect("/settings?wiped", 303)
         if form.get("action") == "restart":
             return await self._restart(sure=form.get("sure") == "yes")
+        forbidden = not_allowed(form, self._gateway.access, g.caller.kind)
+        if forbidden:
+            return await self._forms.forbid(f"{', '.join(forbidden)}: {OWNERS}")
         changes = changes_in(form, self._gateway)
         values, errors = checked(changes, self._gateway.settings)
         if errors:

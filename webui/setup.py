@@ -10,10 +10,14 @@ from quart import render_template, request
 
 from server.errors import BadRequestError, ProxyError
 from server.gateway import DoorCheck
+from server.rights import ACTIONS
 from server.settings import SettingsError
 from webui.forms import Forms
 
 SIGNED_IN = "Signed in."
+CLIENT_ELSEWHERE = (
+    "The OAuth client is chosen on the server's own computer, or after logging in with ADMIN_KEY."
+)
 
 
 class SetupPage:
@@ -43,7 +47,10 @@ class SetupPage:
             ready=[door.name for door in gateway.doors.configured()],
             missing={door.name: door.missing for door in gateway.doors.listed()},
             chosen=settings.upstream,
-            has_key=settings.gemini_api_key is not None,
+            has_key=settings.gemini_key is not None,
+            key_elsewhere=settings.key_elsewhere
+            if settings.gemini_api_key and not settings.gemini_key
+            else "",
             signed_in=gateway.tokens.signed_in,
             project=settings.google_cloud_project or "",
             location=settings.google_cloud_location,
@@ -58,6 +65,8 @@ class SetupPage:
         form = await self._forms.read()
         if form is None:
             return await self._forms.refuse()
+        if not self._forms.may(ACTIONS.get(form.get("action", ""), "page")):
+            return await self._forms.forbid(CLIENT_ELSEWHERE)
         try:
             message, check = await self._act(form)
         except SettingsError as error:

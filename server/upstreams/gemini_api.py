@@ -234,7 +234,7 @@ def _build(parts: Parts) -> Upstream:
     return GeminiApi(
         parts.http,
         settings.google_gemini_base_url,
-        settings.gemini_api_key or "",
+        settings.gemini_key or "",
         stored=settings.store_at_google,
     )
 
@@ -242,8 +242,8 @@ def _build(parts: Parts) -> Upstream:
 DOOR = base.Door(
     name="gemini-api",
     title="Gemini API key",
-    configured=lambda parts: parts.settings.gemini_api_key is not None,
+    configured=lambda parts: parts.settings.gemini_key is not None,
     missing="it needs GEMINI_API_KEY",
     build=_build,
-    reads=("gemini_api_key", "google_gemini_base_url", "store_at_google"),
+    reads=("gemini_key", "google_gemini_base_url", "store_at_google"),
 )

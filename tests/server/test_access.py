@@ -14,7 +14,11 @@ from server.errors import (
     MisdirectedRequestError,
     PermissionDeniedError,
     ProxyError,
+    WrongKeyError,
+    WrongKindOfKeyError,
 )
+from server.keys import digest_of
+from server.named_keys import NamedKey
 from server.settings import Settings
 
 LOCAL, LAN = "127.0.0.1", "192.168.1.7"
@@ -32,6 +36,7 @@ def check(
     method: str = "POST",
     path: str = "/v1/messages",
     area: str = "api",
+    address_key: str = "",
     **headers: str,
 ) -> Caller:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -41,6 +46,7 @@ def check(
         {"host": "127.0.0.1:8081", **named},
         peer,
         "api" if area == "api" else "page",
+        address_keys=(address_key,) if address_key else (),
     )
 
 
@@ -85,9 +91,31 @@ def test_a_set_key_closes_loopback_and_opens_with_every_header(
         check(access, **{header: f"Bearer {key}" if header == "authorization" else key})
 
 
-def test_either_of_two_keys_is_enough(settings: Settings) -> None:
+@pytest.mark.parametrize("peer", [LOCAL, LAN])
+def test_two_different_keys_are_refused(settings: Settings, peer: str) -> None:
     access = ready(replace(settings, api_keys=("right",)))
-    check(access, authorization="Bearer dummy", x_api_key="right")
+    for other in ("dummy", "left"):
+        with pytest.raises(BadRequestError, match="different keys"):
+            check(access, peer, authorization=f"Bearer {other}", x_api_key="right")
+    check(access, peer, authorization="Bearer right", x_api_key="right", x_goog_api_key="right")
+
+
+def test_a_key_in_the_address_opens_but_does_not_excuse_the_host(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right",)))
+    check(access, LAN, address_key="right")
+    with pytest.raises(AuthenticationError):
+        check(access, LAN, address_key="wrong")
+    with pytest.raises(BadRequestError, match="different keys"):
+        check(access, LAN, address_key="right", x_goog_api_key="left")
+    with pytest.raises(MisdirectedRequestError):
+        check(access, LAN, address_key="right", host="evil.example")
+
+
+def test_a_key_of_our_form_that_is_unknown_is_refused_here_too(settings: Settings) -> None:
+    access = ready(settings)
+    check(access, x_api_key="any")
+    with pytest.raises(WrongKeyError):
+        check(access, x_api_key="gp-no-longer-known")
 
 
 def test_trusted_networks_need_no_key(settings: Settings) -> None:
@@ -198,15 +226,47 @@ def test_a_preflight_needs_no_key_but_a_known_origin(settings: Settings) -> None
         check(access, method="OPTIONS", origin="https://evil.example", **asked)
 
 
-def test_the_cookie_opens_pages_only_and_is_not_the_key(settings: Settings) -> None:
+def cookie_of(access: Access, value: str) -> str:
+    return f"a=b; {access.cookie_name}={value}"
+
+
+def test_a_login_opens_pages_only_and_is_random(settings: Settings) -> None:
     access = ready(replace(settings, api_keys=("right",)))
-    cookie = f"a=b; gemini_proxy_key={access.cookie_value('right')}"
-    assert "right" not in cookie
-    check(access, method="GET", path="/", area="page", cookie=cookie)
+    first, second = access.log_in("right", here=False), access.log_in("right", here=False)
+    assert first != second
+    assert "right" not in first
+    check(access, LAN, method="GET", path="/", area="page", cookie=cookie_of(access, first))
     with pytest.raises(AuthenticationError):
-        check(access, cookie=cookie)
+        check(access, LAN, cookie=cookie_of(access, first))
     with pytest.raises(AuthenticationError):
-        check(access, method="GET", path="/", area="page", cookie="gemini_proxy_key=x")
+        check(access, LAN, method="GET", path="/", area="page", cookie=cookie_of(access, "x"))
+    access.sessions.end(first)
+    with pytest.raises(AuthenticationError):
+        check(access, LAN, method="GET", path="/", area="page", cookie=cookie_of(access, first))
+    check(access, LAN, method="GET", path="/", area="page", cookie=cookie_of(access, second))
+
+
+def test_a_login_ends_with_the_key_it_was_made_with(settings: Settings) -> None:
+    access = ready(replace(settings, api_keys=("right", "other")))
+    logins = {key: cookie_of(access, access.log_in(key, here=False)) for key in ("right", "other")}
+    access.use(replace(settings, api_keys=("other",)))
+    check(access, LAN, method="GET", path="/", area="page", cookie=logins["other"])
+    with pytest.raises(AuthenticationError):
+        check(access, LAN, method="GET", path="/", area="page", cookie=logins["right"])
+
+
+def test_only_a_page_key_logs_in(settings: Settings) -> None:
+    keys = {"bob": NamedKey(digest_of("bobs-key"))}
+    access = ready(replace(settings, api_keys=("api",), admin_key="boss", named_keys=keys))
+    with pytest.raises(WrongKeyError):
+        access.log_in("wrong", here=True)
+    for here in (True, False):
+        with pytest.raises(WrongKindOfKeyError, match="ADMIN_KEY"):
+            access.log_in("bobs-key", here=here)
+        access.log_in("boss", here=here)
+    with pytest.raises(WrongKindOfKeyError, match="ADMIN_KEY"):
+        access.log_in("api", here=False)
+    access.log_in("api", here=True)
 
 
 def test_the_generated_key_is_private_and_kept(settings: Settings) -> None:

@@ -10,7 +10,6 @@ import anthropic
 import openai
 import pytest
 
-from server.app import canonical, match
 from server.google_fake import failures
 from server.google_fake.model import Answer
 from server.limits import HEADER_CHARS
@@ -620,39 +619,3 @@ async def test_upstream_requests_identify_us_honestly(tmp_path: Path) -> None:
         sent = rig.google.calls("streamGenerateContent")[0].headers
         assert sent["via"] == "1.1 gemini-api-proxy"
         assert sent["user-agent"].startswith("gemini-api-proxy/")
-
-
-@pytest.mark.parametrize(
-    ("path", "meant"),
-    [
-        ("/chat/completions", "/v1/chat/completions"),
-        ("/v1/v1/chat/completions/", "/v1/chat/completions"),
-        ("/anthropic/v1/messages", "/v1/messages"),
-        ("/v1beta/models", "/v1beta/models"),
-        ("/v1/v1beta/models", "/v1beta/models"),
-        ("/v1beta/v1/models", "/v1/models"),
-        ("/v1betamax", "/v1/v1betamax"),
-    ],
-)
-def test_the_last_version_in_a_path_counts(path: str, meant: str) -> None:
-    assert canonical(path) == meant
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "found"),
-    [
-        ("/v1/models", "/v1/models", {}),
-        ("/v1/models", "/v1/models/x", None),
-        ("/v1/models/{id}", "/v1/models/google%2Fgemini", {"id": "google/gemini"}),
-        ("/v1/models/{id}", "/v1/models/google/gemini", {"id": "google/gemini"}),
-        ("/v1/models/{id}", "/v1/models/", None),
-        ("/v1/responses/{id}/input_items", "/v1/responses/resp_1/input_items", {"id": "resp_1"}),
-        ("/v1/responses/{id}/input_items", "/v1/responses/input_items", None),
-        ("/v1/responses/{id}/input_items", "/v1/responses/a/b/input_items", None),
-        ("/v1beta/models/{id}:count", "/v1beta/models/tuned/x:count", {"id": "tuned/x"}),
-    ],
-)
-def test_a_placeholder_takes_what_stands_in_its_place(
-    pattern: str, path: str, found: dict[str, str] | None
-) -> None:
-    assert match(pattern, path) == found

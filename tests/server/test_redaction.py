@@ -17,7 +17,8 @@ from server.redaction import blank, blank_shapes, learn
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_known", type(redaction._known)())
+    nothing = {stay: type(known)() for stay, known in redaction._known.items()}
+    monkeypatch.setattr(redaction, "_known", nothing)
 
 
 def test_a_long_value_is_found_anywhere() -> None:
@@ -56,7 +57,7 @@ def test_other_spellings_are_found_as_well(told: str) -> None:
 
 
 def test_the_oldest_values_are_forgotten() -> None:
-    for number in range(redaction.MOST + 1):
+    for number in range(redaction.MOST["hour"] + 1):
         learn(f"a-very-long-secret-{number:03}")
     assert blank("a-very-long-secret-000") == "a-very-long-secret-000"
     assert blank("a-very-long-secret-001") == "…"
@@ -95,3 +96,11 @@ def test_ordinary_words_and_names_have_no_such_shape() -> None:
     words |= {*listed, *ADVERTISED_ALIASES, *sys.stdlib_module_names}
     words |= {"claude-gp-gemini-9-test-preview", "task-manager-of-many-words", "FAQ.answered-here"}
     assert {word for word in words if blank_shapes(word) != word} == set()
+
+
+def test_what_was_configured_outlives_every_renewal() -> None:
+    learn("configured-key-of-the-server", stay="configured")
+    learn("1//refresh-token-of-the-sign-in", stay="sign-in")
+    for number in range(3 * redaction.MOST["hour"]):
+        learn(f"ya29.access-token-{number:04}")
+    assert blank("configured-key-of-the-server 1//refresh-token-of-the-sign-in") == "… …"

@@ -99,7 +99,7 @@ def test_a_restart_keeps_what_is_on_disk_and_throws_away_what_is_too_old(tmp_pat
 
 def rows(data_dir: Path) -> list[str]:
     store = Store(data_dir / "responses.sqlite3", "")
-    found = [row["id"] for row in store.read("SELECT id FROM responses")]
+    found = [row["id"] for row in store.read("SELECT id FROM answers")]
     store.close()
     return found
 
@@ -156,3 +156,23 @@ def test_the_ids_of_a_record_count_as_well(tmp_path: Path, monkeypatch: pytest.M
     store = ResponseStore("memory", tmp_path)
     store.keep(Record("resp_1", {}, items=("x" * 6000,)))
     assert store.get("resp_1") is None
+
+
+@pytest.mark.parametrize("mode", ["memory", "disk"])
+def test_only_the_key_that_made_an_answer_reads_and_deletes_it(tmp_path: Path, mode: str) -> None:
+    store = ResponseStore(mode, tmp_path)
+    store.keep(record(1), "alice")
+    stores = [store]
+    if mode == "disk":
+        store.close()
+        stores = [ResponseStore(mode, tmp_path)]
+    for kept in stores:
+        for other in ("", "bob"):
+            assert kept.get("resp_1", other) is None
+            assert kept.recall("resp_1", other) is None
+            assert kept.recall("msg_1", other) is None
+            assert kept.forget("resp_1", other) is False
+        assert kept.get("resp_1", "alice") is not None
+        assert kept.recall("msg_1", "alice") is not None
+        assert kept.forget("resp_1", "alice") is True
+        kept.close()

@@ -18,6 +18,7 @@ from server.settings import load
 from tests.rig import Rig, running
 from tests.support import serve
 
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -270,7 +271,7 @@ async def test_pages_are_hardened(tmp_path: Path) -> None:
             "/about",
             "/no",
         ):
-            headers = (await rig.http.get(path)).headers
+            headers = (await rig.http.get(path, headers=BROWSER)).headers
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "frame-ancestors 'none'" in policy
@@ -334,12 +335,15 @@ async def test_a_page_that_breaks_says_so_in_words(
         assert 'href="/log"' in answer.text
 
 
-async def test_other_failures_are_pages_too(tmp_path: Path) -> None:
+async def test_other_failures_are_pages_for_browsers_and_json_for_programs(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         for method, path, status in (("GET", "/nowhere", 404), ("DELETE", "/settings", 405)):
-            answer = await rig.http.request(method, path)
+            answer = await rig.http.request(method, path, headers=BROWSER)
             assert answer.status_code == status
             assert "Open the dashboard" in answer.text
+            answer = await rig.http.request(method, path)
+            assert answer.status_code == status
+            assert answer.json()["error"]["message"]
         big = {"file": b"x" * 2_000_000}
         assert (await rig.http.post("/setup", files=big)).status_code == 413
 

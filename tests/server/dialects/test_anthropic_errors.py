@@ -10,6 +10,7 @@ from server.errors import (
     BadRequestError,
     BrokenAnswerError,
     ContextLengthError,
+    HeadTooLargeError,
     InternalServerError,
     LoopError,
     MethodNotAllowedError,
@@ -27,6 +28,8 @@ from server.errors import (
     UpgradeRefusedError,
     UpstreamError,
     UpstreamTimeoutError,
+    WrongKeyError,
+    WrongKindOfKeyError,
 )
 
 TABLE: list[tuple[ProxyError, int, str]] = [
@@ -34,6 +37,9 @@ TABLE: list[tuple[ProxyError, int, str]] = [
     (ContextLengthError("m"), 400, "invalid_request_error"),
     (SchemaRejectedError("m"), 400, "invalid_request_error"),
     (SignatureRejectedError("m"), 400, "invalid_request_error"),
+    (HeadTooLargeError("m"), 431, "invalid_request_error"),
+    (WrongKeyError("m"), 401, "authentication_error"),
+    (WrongKindOfKeyError("m"), 403, "permission_error"),
     (AuthenticationError("m"), 401, "authentication_error"),
     (PermissionDeniedError("m"), 403, "permission_error"),
     (NotFoundError("m"), 404, "not_found_error"),
