@@ -245,5 +245,5 @@ DOOR = base.Door(
     configured=lambda parts: parts.settings.gemini_key is not None,
     missing="it needs GEMINI_API_KEY",
     build=_build,
-    reads=("gemini_key", "google_gemini_base_url", "store_at_google"),
+    reads=("gemini_api_key", "gemini_api_key_for", "google_gemini_base_url", "store_at_google"),
 )

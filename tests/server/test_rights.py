@@ -153,6 +153,8 @@ TYPED = {
     "EMBEDDINGS": "off",
     "RESPONSE_STORE": "off",
     "UPDATE_CHECK": "true",
+    "STORE_AT_GOOGLE": "true",
+    "MODEL_VARIANTS": "high",
     "LOG_LEVEL": "debug",
     "ALIASES": "mine = gemini-2.5-pro",
     "MODELS": "best = gemini-2.5-pro",
