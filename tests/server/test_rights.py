@@ -157,7 +157,6 @@ TYPED = {
     "MODEL_VARIANTS": "high",
     "LOG_LEVEL": "debug",
     "ALIASES": "mine = gemini-2.5-pro",
-    "MODELS": "best = gemini-2.5-pro",
     "GOOGLE_CLOUD_LOCATION": "europe-west4",
     "ALLOWED_ORIGINS": "https://evil.example",
 }
