@@ -10,7 +10,7 @@ AUDIT := $(subst .venv,.venv/audit,$(BIN))
 AUDITED := requirements.txt requirements-server.txt requirements-build.txt requirements-test.txt requirements-package.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents test-servers audit sbom bench fuzz soak screenshots package deb icons docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers audit sbom bench fuzz soak screenshots package deb models icons docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -112,6 +112,9 @@ package: .venv/.package ## this platform's package in dist/, which then tests it
 
 deb: ## a Debian package of what make package has built
 	@$(PY) -m package.deb
+
+models: setup ## check the data file of models against today; what ends within 90 days
+	@$(PY) -m package.models
 
 icons: setup ## draw assets/ from webui/static/icon.svg
 	@$(PY) -m package.icons

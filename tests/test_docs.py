@@ -59,6 +59,7 @@ RUN_BY: tuple[tuple[str, str], ...] = (
     (r"\.venv/bin/python main\.py connect.*", f"{HERE}::test_connecting_as_the_documents_say"),
     (r"make package", "tests/package/test_built.py::test_the_self_test_passes"),
     (r"make deb", "tests/package/test_deb.py::test_the_installed_program_runs"),
+    (r"make models", "tests/package/test_models.py::test_today_is_the_clocks_day"),
     (r"make icons", "tests/package/test_icons.py::test_writing_them_again_changes_nothing"),
     (
         r"\.venv/bin/python -m package\.notes \S+",

@@ -75,6 +75,15 @@ def finish(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int,
     return process.returncode, out, err
 
 
+def test_a_users_table_of_models_with_a_fault_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "models.toml").write_text("[models.gemini-x]\nlevels = ['vast']\n", "utf-8")
+    result = run(tmp_path, "--headless")
+    assert result.returncode == 2
+    assert str(tmp_path / "models.toml") in result.stderr
+    assert "models.gemini-x.levels[0]: 'vast' cannot be used; allowed: minimal" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_version(tmp_path: Path) -> None:
     assert run(tmp_path, "--version").stdout.startswith("gemini-api-proxy ")
 

@@ -16,6 +16,7 @@ from platform import python_version
 
 from server import __version__
 from server.control import Controller, Phase
+from server.gemini.catalogue_file import CatalogueError, read_table
 from tray.opener import Opener
 
 STEP_TIMEOUT_S = 30.0
@@ -63,7 +64,8 @@ class SelfTest:
     def _run(self) -> None:
         try:
             self.report.ok = (
-                self._step("the server answers", lambda: self._reached("running"))
+                self._step("the table of models is read", self._models)
+                and self._step("the server answers", lambda: self._reached("running"))
                 and self._step("health is 200", self._health)
                 and self._step("the window shows the page", self._window)
                 and self._step("the page runs scripts for the app", self._evaluate)
@@ -94,6 +96,13 @@ class SelfTest:
                 raise RuntimeError(f"not {phase} after {STEP_TIMEOUT_S:g} s")
             time.sleep(0.02)
         return self._controller.status.base_url
+
+    def _models(self) -> str:
+        try:
+            table = read_table()
+        except CatalogueError as error:
+            raise RuntimeError(str(error)) from error
+        return f"{len(table.models)} models, as known on {table.checked}"
 
     def _health(self) -> str:
         address = f"http://127.0.0.1:{self._controller.status.port}/health"

@@ -76,6 +76,7 @@ def test_everything_it_names_is_there(spec: Recorder) -> None:
     assert [source for source, _ in analysis["datas"] if not Path(source).exists()] == []
     folders = {folder for _, folder in analysis["datas"]}
     assert {"webui/templates", "webui/static"} <= folders
+    assert (str(ROOT / "server/gemini/models.toml"), "server/gemini") in analysis["datas"]
     bundled = {Path(source) for source, _ in analysis["datas"]}
     pages = [path for path in (ROOT / "webui").rglob("*.*") if path.suffix in (".html", ".css")]
     assert set(pages) <= bundled

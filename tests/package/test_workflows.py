@@ -33,8 +33,15 @@ def commands(workflow: dict[Any, Any]) -> str:
     return "\n".join(step["run"] for step in steps(workflow) if "run" in step)
 
 
-def test_there_are_two() -> None:
-    assert [path.stem for path in FILES] == ["release", "test"]
+def test_there_are_three() -> None:
+    assert [path.stem for path in FILES] == ["models", "release", "test"]
+
+
+def test_models_are_judged_every_week() -> None:
+    weekly = yaml.safe_load((FOLDER / "models.yml").read_text("utf-8"))
+    (planned,) = weekly[True]["schedule"]  # YAML reads the key "on" as true
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", planned["cron"])
+    assert "make models" in commands(weekly)
 
 
 def test_every_step_does_one_thing(workflow: dict[Any, Any]) -> None:
