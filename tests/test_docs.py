@@ -210,7 +210,7 @@ def test_the_way_without_make(folder: Path) -> None:
         check=True,
     )
     for name in listed.stdout.split("\0"):
-        if name.endswith(".py") or name.startswith(("requirements", "webui")):
+        if name.endswith((".py", ".toml")) or name.startswith(("requirements", "webui")):
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, fresh / name)
     mine = [c for c in commands("README.md") if runner(c) == f"{HERE}::test_the_way_without_make"]
