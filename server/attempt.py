@@ -22,6 +22,7 @@ from server.gemini.events import (
 )
 from server.gemini.fence import FenceFilter
 from server.gemini.limit import LimitCutter
+from server.gemini.served import ModelStatus
 from server.gemini.signatures import StoredSignature, text_digest
 from server.gemini.stop import StopMatcher
 from server.gemini.types import Call, Chunk, GenerateRequest, Json, Usage
@@ -62,9 +63,12 @@ class Attempt:
     _number: int = field(init=False)
     """Of the request sent upstream; its usage is kept under it."""
     _calls: int = 0
+    _reader: EventReader = field(init=False)
 
     def __post_init__(self) -> None:
         self._number = self.exchange.attempts
+        names, prefix = self.call.tool_names, self.call.id_prefix
+        self._reader = EventReader(names, prefix, self.out.model, self.choice)
         self._limit = self._fence = None
         if self.call.verbatim:
             return
@@ -75,20 +79,29 @@ class Attempt:
         if asked.get("responseMimeType") == "application/json":
             self._fence = FenceFilter()
 
+    @property
+    def answered_by(self) -> str:
+        """The model that answered, where it was another than the one asked; else empty."""
+        model = self._reader.model or ""
+        return "" if model == self.out.model else model
+
+    @property
+    def status(self) -> ModelStatus | None:
+        """What Google said of the model's stage in life."""
+        return self._reader.status
+
     async def events(self, upstream: Upstream) -> AsyncGenerator[Sequence[Event], None]:
         """Batches for the client, the last one with ``Finish``.
 
         Nothing is yielded before there is content or a proper end, so that an attempt which yields
         nothing can be repeated unseen. Raises ``ProxyError``.
         """
-        call = self.call
-        reader = EventReader(call.tool_names, call.id_prefix, self.out.model, self.choice)
-        matcher = StopMatcher(call.stop)
+        reader, matcher = self._reader, StopMatcher(self.call.stop)
         held: list[Event] = []
         try:
             async with aclosing(upstream.generate(self.out)) as reads:
                 async for chunks in reads:
-                    held += matcher.feed(self._read(reader, chunks))
+                    held += matcher.feed(self._read(chunks))
                     if any(map(_has_content, held)) and not _ends_badly(reader):
                         yield held
                         held = []
@@ -106,10 +119,11 @@ class Attempt:
             last.insert(-1, self._estimate())
         yield held + matcher.feed(last)
 
-    def _read(self, reader: EventReader, chunks: Sequence[Chunk]) -> Sequence[Event]:
+    def _read(self, chunks: Sequence[Chunk]) -> Sequence[Event]:
         """What the client gets of ``chunks``: their events, or themselves."""
         apart = [chunks] if self._limit is None else [[chunk] for chunk in chunks]
-        passed: Sequence[Event] = self._noted(self._filtered(map(reader.read, apart)))
+        passed: Sequence[Event] = self._noted(self._filtered(map(self._reader.read, apart)))
+        self.exchange.served = self.answered_by or self.exchange.served
         if self.call.verbatim:
             passed = [RawChunk(chunk, self.choice) for chunk in chunks]
         self._spoke = self._spoke or any(map(_has_content, passed))
@@ -145,16 +159,21 @@ class Attempt:
                         continue
                     self._keep_call(event)
                 case TextSignature():
-                    stored = StoredSignature(self.out.model, event.signature, None)
+                    stored = StoredSignature(self._signer, event.signature, None)
                     self.signatures.keep_text(text_digest("".join(self._text)), stored)
             passed.append(event)
         return passed
+
+    @property
+    def _signer(self) -> str:
+        """Whose signatures these are: the model's that answered, or is known to answer."""
+        return self.answered_by or self.out.answering or self.out.model
 
     def _keep_call(self, event: FunctionCall) -> None:
         self._output_chars += len(event.name) + len(str(event.args))
         known_as = event.upstream_id if self.call.verbatim else event.id
         if known_as and (event.signature or event.upstream_id):
-            stored = StoredSignature(self.out.model, event.signature, event.upstream_id)
+            stored = StoredSignature(self._signer, event.signature, event.upstream_id)
             self.signatures.keep_call(known_as, stored)
 
     def _judge(self, reader: EventReader) -> None:

@@ -24,6 +24,10 @@ class Exchange:
     client: str
     asked: str = ""
     model: str = ""
+    served: str = ""
+    """The model that answered, where Google names another than ``model``."""
+    instead_of: str = ""
+    """The model that was meant first, and is refused to this credential."""
     upstream: str = ""
     stream: bool = False
     mock: bool = False
@@ -77,6 +81,8 @@ class Exchange:
             client=self.client,
             asked=self.asked,
             model=blank_shapes(self.model),
+            served=self.served,
+            instead_of=self.instead_of,
             upstream=self.upstream,
             outcome=self.outcome,
             usage=self.usage,

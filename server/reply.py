@@ -64,6 +64,8 @@ def facts(exchange: Exchange) -> dict[str, str]:
     facts = {}
     if exchange.model:
         facts["x-gemini-model"] = exchange.model
+    if exchange.served:
+        facts["x-gemini-model-version"] = exchange.served
     if exchange.dropped:
         facts["x-proxy-dropped"] = listed(exchange.dropped)
     if exchange.queue_wait_s:
@@ -155,8 +157,8 @@ def cors(request: Request) -> dict[str, str]:
         return {}
     return {
         "access-control-allow-origin": origin,
-        "access-control-expose-headers": "x-request-id, x-gemini-model, x-proxy-dropped, "
-        "x-queue-wait-ms, retry-after",
+        "access-control-expose-headers": "x-request-id, x-gemini-model, "
+        "x-gemini-model-version, x-proxy-dropped, x-queue-wait-ms, retry-after",
         "vary": "Origin",
     }
 

@@ -40,6 +40,10 @@ class Entry:
     """The model name the client asked for."""
     model: str
     """The Gemini id; empty when the request failed before one was chosen."""
+    served: str = ""
+    """The model that answered, where it was another."""
+    instead_of: str = ""
+    """The model that a name meant first, and that is refused to the credential."""
     upstream: str
     outcome: str
     """``ok``, ``cancelled``, or the kind of the error."""
@@ -74,10 +78,14 @@ CREATE TABLE IF NOT EXISTS days (
 CREATE TABLE IF NOT EXISTS losses (id TEXT PRIMARY KEY, dropped TEXT);
 CREATE TRIGGER IF NOT EXISTS losses_end AFTER DELETE ON entries
     BEGIN DELETE FROM losses WHERE id = old.id; END;
+CREATE TABLE IF NOT EXISTS answers (id TEXT PRIMARY KEY, served TEXT, instead_of TEXT);
+CREATE TRIGGER IF NOT EXISTS answers_end AFTER DELETE ON entries
+    BEGIN DELETE FROM answers WHERE id = old.id; END;
 """
 _ADD_LOSSES = "INSERT OR REPLACE INTO losses VALUES (?, ?)"
 _RECENT = """
-SELECT entries.*, losses.dropped FROM entries LEFT JOIN losses USING (id)
+SELECT entries.*, losses.dropped, answers.served, answers.instead_of
+FROM entries LEFT JOIN losses USING (id) LEFT JOIN answers USING (id)
 ORDER BY number DESC LIMIT ?
 """
 _ADD_DAY = """
@@ -128,7 +136,9 @@ class UsageLog:
         lost = [(_ADD_LOSSES, (entry.id, kept_names(entry.dropped)))] if entry.dropped else []
         client = self._clients.counted_as(entry.client)
         model = self._models.counted_as(entry.model)
-        self._store.write(_insert(entry), _add_to_day(entry, client, model), *lost)
+        self._store.write(
+            _insert(entry), *_insert_answer(entry), _add_to_day(entry, client, model), *lost
+        )
         if self._feeds:
             self.publish({"type": "finished", "retry_after_s": retry_after_s, **public(entry)})
 
@@ -258,13 +268,15 @@ def _row_public(row: dict[str, Any]) -> dict[str, Any]:
         "timestamp": started.isoformat(timespec="milliseconds"),
         "success": row["outcome"] == "ok",
         **row,
+        "served": row.get("served") or row["model"],
+        "instead_of": row.get("instead_of") or "",
         **{flag: bool(row[flag]) for flag in ("estimated", "stream", "mock")},
         "dropped": json.loads(row["dropped"] or "[]"),
     }
 
 
 def _insert(entry: Entry) -> tuple[str, tuple[Any, ...]]:
-    apart = ("usage", "dropped")
+    apart = ("usage", "dropped", *_ANSWER)
     values = {f.name: getattr(entry, f.name) for f in fields(entry) if f.name not in apart}
     usage = entry.usage
     values |= {
@@ -279,6 +291,18 @@ def _insert(entry: Entry) -> tuple[str, tuple[Any, ...]]:
         f"INSERT INTO entries ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
         tuple(values.values()),
     )
+
+
+_ANSWER = ("served", "instead_of")
+"""Columns of a table of their own: earlier versions that share the folder know only the others."""
+
+
+def _insert_answer(entry: Entry) -> list[tuple[str, tuple[Any, ...]]]:
+    """Who answered, where that is not simply the model asked for."""
+    if not (entry.served or entry.instead_of):
+        return []
+    values = (entry.id, entry.served, entry.instead_of)
+    return [("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", values)]
 
 
 def _add_to_day(entry: Entry, client: str, model: str) -> tuple[str, tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from server.gemini.names import ToolNames
+from server.gemini.served import ModelStatus, read_status, served_id
 from server.gemini.types import Chunk, Json, Usage, new_id
 
 
@@ -162,7 +163,9 @@ class EventReader:
     tool_names: ToolNames
     id_prefix: str = "call_"
     model: str | None = None
+    """The id asked for; once the answer names another, that one."""
     choice: int = 0
+    status: ModelStatus | None = None
     finish_reason: str | None = None
     saw_call: bool = False
     saw_visible: bool = False
@@ -174,8 +177,12 @@ class EventReader:
     """All of them, the later over the earlier: the last may lack what an earlier one counted."""
     _detail: str | None = None
     _version: str | None = None
+    _asked: str | None = field(init=False)
     _pending_signature: str | None = None
     _pending_is_of_text: bool = False
+
+    def __post_init__(self) -> None:
+        self._asked = self.model
 
     def read(self, chunks: Iterable[Chunk]) -> list[Event]:
         """The events of ``chunks``, in order; unknown parts are skipped, never an error.
@@ -185,8 +192,7 @@ class EventReader:
         """
         events: list[Event] = []
         for chunk in chunks:
-            version = _field(chunk, "modelVersion")
-            self._version = version if isinstance(version, str) else self._version
+            self._read_model(chunk)
             usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
@@ -201,6 +207,15 @@ class EventReader:
                 self.finish_reason = "BLOCKED"
                 self._detail = str(blocked)
         return events
+
+    def _read_model(self, chunk: Chunk) -> None:
+        version = _field(chunk, "modelVersion")
+        if isinstance(version, str) and version != self._version:
+            self._version = version
+            if self._asked is not None:
+                self.model = served_id(version, self._asked)
+        if (status := chunk.get("modelStatus")) is not None:
+            self.status = read_status(status) or self.status
 
     def finish(self) -> list[Event]:
         """The last events of the answer: a signature still owed to the text, and ``Finish``."""

@@ -46,6 +46,7 @@ class Chunk(TypedDict, total=False):
     promptFeedback: Json
     usageMetadata: Json
     modelVersion: str
+    modelStatus: Json
     responseId: str
 
 

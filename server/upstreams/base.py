@@ -35,6 +35,8 @@ class Outgoing:
     model: str
     """The Gemini id, without ``models/``."""
     request: GenerateRequest
+    answering: str = ""
+    """The model expected to answer, where that is another one."""
     session: str
     """Stable per conversation and model (a UUID)."""
     prompt_id: str
