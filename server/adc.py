@@ -105,6 +105,11 @@ class Adc:
         return self._stamp() is not None
 
     @property
+    def identity(self) -> str:
+        """Changes whenever other credentials take the place of these."""
+        return f"{self._file} {self._stamp()}"
+
+    @property
     def project(self) -> str | None:
         """The project the file belongs to, where it says so (service accounts)."""
         stamp = self._stamp()

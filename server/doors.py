@@ -1,10 +1,13 @@
 """Which Google door answers: the upstreams that are configured, and the one chosen."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from server.errors import AuthenticationError, ProxyError
+from server.gemini import known
+from server.learned_models import LearnedModels
 from server.models import Aliases, Model, living_models
 from server.settings import Settings
 from server.upstreams.base import Door, Parts, Upstream
@@ -21,13 +24,38 @@ class Choice:
     reason: str
 
 
+LIST_WITHIN_S = 3.0
+"""How long a list, or a request that needs it, waits for Google."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One question for a list, under way or over."""
+
+    upstream: Upstream
+    task: asyncio.Task[None]
+    until: float
+    """By the loop's clock: nobody waits for it any longer."""
+
+
 class Doors:
     """Builds upstreams on demand and keeps them until a setting they read changes."""
 
-    def __init__(self, parts: Parts, registry: Mapping[str, Door]) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        registry: Mapping[str, Door],
+        learned: LearnedModels,
+        *,
+        list_within_s: float = LIST_WITHIN_S,
+    ) -> None:
+        self.learned = learned
+        """What Google's answers told of models."""
         self._parts = parts
         self._registry = registry
         self._built: dict[str, Upstream] = {}
+        self._list_within_s = list_within_s
+        self._listing: dict[str, _Listing] = {}
 
     @property
     def settings(self) -> Settings:
@@ -41,14 +69,23 @@ class Doors:
     def aliases(self, upstream: Upstream | None = None) -> Aliases:
         """The rules for names at ``upstream``, or at the one in use, as they are now."""
         settings, upstream = self.settings, upstream or self.current()
+        credential = upstream.credential if upstream else ""
         return Aliases(
             settings.aliases,
             best=settings.model_best,
             main=settings.model_main,
             fast=settings.model_fast,
             unknown=settings.unknown_model,
-            door=upstream.door if upstream else "free",
+            door=self._door(upstream),
+            refused=self.learned.refused(credential),
         )
+
+    def _door(self, upstream: Upstream | None) -> known.Door:
+        """Whose preferences count; a key is taken for free until an answer shows otherwise."""
+        if upstream is None:
+            return "free"
+        paid = upstream.door == "free" and self.learned.plan(upstream.credential) == "paid"
+        return "paid" if paid else upstream.door
 
     def use(self, settings: Settings) -> None:
         """Take new settings. Requests under way keep the upstream they have."""
@@ -129,11 +166,30 @@ class Doors:
         upstream = upstream or self.current()
         if upstream is None:
             return living_models("free")
+        if not upstream.list_is_fresh:
+            await self._list(upstream)
+        return upstream.listed() or living_models(upstream.door)
+
+    async def _list(self, upstream: Upstream) -> None:
+        """Ask for the list, and wait a little for it: what was known before may have to do."""
+        listing = self._listing.get(upstream.name)
+        loop = asyncio.get_running_loop()
+        if listing is None or listing.upstream is not upstream or listing.task.done():
+            task = loop.create_task(self._ask_for_list(upstream), name=f"list {upstream.name}")
+            listing = _Listing(upstream, task, loop.time() + self._list_within_s)
+            self._listing[upstream.name] = listing
+        await asyncio.wait({listing.task}, timeout=max(0.0, listing.until - loop.time()))
+
+    async def _ask_for_list(self, upstream: Upstream) -> None:
         try:
-            return await upstream.models() or living_models(upstream.door)
+            await upstream.models()
         except ProxyError as error:
             log.warning("%s did not list its models: %s", upstream.name, error.message)
-            return living_models(upstream.door)
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        for listing in self._listing.values():
+            listing.task.cancel()
 
     def _is_ready(self, door: Door) -> bool:
         return door.name == "demo" or door.configured(self._parts)

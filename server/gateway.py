@@ -21,6 +21,7 @@ from server.doors import Doors
 from server.eligibility import Problem, problem_for, problem_of
 from server.errors import AuthenticationError, BadRequestError, ProxyError
 from server.fetch import Fetcher
+from server.learned_models import LearnedModels
 from server.memory import Memory, trimmer
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
@@ -130,7 +131,8 @@ class Gateway:
         self.sign_in = SignIn(self.tokens)
         adc = Adc(settings.google_application_credentials, settings.gcloud_credentials)
         parts = Parts(settings=settings, tokens=self.tokens, adc=adc, http=self.http)
-        self.doors = Doors(parts, UPSTREAMS)
+        self.learned = LearnedModels(settings.data_dir)
+        self.doors = Doors(parts, UPSTREAMS, self.learned)
         self.pipeline = Pipeline(
             self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
         )
@@ -166,6 +168,14 @@ class Gateway:
 
     def _nobody(self) -> Account:
         return Account(authenticated=False, problem=self.tokens.problem)
+
+    async def ask_models_anew(self) -> None:
+        """Forget which models were refused to the credential in use: the user has changed
+        something at Google."""
+        upstream = self.doors.current()
+        if upstream is not None:
+            await self.learned.forget(upstream.credential)
+            self._tell()
 
     async def check_account(self) -> Account:
         """Ask Google who is behind the upstream in use; problems are in the answer."""
@@ -343,6 +353,7 @@ class Gateway:
         """Commit what is queued and close connections."""
         for task in self._background:
             task.cancel()
+        self.doors.close()
         await self.http.aclose()
         await asyncio.to_thread(self._close_stores)
 

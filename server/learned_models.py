@@ -124,7 +124,7 @@ class LearnedModels:
 
     async def refuse(self, credential: str, model: str, why: Why) -> bool:
         """Mark ``model``; whether that is news. A quota of 0 for a paid model shows a free key."""
-        if len(model) > _LONGEST:
+        if not credential or len(model) > _LONGEST:
             return False
         news = model not in self.refused(credential)
         known = self._of(credential)
@@ -141,6 +141,8 @@ class LearnedModels:
     ) -> None:
         """``model`` answered, ``by`` another or itself: no refusal of it is true any more, and an
         answer of a paid one shows a paid key. Costs next to nothing where nothing is new."""
+        if not credential:
+            return
         known = self._known.get(credential) or Learned()
         paid = known.plan != "paid" and not by and is_paid_only(model)
         refused = model in known.refused

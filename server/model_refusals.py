@@ -7,7 +7,7 @@ first refusal tells (google-2026-11 dossier sections 1.4 and 2). ``server.learne
 from collections.abc import Mapping
 from typing import Literal
 
-from server.errors import NotFoundError, PermissionDeniedError, ProxyError, RateLimitError
+from server.errors import NotFoundError, ProxyError, RateLimitError
 
 Why = Literal["gone", "unknown", "plan", "licence"]
 """Retired (for this credential); not known there; not in a free key's plan (a quota of 0); not in
@@ -35,15 +35,6 @@ class ModelNotFoundError(ModelRefusedError, NotFoundError):
         self.why = why
 
 
-class ModelNotLicensedError(ModelRefusedError, PermissionDeniedError):
-    """The account's licence has other models."""
-
-    why = "licence"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, param="model", code="model_not_found", should_retry=False)
-
-
 class ModelNotInPlanError(ModelRefusedError, RateLimitError):
     """The quota of this model is 0: no delay ends that."""
 
@@ -52,3 +43,12 @@ class ModelNotInPlanError(ModelRefusedError, RateLimitError):
     def __init__(self, message: str) -> None:
         super().__init__(message, source="quota", exhausted=True)
         self.param = "model"
+
+
+def refused(model: str, why: Why, said: str, instead: str | None) -> ModelRefusedError:
+    """The error for who asked for exactly ``model``. ``said``: what Google said, or when."""
+    advice = f"Use {instead} instead." if instead else "GET /v1/models lists what there is."
+    message = f"The model '{model}' cannot be used: {WORDS[why]}. {said} {advice}"
+    if why == "plan":
+        return ModelNotInPlanError(message)
+    return ModelNotFoundError(message, why=why)

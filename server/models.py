@@ -284,6 +284,20 @@ class Aliases:
             raise self._unknown_model(name, available)
         return target if target.id == name else _alias(name, target)
 
+    def successor(self, model_id: str, available: Sequence[Model]) -> str | None:
+        """What to use in the place of a model that is refused: what Google names, if that can be
+        used, else what the tier that the name reminds of takes."""
+        known, seen = catalogue(), {model_id}
+        found = known.model(model_id).successor
+        while found is not None and found not in seen:
+            if found not in self.refused and known.model(found).living(self.door, self.on):
+                return found
+            seen.add(found)
+            found = known.model(found).successor
+        tier: Tier = "fast" if tier_of(model_id) == "fast" else "main"
+        others = (other for other in self.candidates(tier, available) if other != model_id)
+        return next(others, None)
+
     def _unknown_model(self, name: str, available: Sequence[Model]) -> NotFoundError:
         known = [model.id for model in available or living_models(self.door, self.on)]
         names = [*known, *STABLE_NAMES, *ADVERTISED_ALIASES]

@@ -7,6 +7,7 @@ the life of a request; everything it calls does one thing.
 import asyncio
 import contextlib
 import hashlib
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -18,14 +19,17 @@ from server.doors import Doors
 from server.errors import AuthenticationError, BadRequestError, NotOfferedError, ProxyError
 from server.exchange import Exchange
 from server.fetch import Fetcher
+from server.gemini.catalogue import catalogue
 from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
 from server.gemini.fit import fit
 from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
 from server.json_codec import dumps
+from server.learned_models import LearnedModels
 from server.logs import redact
-from server.models import Model, bare_name
+from server.model_refusals import ModelRefusedError, refused
+from server.models import Aliases, Meant, Model, bare_name, describe
 from server.retry import Retries
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, Ticket
@@ -92,19 +96,55 @@ class Pipeline:
         exchange.accept(call)
         upstream = self.doors.chosen()
         exchange.upstream = upstream.name
-        model = self.doors.aliases(upstream).resolve(
-            call.model, await self.doors.available(upstream)
-        )
-        exchange.model = model.id
+        choice = await self._choice(call.model, upstream)
+        exchange.model = choice.meant.models[0].id
+        choice.check()
         await self.fetcher.inline(call.downloads)
-        fitted = fit(call, model, self.signatures)
-        exchange.dropped += fitted.dropped
+        for model in choice.meant.models:
+            exchange.model, exchange.served, begun = model.id, "", False
+            try:
+                async with aclosing(self._answers(call, choice, model, exchange)) as batches:
+                    async for batch in batches:
+                        begun = True
+                        exchange.answered()
+                        yield batch
+            except ModelRefusedError as error:
+                if begun:
+                    raise
+                await self._learn(choice, model, error)
+                if not choice.goes_on(after=model):
+                    raise choice.refusal(model, error) from error
+                exchange.instead_of = exchange.instead_of or model.id
+            else:
+                return
+
+    async def _choice(self, name: str, upstream: Upstream) -> "Choice":
+        """What ``name`` means at ``upstream``. Raises ``NotFoundError``."""
+        available = await self.doors.available(upstream)
+        aliases = self.doors.aliases(upstream)
+        return Choice(
+            upstream, aliases, available, aliases.meant(name, available), self.doors.learned
+        )
+
+    async def _learn(self, choice: "Choice", model: Model, error: ModelRefusedError) -> None:
+        if await self.doors.learned.refuse(choice.upstream.credential, model.id, error.why):
+            self.usage.publish({"type": "changed"})
+
+    def _answers(
+        self, call: Call, choice: "Choice", model: Model, exchange: Exchange
+    ) -> AsyncGenerator[Sequence[Event], None]:
+        """What one model answers; all choices of it."""
+        rules = choice.rules(model)
+        fitted = fit(call, rules, self.signatures)
+        exchange.dropped = call.dropped + fitted.dropped
         out = outgoing(call, model, fitted.request)
-        answers = [self._answer(call, upstream, out, exchange, i) for i in range(call.choices)]
-        async with aclosing(answers[0] if len(answers) == 1 else merged(answers)) as batches:
-            async for batch in batches:
-                exchange.answered()
-                yield batch
+        if rules is not model:
+            out = replace(out, answering=rules.id)
+        answers = [
+            self._answer(call, choice.upstream, out, exchange, number)
+            for number in range(call.choices)
+        ]
+        return answers[0] if len(answers) == 1 else merged(answers)
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -114,7 +154,7 @@ class Pipeline:
         exchange.tickets.append(ticket)
         retries = Retries(ticket, self.sleep, call.verbatim)
         out = replace(out, again=_again(ticket, exchange))
-        await ticket.turn(further=choice > 0)
+        await ticket.turn(further=choice > 0 or exchange.attempts > 0)
         while True:
             exchange.attempts += 1
             attempt = Attempt(
@@ -137,6 +177,9 @@ class Pipeline:
                     raise
                 out = await retries.again(error, out)
             else:
+                await self.doors.learned.answered(
+                    upstream.credential, out.model, attempt.answered_by, attempt.status
+                )
                 return
 
     async def count(self, call: Call) -> tuple[int, bool]:
@@ -149,11 +192,12 @@ class Pipeline:
             upstream = self.doors.chosen()
         except AuthenticationError:
             return estimate_tokens(call.request), True
-        model = self.doors.aliases(upstream).resolve(
-            call.model, await self.doors.available(upstream)
-        )
+        choice = await self._choice(call.model, upstream)
+        model = choice.meant.models[0]
         await self.fetcher.inline(call.downloads)
-        out = outgoing(call, model, fit(call, model, self.signatures).request)
+        out = outgoing(call, model, fit(call, choice.rules(model), self.signatures).request)
+        if model.id in choice.aliases.refused:
+            return estimate_tokens(out.request), True
         key = _digest(upstream.name, out)
         if key not in self._counts:
             try:
@@ -211,6 +255,45 @@ class Pipeline:
     async def model(self, name: str) -> Model:
         """The list entry for one name. Raises ``NotFoundError``."""
         return self.doors.aliases().find(name, await self.doors.available())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a name means for one request: the models to try, and what is known of them."""
+
+    upstream: Upstream
+    aliases: Aliases
+    available: Sequence[Model]
+    meant: Meant
+    learned: LearnedModels
+
+    def check(self) -> None:
+        """Raises the refusal that is already known, where exactly that model was asked for."""
+        model = self.meant.models[0]
+        mark = self.learned.refused(self.upstream.credential).get(model.id)
+        if mark is not None and self.meant.tier is None:
+            since = time.strftime("%H:%M", time.localtime(mark.since))
+            said = f"Google said so at {since}; check again on the set-up page to ask anew."
+            raise refused(model.id, mark.why, said, self._instead_of(model))
+
+    def goes_on(self, *, after: Model) -> bool:
+        """Whether another model may answer in the place of ``after``."""
+        return self.meant.tier is not None and after is not self.meant.models[-1]
+
+    def refusal(self, model: Model, error: ModelRefusedError) -> ModelRefusedError:
+        """The refusal for the client, with what to use instead."""
+        return refused(model.id, error.why, error.message, self._instead_of(model))
+
+    def rules(self, model: Model) -> Model:
+        """The model whose rules hold: the one known to answer for it."""
+        by = self.learned.answering(self.upstream.credential, model.id)
+        if by is None:
+            by = catalogue().answering(model.id, self.aliases.door, self.aliases.on).id
+        return model if by == model.id else describe(by)
+
+    def _instead_of(self, model: Model) -> str | None:
+        refused_now = self.learned.refused(self.upstream.credential)
+        return replace(self.aliases, refused=refused_now).successor(model.id, self.available)
 
 
 def _again(ticket: Ticket, exchange: Exchange) -> Turn:

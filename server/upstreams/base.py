@@ -89,6 +89,21 @@ class Upstream(Protocol):
         """What this account may use, without aliases; cached by the upstream."""
         ...
 
+    @property
+    def list_is_fresh(self) -> bool:
+        """Whether ``models`` answers without asking Google."""
+        ...
+
+    def listed(self) -> tuple[Model, ...]:
+        """What ``models`` said last, or what is known to live there; never waits."""
+        ...
+
+    @property
+    def credential(self) -> str:
+        """The name under which is kept what is learnt of models with the credential in use
+        (``learned_models.fingerprint``); empty: nothing is learnt."""
+        ...
+
     def account(self) -> Account:
         """The last known state; never waits."""
         ...

@@ -30,6 +30,7 @@ from server.errors import ProxyError
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
 from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
+from server.learned_models import fingerprint
 from server.models import Model, describe, living_models
 from server.oauth import Tokens
 from server.upstreams import base
@@ -127,7 +128,22 @@ class CodeAssist:
         """What the account has quota buckets for; what is known to live where Google shows none."""
         if self._tokens.signed_in:
             await self.refresh_quota(MODELS_FRESH_S)
-        return available_models(self._quota)
+        return self.listed()
+
+    @property
+    def list_is_fresh(self) -> bool:
+        identity, asked_at = self._quota_asked
+        known = identity == self._tokens.identity and self._now() - asked_at < MODELS_FRESH_S
+        return known or not self._tokens.signed_in
+
+    def listed(self) -> tuple[Model, ...]:
+        """By the buckets as last heard, where they are this account's."""
+        mine = self._quota_asked[0] == self._tokens.identity
+        return available_models(self._quota if mine else ())
+
+    @property
+    def credential(self) -> str:
+        return fingerprint(self.name, self._base, self._project, self._tokens.identity)
 
     def account(self) -> Account:
         """The last known state."""

@@ -34,6 +34,10 @@ class Demo(GeminiApi):
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         return mock_vectors(call.inputs, call.dimensions or default_dimensions(model))
 
+    @property
+    def credential(self) -> str:
+        return ""
+
     def account(self) -> Account:
         return Account(authenticated=True, tier="demo")
 

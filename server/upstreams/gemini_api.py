@@ -16,6 +16,7 @@ from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
 from server.errors import ProxyError
 from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
+from server.learned_models import fingerprint
 from server.models import Model, describe, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
@@ -64,6 +65,7 @@ class GeminiApi:
         self._http = http
         self._base = versioned(base_url, "v1beta")
         self._headers = {"x-goog-api-key": key}
+        self._fingerprint = fingerprint(name, self._base, key)
         self._credential: Credential = "standard-key" if key.startswith("AIza") else "key"
         self._now = now
         self._listing = asyncio.Lock()
@@ -110,11 +112,23 @@ class GeminiApi:
 
     async def models(self) -> tuple[Model, ...]:
         """Google's own list, asked once an hour; what is known to live while it cannot be had."""
-        if self._now() >= self._ask_models_at:
+        if not self.list_is_fresh:
             async with self._listing:
-                if self._now() >= self._ask_models_at:
+                if not self.list_is_fresh:
                     await self._list_models()
+        return self.listed()
+
+    @property
+    def list_is_fresh(self) -> bool:
+        return self._now() < self._ask_models_at
+
+    def listed(self) -> tuple[Model, ...]:
+        """Google's list as last heard; what is known to live there before the first."""
         return self._models or living_models(self.door)
+
+    @property
+    def credential(self) -> str:
+        return self._fingerprint
 
     def account(self) -> Account:
         """A key is there; ``problem`` says whether Google took it."""

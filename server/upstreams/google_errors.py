@@ -40,7 +40,6 @@ from server.errors import (
 from server.model_refusals import (
     ModelNotFoundError,
     ModelNotInPlanError,
-    ModelNotLicensedError,
     Why,
 )
 from server.redaction import blank_shapes
@@ -304,7 +303,8 @@ def _forbidden(refusal: Refusal, credential: Credential) -> ProxyError:
     said = clean(refusal.message, refusal.metadata)
     if not refusal.reason and _NO_ACCESS_TO_MODEL.search(said) and not _LICENCE_TEXT.search(said):
         lead = "This model is not in the licence of the account"
-        return ModelNotLicensedError(_worded(lead, refusal, "Choose another model."))
+        words = _worded(lead, refusal, "Choose another model.")
+        return ModelNotFoundError(words, why="licence")
     code = "NO_LICENSE" if _LICENCE_TEXT.search(said) else refusal.reason
     if not code:
         # A bare refusal; Code Assist looks at the account once more before it believes it.

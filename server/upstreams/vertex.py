@@ -26,6 +26,7 @@ from server.errors import AuthenticationError, NotFoundError, ProxyError
 from server.gemini.catalogue import catalogue, today
 from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
+from server.learned_models import fingerprint
 from server.models import Model, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
@@ -121,7 +122,17 @@ class Vertex:
         counted = sum(count for count in counts if isinstance(count, int))
         return embedding_of(texts, [entry.get("values") for entry in found], counted)
 
+    list_is_fresh = True
+
+    @property
+    def credential(self) -> str:
+        return fingerprint(self.name, self._base, self._project, self._location, self._adc.identity)
+
     async def models(self) -> tuple[Model, ...]:
+        """The same: Google has no list to ask for."""
+        return self.listed()
+
+    def listed(self) -> tuple[Model, ...]:
         """What is known to live at this location: Google lists Vertex AI's models without saying
         which of them a location serves."""
         known = catalogue()

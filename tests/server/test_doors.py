@@ -11,6 +11,7 @@ from server.adc import Adc
 from server.doors import Doors
 from server.eligibility import problem_for
 from server.errors import AuthenticationError
+from server.learned_models import LearnedModels
 from server.models import living_models
 from server.settings import Settings
 from server.upstreams import UPSTREAMS
@@ -33,7 +34,7 @@ def doors(tmp_path: Path, *, signed_in: bool = False, problem: Any = None, **cho
     settings = replace(Settings(data_dir=tmp_path), **chosen)
     adc = Adc(settings.google_application_credentials)
     parts = Parts(settings=settings, tokens=tokens, adc=adc, http=httpx.AsyncClient())
-    return Doors(parts, UPSTREAMS)
+    return Doors(parts, UPSTREAMS, LearnedModels(parts.settings.data_dir))
 
 
 def test_auto_takes_the_first_that_is_configured(tmp_path: Path) -> None:

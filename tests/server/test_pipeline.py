@@ -23,6 +23,7 @@ from server.fetch import Fetcher
 from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSeen
 from server.gemini.signatures import BYPASS
 from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json, Thinking
+from server.learned_models import LearnedModels
 from server.metrics import Metrics
 from server.models import Aliases, Model, living_models
 from server.pipeline import Pipeline
@@ -61,6 +62,7 @@ class Scripted:
 
     script: list[list[Step]]
     name: str = "scripted"
+    credential: str = "hash"
     embeds: bool = True
     sent: list[Outgoing] = field(default_factory=list)
     closed: int = 0
@@ -114,10 +116,15 @@ class OneDoor:
 
     upstream: Scripted
     settings: Settings
+    memory: LearnedModels
     rules: Aliases = field(default_factory=Aliases)
 
+    @property
+    def learned(self) -> LearnedModels:
+        return self.memory
+
     def aliases(self, upstream: object = None) -> Aliases:
-        return self.rules
+        return replace(self.rules, refused=self.memory.refused(self.upstream.credential))
 
     def chosen(self) -> Scripted:
         return self.upstream
@@ -148,7 +155,7 @@ class House:
             record(entry, retry_after_s)
 
         self.usage.record = keep  # type: ignore[method-assign]
-        door: Any = OneDoor(self.upstream, Settings(data_dir=data_dir))
+        door: Any = OneDoor(self.upstream, Settings(data_dir=data_dir), LearnedModels(data_dir))
         self.pipeline = Pipeline(
             door, self.throttle, self.usage, self.signatures, Fetcher(), self.clock.sleep
         )

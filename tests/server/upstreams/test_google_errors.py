@@ -476,7 +476,7 @@ def test_a_refusal_of_one_model_says_why(
     assert isinstance(error, ModelRefusedError)
     assert (error.why, error.param) == (why, "model")
     assert (error.retry_after_s, error.should_retry, error.transient) == (None, False, False)
-    assert error.status == (404 if status == 410 else status)
+    assert error.status == (429 if why == "plan" else 404)
 
 
 def test_a_quota_of_nothing_is_also_seen_in_the_details() -> None:
