@@ -9,15 +9,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import assert_never, cast
+from typing import TypeVar, assert_never, cast
 
 from server import openapi
 from server.access import Access
+from server.aside import off_loop
 from server.behind import Behind
-from server.body import Incoming, read_json
+from server.body import Incoming, read_body
 from server.connections import bounded
 from server.dialects.base import (
     CountTokens,
@@ -44,15 +45,17 @@ from server.errors import (
 )
 from server.exchange import Exchange, client_name
 from server.gemini.events import Event
-from server.gemini.types import Call, Json
+from server.gemini.types import Call, EmbedCall, Json
 from server.heads import check_head, headers_of, origin_form, without_key
 from server.inspector import note
+from server.limits import VECTORS_AT_ONCE
 from server.pipeline import Pipeline
 from server.reply import (
     Receive,
     Request,
     Scope,
     Send,
+    dump_pieces,
     facts,
     send_body,
     send_error,
@@ -67,6 +70,9 @@ from server.rights import ENDPOINTS, is_page
 from server.routes import API_ROOTS, Routes, takes_key
 
 log = logging.getLogger(__name__)
+
+AnyCall = TypeVar("AnyCall", Call, EmbedCall)
+Parse = Callable[[Json, Params], AnyCall]
 
 KEEP_ALIVE_S = 10.0
 """Silence after which a waiting stream says that it is still there."""
@@ -231,7 +237,7 @@ class Edge:
             case Generate():
                 await self._generate(request, dialect, operation, params)
             case CountTokens():
-                call = operation.parse(await self._read(request), params)
+                call = await self._call(request, operation.parse, params)
                 tokens, estimated = await self._pipeline.count(call)
                 flag = {"x-token-estimate": "true"} if estimated else {}
                 await send_json(request, dialect, operation.encode(tokens), flag)
@@ -256,12 +262,21 @@ class Edge:
             case _:
                 assert_never(operation)
 
-    async def _read(self, request: Request) -> Json:
-        """The body; from here on the inspector follows this request."""
-        body = await read_json(request.receive, request.headers)
-        what, client = f"{request.method} {request.path}", client_name(request.headers)
-        self._pipeline.inspector.watch(request.id, what, client, time.time(), body)
-        return body
+    async def _call(self, request: Request, parse: Parse[AnyCall], params: Params) -> AnyCall:
+        """What the body asks for; from here on the inspector follows this request."""
+        body = await read_body(request.receive, request.headers)
+        large = body.is_large
+
+        def understand() -> AnyCall:
+            said = body.json()
+            what, client = f"{request.method} {request.path}", client_name(request.headers)
+            self._pipeline.inspector.watch(request.id, what, client, time.time(), said)
+            return parse(said, params)
+
+        call = await off_loop(understand, when=large)
+        if large and isinstance(call, Call):
+            call.large = True
+        return call
 
     def _exchange(self, request: Request, dialect: Dialect, operation: str) -> Exchange:
         return Exchange(
@@ -276,18 +291,22 @@ class Edge:
     ) -> None:
         exchange = self._exchange(request, dialect, "embed")
         with self._pipeline.recorded(exchange), self._until_stopped():
-            call = operation.parse(await self._read(request), params)
+            call = await self._call(request, operation.parse, params)
             embedding = await self._pipeline.embed(call, exchange)
             flag = {"x-embedding-mock": "true"} if embedding.mock else {}
-            body = operation.encode(call, embedding)
-            await send_json(request, dialect, body, {**facts(exchange), **flag})
+            pieces = await off_loop(
+                lambda: dump_pieces(operation.encode(call, embedding)),
+                when=len(embedding.vectors) > VECTORS_AT_ONCE,
+            )
+            head = {"content-type": "application/json", **facts(exchange), **flag}
+            await send_body(request, 200, pieces, head, dialect)
 
     async def _generate(
         self, request: Request, dialect: Dialect, operation: Generate, params: Params
     ) -> None:
         exchange = self._exchange(request, dialect, "generate")
         with self._pipeline.recorded(exchange), self._until_stopped():
-            call = operation.parse(await self._read(request), params)
+            call = await self._call(request, operation.parse, params)
             if call.stream:
                 await self._stream(request, dialect, operation, call, exchange)
                 return
@@ -296,8 +315,13 @@ class Edge:
                 async for batch in batches:
                     events.extend(batch)
             answer = operation.encode(call, events)
-            self._responses.keep(operation.keep(call), request.caller.key)
+            await self._keep(operation, call, request)
             await send_json(request, dialect, answer, facts(exchange) | self._limits())
+
+    async def _keep(self, operation: Generate, call: Call, request: Request) -> None:
+        """Keep the answer for later requests, where its dialect wants that."""
+        key = request.caller.key
+        await off_loop(lambda: self._responses.keep(operation.keep(call), key), when=call.large)
 
     async def _stream(
         self,
@@ -318,7 +342,7 @@ class Edge:
                     async for batch in batches:
                         await out.write(b"".join(map(encoder.feed, batch)))
             end = encoder.finish()
-            self._responses.keep(operation.keep(call), request.caller.key)
+            await self._keep(operation, call, request)
             await out.write(end)
         except ProxyError as error:
             if not (out.started or operation.in_stream(call, error)):

@@ -9,13 +9,19 @@ import asyncio
 import contextlib
 import contextvars
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from server.limits import LOOKUPS_AT_ONCE
 
 T = TypeVar("T")
+
+SWITCH_S = 0.0005
+"""How long a thread may keep the interpreter from the event loop, which asks for it with every
+read and write; Python's own 5 ms would make twenty streams stutter beside one large body."""
 
 Found = list[tuple[Any, ...]]
 """What ``socket.getaddrinfo`` gives."""
@@ -58,6 +64,24 @@ class Aside:
             self._free.release()
             raise OSError(f"no thread can be started: {error}") from error
         return await answer
+
+
+_BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, Aside] = WeakKeyDictionary()
+
+
+async def off_loop(work: Callable[[], T], *, when: bool = True) -> T:
+    """What ``work`` returns or raises. It may take long, and is then (``when``) done in a thread.
+
+    There is one such thread, because only one can compute at a time anyway: two would take the
+    processor from the loop twice.
+    """
+    if not when:
+        return work()
+    loop = asyncio.get_running_loop()
+    if loop not in _BY_LOOP:
+        _BY_LOOP[loop] = Aside(1, "off-loop")
+        sys.setswitchinterval(SWITCH_S)
+    return await _BY_LOOP[loop].run(work)
 
 
 class Lookups:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import json
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from server.errors import (
@@ -14,15 +15,16 @@ from server.errors import (
 )
 from server.gemini.types import Json
 from server.json_codec import strict_loads
-
-MOST_BYTES = 32 * 1024 * 1024
-"""After decoding. Anthropic's own limit."""
-
-SILENCE_S = 60.0
-"""How long a client may pause while it sends its body."""
-
-WHOLE_BODY_S = 600.0
-"""How long it may take in all: 32 MiB at 56 kB a second."""
+from server.limits import (
+    BODY_BYTES,
+    BODY_FIELDS,
+    BODY_S,
+    BODY_SILENCE_S,
+    BODY_VALUES,
+    LARGE_BODY_BYTES,
+    LARGE_BODY_OBJECTS,
+    MIB,
+)
 
 LINGER_S = 2.0
 """How long the rest of a body is read for a request that was answered before its end. Closed at
@@ -30,6 +32,10 @@ once, the client would not see the answer but a broken connection."""
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+_PLAIN = ("", "identity")
+_PIECE = 256 * 1024
 
 
 class Incoming:
@@ -60,10 +66,32 @@ class Incoming:
                     await self.receive()
 
 
-async def read_json(receive: Receive, headers: Mapping[str, str]) -> Json:
-    """The body as a JSON object. Raises 400, 413 or 415."""
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body as it came."""
+
+    raw: bytes
+    coding: str = ""
+    """Its content coding, in lower case."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether reading it takes long enough for others to notice."""
+        return (
+            len(self.raw) > LARGE_BODY_BYTES
+            or self.raw.count(b"{") > LARGE_BODY_OBJECTS
+            or self.coding not in _PLAIN  # little may become much
+        )
+
+    def json(self) -> Json:
+        """What it says. Raises ``BadRequestError`` and the like."""
+        return parse_json(_decode(self.raw, self.coding))
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str]) -> Body:
+    """The body of a request that must be JSON, unread. Raises 400, 413 or 415."""
     announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > MOST_BYTES:
+    if announced.isdecimal() and int(announced[:20]) > BODY_BYTES:
         raise _too_large()
     raw = await _read(receive)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -72,11 +100,12 @@ async def read_json(receive: Receive, headers: Mapping[str, str]) -> Json:
             f"Content-Type must be application/json, not {content_type or '(none)'}.",
             code="unsupported_content_type",
         )
-    return parse_json(_decode(raw, headers.get("content-encoding", "")))
+    return Body(raw, headers.get("content-encoding", "").strip().lower())
 
 
 def parse_json(raw: bytes) -> Json:
     """Strict JSON, with one repair: half an emoji becomes U+FFFD (editors cut texts anywhere)."""
+    _check_number_of_values(raw)
     try:
         value = strict_loads(raw)
         if b"\\ud" in raw or b"\\uD" in raw:
@@ -86,6 +115,38 @@ def parse_json(raw: bytes) -> Json:
     if not isinstance(value, dict):
         raise BadRequestError("The request body must be a JSON object.")
     return value
+
+
+def _check_number_of_values(raw: bytes) -> None:
+    """Raises ``BadRequestError`` for a body of which millions of objects would be made."""
+    if len(raw) <= BODY_FIELDS or _within_bounds([raw]):
+        return
+    if not _within_bounds(_outside_strings(raw)):
+        raise BadRequestError(
+            f"The request body holds more than {BODY_FIELDS} objects, arrays and fields, or more "
+            f"than {BODY_VALUES} values."
+        )
+
+
+def _within_bounds(pieces: Iterable[bytes]) -> bool:
+    fields = values = 0
+    for piece in pieces:
+        fields += piece.count(b"{") + piece.count(b"[") + piece.count(b":")
+        values += piece.count(b",")
+    return fields <= BODY_FIELDS and values <= BODY_VALUES
+
+
+def _outside_strings(raw: bytes) -> Iterator[bytes]:
+    """``raw`` without its strings, piece by piece, so that other threads get their turn."""
+    inside, start = False, 0
+    while start < len(raw):
+        piece = raw[start : start + _PIECE]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
+            piece = raw[start : start + _PIECE + 1]  # an escape and what it escapes stay together
+        start += len(piece)
+        parts = piece.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+        yield from parts[inside::2]
+        inside ^= len(parts) % 2 == 0
 
 
 def _mend_surrogates(value: Any) -> Any:
@@ -99,34 +160,33 @@ async def _read(receive: Receive) -> bytes:
     more = True
     clock = asyncio.get_running_loop().time
     began = heard = clock()
-    last = began + WHOLE_BODY_S
+    last = began + BODY_S
     try:
-        async with asyncio.timeout_at(min(last, heard + SILENCE_S)) as limit:
+        async with asyncio.timeout_at(min(last, heard + BODY_SILENCE_S)) as limit:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise asyncio.CancelledError
                 pieces.append(message.get("body", b""))
                 size += len(pieces[-1])
-                if size > MOST_BYTES:
+                if size > BODY_BYTES:
                     raise _too_large()
                 more = message.get("more_body", False)
                 # Most bodies arrive at once, and should not pay for a timer with every piece.
-                if clock() - heard > SILENCE_S / 10:
+                if clock() - heard > BODY_SILENCE_S / 10:
                     heard = clock()
-                    limit.reschedule(min(last, heard + SILENCE_S))
+                    limit.reschedule(min(last, heard + BODY_SILENCE_S))
     except TimeoutError as error:
         raise BadRequestError(
-            f"The request body did not arrive within {WHOLE_BODY_S:.0f} s."
+            f"The request body did not arrive within {BODY_S:.0f} s."
             if clock() >= last
-            else f"The request body stopped arriving for {SILENCE_S:.0f} s."
+            else f"The request body stopped arriving for {BODY_SILENCE_S:.0f} s."
         ) from error
     return b"".join(pieces)
 
 
 def _decode(raw: bytes, coding: str) -> bytes:
-    coding = coding.strip().lower()
-    if coding in ("", "identity"):
+    if coding in _PLAIN:
         return raw
     windows = {"gzip": 31, "x-gzip": 31, "deflate": 15}
     if coding not in windows:
@@ -151,8 +211,8 @@ def _inflate_or_400(raw: bytes, window: int) -> bytes:
 
 def _inflate(raw: bytes, window: int) -> bytes:
     decoder = zlib.decompressobj(window)
-    data = decoder.decompress(raw, MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
+    data = decoder.decompress(raw, BODY_BYTES + 1)
+    if len(data) > BODY_BYTES:
         raise _too_large()
     if not decoder.eof:
         raise zlib.error("incomplete")
@@ -161,6 +221,6 @@ def _inflate(raw: bytes, window: int) -> bytes:
 
 def _too_large() -> PayloadTooLargeError:
     return PayloadTooLargeError(
-        f"The request body is larger than {MOST_BYTES // 1024 // 1024} MiB.",
+        f"The request body is larger than {BODY_BYTES // MIB} MiB.",
         code="request_too_large",
     )

@@ -9,7 +9,9 @@ import math
 import struct
 from collections.abc import Sequence
 
-from server.gemini.types import Embedding
+from server.aside import off_loop
+from server.gemini.types import EmbedCall, Embedding
+from server.limits import VECTORS_AT_ONCE
 
 _PER_DIGEST = 8
 """32-bit numbers in one SHA-256 digest."""
@@ -18,6 +20,14 @@ _PER_DIGEST = 8
 def default_dimensions(model: str) -> int:
     """How long vectors of ``model`` are when the caller does not say."""
     return 3072 if "large" in model or "gemini" in model else 1536
+
+
+async def mock_embedding(call: EmbedCall, model: str) -> Embedding:
+    """Mock vectors for the texts of ``call``, as long as ``model`` makes them."""
+    dimensions = call.dimensions or default_dimensions(model)
+    return await off_loop(
+        lambda: mock_vectors(call.inputs, dimensions), when=len(call.inputs) > VECTORS_AT_ONCE
+    )
 
 
 def mock_vectors(inputs: Sequence[str | tuple[int, ...]], dimensions: int) -> Embedding:

@@ -11,10 +11,9 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 200
-"""Levels of nesting in what comes from outside: more than anybody needs (Google's own limit is half
-of it), and few enough to be copied, compared and written again."""
-_TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
+from server.limits import BODY_DEPTH
+
+_TOO_DEEP = f"it is nested more than {BODY_DEPTH} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
@@ -25,7 +24,7 @@ _TOO_LARGE = b":" + _LARGE
 
 def loads(data: bytes) -> Any:
     """The value of JSON; a number that no float can hold, and NaN, are None. Raises ``ValueError``,
-    also for what is nested more than ``DEEPEST``."""
+    also for what is nested more than ``BODY_DEPTH``."""
     return _read(data, _nothing)
 
 
@@ -57,10 +56,10 @@ _NESTING = frozenset((dict, list))
 
 def _shallow(value: Any, data: bytes) -> Any:
     """``value``, which ``data`` held. Whatever walks through it later may count on its depth."""
-    if len(data) < 2 * DEEPEST or data.count(b"[") + data.count(b"{") <= DEEPEST:
+    if len(data) < 2 * BODY_DEPTH or data.count(b"[") + data.count(b"{") <= BODY_DEPTH:
         return value
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(BODY_DEPTH):
         level = [
             inner
             for outer in level

@@ -7,6 +7,32 @@ Google have theirs in ``upstreams/wire.py``, connections in ``connections.py``.
 
 MIB = 1024 * 1024
 
+# Bodies of requests
+
+BODY_BYTES = 32 * MIB
+"""After decoding. Anthropic's own limit."""
+BODY_SILENCE_S = 60.0
+"""How long a client may pause while it sends its body."""
+BODY_S = 600.0
+"""How long it may take in all: 32 MiB at 56 kB a second."""
+BODY_DEPTH = 200
+"""Levels of nesting: more than anybody needs (Google's own limit is half of it), and few enough to
+be copied, compared and written again. It holds for Google's answers as well."""
+BODY_FIELDS = 500_000
+"""Objects, arrays and fields: each costs a tenth of a microsecond that no thread can share."""
+BODY_VALUES = 4_000_000
+"""Members of all objects and arrays."""
+LARGE_BODY_BYTES = 256 * 1024
+"""From here on a body is read, understood and written again outside the event loop."""
+LARGE_BODY_OBJECTS = 1_000
+"""And from this many objects on."""
+VECTORS_AT_ONCE = 8
+"""More vectors than these are made and written outside the event loop."""
+VECTORS = 2048
+"""Texts in one request for embeddings. OpenAI's own limit."""
+VECTOR_LENGTH = 3072
+"""Numbers in one vector: the most that Google's models give."""
+
 # Names and texts that a client or Google chooses, and that are kept, logged or shown
 
 NAME_CHARS = 1024

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from server.aside import off_loop
 from server.attempt import Attempt
 from server.doors import Doors
 from server.errors import AuthenticationError, BadRequestError, NotOfferedError, ProxyError
@@ -103,7 +104,8 @@ class Pipeline:
         for model in choice.meant.models:
             exchange.model, exchange.served, begun = model.id, "", False
             try:
-                async with aclosing(self._answers(call, choice, model, exchange)) as batches:
+                answers = await self._answers(call, choice, model, exchange)
+                async with aclosing(answers) as batches:
                     async for batch in batches:
                         begun = True
                         exchange.answered()
@@ -130,14 +132,13 @@ class Pipeline:
         if await self.doors.learned.refuse(choice.upstream.credential, model.id, error.why):
             self.usage.publish({"type": "changed"})
 
-    def _answers(
+    async def _answers(
         self, call: Call, choice: "Choice", model: Model, exchange: Exchange
     ) -> AsyncGenerator[Sequence[Event], None]:
         """What one model answers; all choices of it."""
         rules = choice.rules(model)
-        fitted = fit(call, rules, self.signatures)
-        exchange.dropped = call.dropped + fitted.dropped
-        out = outgoing(call, model, fitted.request)
+        out, dropped = await off_loop(lambda: self._fitted(call, rules, model), when=call.large)
+        exchange.dropped = call.dropped + dropped
         if rules is not model:
             out = replace(out, answering=rules.id)
         answers = [
@@ -145,6 +146,11 @@ class Pipeline:
             for number in range(call.choices)
         ]
         return answers[0] if len(answers) == 1 else merged(answers)
+
+    def _fitted(self, call: Call, rules: Model, model: Model) -> tuple[Outgoing, tuple[str, ...]]:
+        """The request for ``model`` by the rules of another, and the fields that had to go."""
+        fitted = fit(call, rules, self.signatures)
+        return outgoing(call, model, fitted.request), fitted.dropped
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -195,10 +201,15 @@ class Pipeline:
         choice = await self._choice(call.model, upstream)
         model = choice.meant.models[0]
         await self.fetcher.inline(call.downloads)
-        out = outgoing(call, model, fit(call, choice.rules(model), self.signatures).request)
+        rules = choice.rules(model)
+
+        def fitted() -> tuple[Outgoing, bytes]:
+            out, _ = self._fitted(call, rules, model)
+            return out, _digest(upstream.name, out)
+
+        out, key = await off_loop(fitted, when=call.large)
         if model.id in choice.aliases.refused:
             return estimate_tokens(out.request), True
-        key = _digest(upstream.name, out)
         if key not in self._counts:
             try:
                 async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
@@ -324,6 +335,7 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
         prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
         unary=call.verbatim and not call.stream,
         verbatim=call.verbatim,
+        large=call.large,
     )
 
 

@@ -18,9 +18,11 @@ from server.exchange import Exchange
 from server.gemini.types import Json, new_id
 from server.inspector import note
 from server.json_codec import dumps
-from server.limits import HEADER_CHARS
+from server.limits import HEADER_CHARS, VECTORS_AT_ONCE
 
 log = logging.getLogger(__name__)
+
+_PIECE = 100_000
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -113,24 +115,46 @@ async def send_json(
     )
 
 
-def dump(body: Json) -> bytes:
+def dump(body: object) -> bytes:
     """Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes its escape."""
     return dumps(body, errors="backslashreplace")
+
+
+def dump_pieces(body: Json) -> list[bytes]:
+    """``dump(body)`` in pieces of some 100 kB, made one by one: written at once, thousands of
+    vectors would keep every other thread waiting."""
+    pieces, head = [bytearray()], b"{"
+    for name, value in body.items():
+        many = isinstance(value, list) and len(value) > VECTORS_AT_ONCE
+        pieces[-1] += head + dumps(name) + (b":[" if many else b":" + dump(value))
+        head = b","
+        if many:
+            for index, item in enumerate(value):
+                pieces[-1] += b"," * (index > 0) + dump(item)
+                if len(pieces[-1]) > _PIECE:
+                    pieces.append(bytearray())
+            pieces[-1] += b"]"
+    pieces[-1] += b"}" if body else b"{}"
+    return list(map(bytes, pieces))
 
 
 async def send_body(
     request: Request,
     status: int,
-    body: bytes,
+    body: bytes | list[bytes],
     headers: Mapping[str, str],
     dialect: Dialect | None = None,
 ) -> None:
-    length = {"content-length": str(len(body))}
+    """The whole answer; ``body`` may come in pieces."""
+    pieces = body if isinstance(body, list) else [body]
+    length = {"content-length": str(sum(map(len, pieces)))}
     await send_head(request, status, {**headers, **length}, dialect)
     if request.method == "HEAD":
-        body = b""
-    note("answer", body, f"HTTP {status}")
-    await request.send({"type": "http.response.body", "body": body, "more_body": False})
+        pieces = [b""]
+    note("answer", pieces[0], f"HTTP {status}")
+    for index, piece in enumerate(pieces, 1):
+        more = index < len(pieces)
+        await request.send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 async def send_head(

@@ -281,7 +281,7 @@ async def test_a_websocket_gets_no_further_than_anything_else(tmp_path: Path) ->
 async def test_an_oversized_head_and_body_are_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.body.MOST_BYTES", 100_000)
+    monkeypatch.setattr("server.body.BODY_BYTES", 100_000)
     async with running(tmp_path) as rig:
         head = await raw(rig, http_request("GET", "/v1/models", HERE, "X: " + "a" * 200_000))
         assert status_of(head) in (0, 400, 431)
@@ -323,12 +323,12 @@ async def test_a_body_that_stops_or_trickles_is_cut(
     head = b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999\r\n\r\n{"
     monkeypatch.setattr("server.body.LINGER_S", 0.1)
     async with running(tmp_path) as rig:
-        monkeypatch.setattr("server.body.SILENCE_S", 0.1)
+        monkeypatch.setattr("server.body.BODY_SILENCE_S", 0.1)
         answer = await raw(rig, head)
         assert status_of(answer) == 400
         assert b"stopped arriving" in answer
-        monkeypatch.setattr("server.body.SILENCE_S", 5)
-        monkeypatch.setattr("server.body.WHOLE_BODY_S", 0.2)
+        monkeypatch.setattr("server.body.BODY_SILENCE_S", 5)
+        monkeypatch.setattr("server.limits.BODY_S", 0.2)
         async with connection(rig) as (reader, writer):
             writer.write(head)
             answering = asyncio.create_task(reader.read())

@@ -33,7 +33,7 @@ async def test_a_body_without_end_does_not_keep_its_connection(
 ) -> None:
     """Whatever the answer is: it is given, and the connection ends soon after."""
     monkeypatch.setattr(body, "LINGER_S", 0.2)
-    monkeypatch.setattr(body, "MOST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(body, "BODY_BYTES", 1024 * 1024)
     head, status = EARLY[name]
     async with running(tmp_path) as rig, connection(rig) as (reader, writer):
         writer.write(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -53,7 +53,7 @@ async def test_whoever_sends_too_much_hears_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ordinary client, which sends everything before it reads."""
-    monkeypatch.setattr(body, "MOST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(body, "BODY_BYTES", 1024 * 1024)
     async with running(tmp_path) as rig:
 
         async def pieces() -> AsyncIterator[bytes]:

@@ -1,10 +1,17 @@
 """What is foreign is bounded where it enters: the whole program, beside honest callers."""
 
+import re
+import threading
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server import app, embeddings
+from server.limits import LARGE_BODY_BYTES
+from server.upstreams import gemini_api, wire
 from tests.rig import running
 
 Json = dict[str, Any]
@@ -107,3 +114,76 @@ async def test_words_of_megabytes_leave_nothing_behind(
         assert sum(map(len, recent)) < 10_000
         assert max(len(record.getMessage()) for record in caplog.records) < 20_000
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2_000_000
+
+
+def named(work: Callable[..., Any], threads: list[str]) -> Callable[..., Any]:
+    """``work``, which notes the thread that does it."""
+
+    def noting(*given: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return work(*given, **more)
+
+    return noting
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_large_bodies_are_worked_on_outside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    """Read, understood, made to fit, digested and written again."""
+    threads: list[str] = []
+    for place in ("body.parse_json", "pipeline.fit", "pipeline.outgoing", "pipeline._digest"):
+        module, _, name = place.partition(".")
+        work = getattr(import_module(f"server.{module}"), name)
+        monkeypatch.setattr(f"server.{place}", named(work, threads))
+    monkeypatch.setattr(gemini_api, "build_request", named(wire.build_request, threads))
+    text = "word " * (LARGE_BODY_BYTES // 5 if large else 5)
+    said = [{"role": "user", "content": text}]
+    gemini = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+    bodies = {
+        "/v1/chat/completions": {"model": "gpt-4o", "messages": said},
+        "/v1/responses": {"model": "gpt-5", "input": text},
+        "/v1/messages": {"model": "opus", "max_tokens": 9, "messages": said},
+        "/v1/messages/count_tokens": {"model": "opus", "messages": said},
+        "/v1beta/models/gemini-2.5-pro:generateContent": gemini,
+    }
+    async with running(tmp_path) as rig:
+        await rig.http.get("/v1/models")
+        threads.clear()
+        for path, body in bodies.items():
+            assert (await rig.http.post(path, json=body)).status_code == 200
+    assert len(threads) >= 4 * len(bodies)
+    assert threads.count("off-loop") == (len(threads) - 1 if large else 0)  # one asks for a count
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1beta/models/x:batchEmbedContents"])
+async def test_many_vectors_are_made_and_written_outside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    threads: list[str] = []
+    for module, name in ((embeddings, "mock_vectors"), (app, "dump_pieces")):
+        monkeypatch.setattr(module, name, named(getattr(module, name), threads))
+    one = {"content": {"parts": [{"text": "x"}]}, "outputDimensionality": 3072}
+    openai = {"model": "text-embedding-3-large", "input": ["x"] * 50}
+    async with running(tmp_path, upstream="demo", gemini_api_key=None) as rig:
+        body = openai if path == "/v1/embeddings" else {"requests": [one] * 50}
+        answer = await rig.http.post(path, json=body)
+        vectors = answer.json().get("data") or answer.json()["embeddings"]
+        assert len(vectors) == 50
+        assert threads == ["off-loop", "off-loop"]
+
+
+@pytest.mark.parametrize("length", [3073, 30_000_000, 0])
+async def test_a_vector_of_millions_is_400_in_every_dialect(tmp_path: Path, length: int) -> None:
+    gemini = {"content": {"parts": [{"text": "x"}]}, "outputDimensionality": length}
+    model = "/v1beta/models/gemini-embedding-001"
+    asked = {
+        "/v1/embeddings": {"model": "text-embedding-3-large", "input": "x", "dimensions": length},
+        f"{model}:embedContent": gemini,
+        f"{model}:batchEmbedContents": {"requests": [gemini]},
+    }
+    async with running(tmp_path, upstream="demo", gemini_api_key=None) as rig:
+        for path, body in asked.items():
+            answer = await rig.http.post(path, json=body)
+            assert answer.status_code == 400, answer.text
+            assert re.search("dimensions|outputDimensionality", answer.text)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server import body, connections, runtime, throttle
+from server import connections, limits, runtime, throttle
 from server.google_fake import account, failures
 from server.google_fake.failures import Failure
 from server.google_fake.google import FakeGoogle
@@ -459,7 +459,7 @@ def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
 
 def test_the_limits_in_the_table_are_those_of_the_program() -> None:
     table = (ROOT / "docs" / "reliability.md").read_text("utf-8").split("## Time")[1]
-    limits = {
+    phases = {
         "connecting to Google": wire.CONNECT_S,
         "first byte from Google": wire.FIRST_BYTE_S,
         "silence inside Google's stream": wire.IDLE_S,
@@ -469,12 +469,12 @@ def test_the_limits_in_the_table_are_those_of_the_program() -> None:
         "the body of a refusal": wire.REFUSAL_S,
         "waiting in the queue": throttle.LONGEST_WAIT_S,
         "a request head": runtime.IDLE_CONNECTION_S,
-        "a request body": body.SILENCE_S,
+        "a request body": limits.BODY_SILENCE_S,
         "a client that does not read": connections.SLOW_READER_S,
     }
-    for phase, limit_s in limits.items():
+    for phase, limit_s in phases.items():
         assert re.search(rf"^\| {phase}[^|]*\| {limit_s:g} s", table, re.MULTILINE), phase
-    assert f"{body.WHOLE_BODY_S:g} s in all" in table
+    assert f"{limits.BODY_S:g} s in all" in table
 
 
 def names_in(file: Path) -> set[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from server.dialects.base import Params
 from server.dialects.fields import Fields, wrong
 from server.gemini.types import EmbedCall, Embedding, Json
+from server.limits import VECTOR_LENGTH, VECTORS
 
 
 def parse_embed(body: Json, params: Params) -> EmbedCall:
@@ -21,17 +22,20 @@ def parse_batch(body: Json, params: Params) -> EmbedCall:
     requests = list(Fields.of(body).objects("requests"))
     if not requests:
         raise wrong("requests", "At least one request is required")
+    if len(requests) > VECTORS:
+        raise wrong("requests", f"At most {VECTORS} requests at once")
     return _call(requests, params)
 
 
 def _call(requests: Sequence[Fields], params: Params) -> EmbedCall:
     """Options of the whole call are those of its first request; clients give all the same."""
     first = requests[0]
+    lengths = [r.integer("outputDimensionality", low=1, high=VECTOR_LENGTH) for r in requests]
     return EmbedCall(
         dialect="gemini",
         model=params.path["id"],
         inputs=tuple(map(_text, requests)),
-        dimensions=first.integer("outputDimensionality", low=1),
+        dimensions=lengths[0],
         task_type=first.string("taskType"),
         title=first.string("title"),
         requests=tuple(request.raw for request in requests),

@@ -8,9 +8,7 @@ from server.dialects.fields import Fields, wrong
 from server.dialects.losses import ignored
 from server.dialects.openai_losses import LOSSES
 from server.gemini.types import EmbedCall, Embedding, Json
-
-_MOST_INPUTS = 2048
-_MOST_DIMENSIONS = 3072
+from server.limits import VECTOR_LENGTH, VECTORS
 
 
 def parse_embeddings(body: Json, params: Params) -> EmbedCall:
@@ -25,7 +23,7 @@ def parse_embeddings(body: Json, params: Params) -> EmbedCall:
         dialect="openai-chat",
         model=model,
         inputs=inputs,
-        dimensions=fields.integer("dimensions", low=1, high=_MOST_DIMENSIONS),
+        dimensions=fields.integer("dimensions", low=1, high=VECTOR_LENGTH),
         dropped=fields.unread(ignored(LOSSES, "/v1/embeddings")),
         options=encoding,
     )
@@ -38,8 +36,8 @@ def _inputs(value: object) -> tuple[str | tuple[int, ...], ...]:
     items = value if isinstance(value, list) else [value]
     if not items:
         raise wrong("input", "Input cannot be an empty list")
-    if len(items) > _MOST_INPUTS:
-        raise wrong("input", f"At most {_MOST_INPUTS} inputs per request")
+    if len(items) > VECTORS:
+        raise wrong("input", f"At most {VECTORS} inputs per request")
     return tuple(
         _input(item, f"input[{index}]" if items is value else "input")
         for index, item in enumerate(items)

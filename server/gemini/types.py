@@ -147,6 +147,8 @@ class Call:
     """Gemini's own dialect: request and answer are passed on untouched."""
     dropped: tuple[str, ...] = ()
     """Request fields that could not be honoured (``x-proxy-dropped``)."""
+    large: bool = False
+    """Too large to be worked on inside the event loop."""
     options: object = None
     """The dialect's own notes from parse to encode."""
 

@@ -46,6 +46,8 @@ class Outgoing:
     verbatim: bool = False
     """The client's own request in Gemini's own dialect: nothing is added to it."""
     again: Turn = at_once
+    large: bool = False
+    """Too large to be written as JSON inside the event loop."""
 
     @property
     def method(self) -> str:

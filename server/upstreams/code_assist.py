@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 import httpx
 
+from server.aside import off_loop
 from server.eligibility import (
     SIGN_IN_REQUIRED,
     AccountError,
@@ -25,7 +26,7 @@ from server.eligibility import (
     problem_for,
     problem_of,
 )
-from server.embeddings import default_dimensions, mock_vectors
+from server.embeddings import mock_embedding
 from server.errors import ProxyError
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
@@ -122,7 +123,7 @@ class CodeAssist:
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Mock vectors: Code Assist has no embeddings."""
-        return mock_vectors(call.inputs, call.dimensions or default_dimensions(call.model))
+        return await mock_embedding(call, call.model)
 
     async def models(self) -> tuple[Model, ...]:
         """What the account has quota buckets for; what is known to live where Google shows none."""
@@ -266,12 +267,13 @@ class CodeAssist:
         return await with_token(self._tokens, send)
 
     async def _open(self, out: Outgoing, project: str, token: str) -> httpx.Response:
-        return await open_stream(self._http, self._generating(out, project, token))
+        return await open_stream(self._http, await self._generating(out, project, token))
 
     async def _whole(self, out: Outgoing, project: str, token: str) -> Chunk:
-        return await whole_answer(self._http, self._generating(out, project, token), _unwrap)
+        request = await self._generating(out, project, token)
+        return await whole_answer(self._http, request, _unwrap)
 
-    def _generating(self, out: Outgoing, project: str, token: str) -> httpx.Request:
+    async def _generating(self, out: Outgoing, project: str, token: str) -> httpx.Request:
         request = {k: v for k, v in out.request.items() if v is not None}
         body: Json = {
             "model": out.model,
@@ -279,7 +281,9 @@ class CodeAssist:
             "user_prompt_id": out.prompt_id,
             "request": {**request, "session_id": out.session},
         }
-        return self._request(f":{out.method}", body, token, FIRST_BYTE_S)
+        return await off_loop(
+            lambda: self._request(f":{out.method}", body, token, FIRST_BYTE_S), when=out.large
+        )
 
     def _request(self, path: str, body: Json | None, token: str, within_s: float) -> httpx.Request:
         return build_request(

@@ -7,7 +7,7 @@ client does not force (``google_fake/demo.py``).
 
 import httpx
 
-from server.embeddings import default_dimensions, mock_vectors
+from server.embeddings import mock_embedding
 from server.gemini.types import EmbedCall, Embedding
 from server.upstreams.base import Account, Door, Parts, Turn, Upstream, at_once
 from server.upstreams.gemini_api import GeminiApi
@@ -32,7 +32,7 @@ class Demo(GeminiApi):
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
-        return mock_vectors(call.inputs, call.dimensions or default_dimensions(model))
+        return await mock_embedding(call, model)
 
     @property
     def credential(self) -> str:

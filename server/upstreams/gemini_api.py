@@ -12,11 +12,13 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from server.aside import off_loop
 from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
 from server.errors import ProxyError
 from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, Json
 from server.learned_models import fingerprint
+from server.limits import VECTORS_AT_ONCE
 from server.models import Model, describe, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
@@ -75,10 +77,9 @@ class GeminiApi:
 
     async def generate(self, out: Outgoing) -> AsyncGenerator[list[Chunk], None]:
         """Stream the answer."""
-        request = self._request(
-            f"/models/{quote(out.model, safe='')}:{out.method}",
-            body=self._generating(out),
-            within_s=FIRST_BYTE_S,
+        path = f"/models/{quote(out.model, safe='')}:{out.method}"
+        request = await off_loop(
+            lambda: self._request(path, self._generating(out), FIRST_BYTE_S), when=out.large
         )
         chunks = stream_chunks(
             self._http, request, as_chunk, credential=self._credential, unary=out.unary
@@ -108,7 +109,10 @@ class GeminiApi:
                 await again()
             answers.append(await self._ask(path, body, short=False))
         values = [e.get("values") for a in answers for e in dicts(a.get("embeddings"))]
-        return embedding_of(texts, values, sum(prompt_tokens(answer) for answer in answers))
+        counted = sum(prompt_tokens(answer) for answer in answers)
+        return await off_loop(
+            lambda: embedding_of(texts, values, counted), when=len(texts) > VECTORS_AT_ONCE
+        )
 
     async def models(self) -> tuple[Model, ...]:
         """Google's own list, asked once an hour; what is known to live while it cannot be had."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from server.adc import Adc
+from server.aside import off_loop
 from server.eligibility import (
     VERTEX_SERVICE,
     AccountError,
@@ -27,6 +28,7 @@ from server.gemini.catalogue import catalogue, today
 from server.gemini.known import Door
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
 from server.learned_models import fingerprint
+from server.limits import VECTORS_AT_ONCE
 from server.models import Model, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
@@ -54,6 +56,8 @@ MOST_CHARACTERS = 20_000
 """In one ``predict``: its limit is as many tokens, and no token is shorter than a character."""
 
 T = TypeVar("T")
+Build = Callable[[str], httpx.Request]
+"""Makes a request with this token."""
 
 
 class Vertex:
@@ -89,9 +93,9 @@ class Vertex:
             FIRST_BYTE_S,
         )
         if out.unary:
-            yield [await self._with_token(partial(self._whole, build), out.again)]
+            yield [await self._with_token(partial(self._whole, build, out.large), out.again)]
             return
-        response = await self._with_token(partial(self._open, build), out.again)
+        response = await self._with_token(partial(self._open, build, out.large), out.again)
         async with aclosing(read_chunks(response, as_chunk, credential="adc")) as batches:
             async for batch in batches:
                 yield batch
@@ -120,7 +124,10 @@ class Vertex:
         found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
         counts = [_object(entry, "statistics").get("token_count") for entry in found]
         counted = sum(count for count in counts if isinstance(count, int))
-        return embedding_of(texts, [entry.get("values") for entry in found], counted)
+        values = [entry.get("values") for entry in found]
+        return await off_loop(
+            lambda: embedding_of(texts, values, counted), when=len(texts) > VECTORS_AT_ONCE
+        )
 
     list_is_fresh = True
 
@@ -231,11 +238,13 @@ class Vertex:
             for task in asking:
                 task.cancel()
 
-    async def _open(self, build: Callable[[str], httpx.Request], token: str) -> httpx.Response:
-        return await open_stream(self._http, build(token), credential="adc")
+    async def _open(self, build: Build, large: bool, token: str) -> httpx.Response:
+        request = await off_loop(lambda: build(token), when=large)
+        return await open_stream(self._http, request, credential="adc")
 
-    async def _whole(self, build: Callable[[str], httpx.Request], token: str) -> Chunk:
-        return await whole_answer(self._http, build(token), as_chunk, credential="adc")
+    async def _whole(self, build: Build, large: bool, token: str) -> Chunk:
+        request = await off_loop(lambda: build(token), when=large)
+        return await whole_answer(self._http, request, as_chunk, credential="adc")
 
     def _request(self, url: str, body: Json, within_s: float, token: str) -> httpx.Request:
         return build_request(

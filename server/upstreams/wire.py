@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar, cast
 import httpx
 
 from server import __version__
+from server.aside import off_loop
 from server.errors import (
     AuthenticationError,
     BrokenAnswerError,
@@ -25,6 +26,7 @@ from server.errors import (
 from server.gemini.types import Chunk, Json
 from server.inspector import note
 from server.json_codec import dumps
+from server.limits import LARGE_BODY_BYTES
 from server.sse import SSEReader
 from server.upstreams.base import Turn, at_once
 from server.upstreams.google_errors import error_from_payload, error_from_response
@@ -373,7 +375,8 @@ async def ask(
     if len(body) > MOST_BYTES:
         raise _too_large()
     try:
-        payload = loads(bytes(body)) if body.strip() else {}
+        large = len(body) > LARGE_BODY_BYTES
+        payload = await off_loop(lambda: loads(bytes(body)), when=large) if body.strip() else {}
     except ValueError as error:
         raise UpstreamError(f"{host} answered something that is not JSON.") from error
     if isinstance(payload, list) and len(payload) == 1:

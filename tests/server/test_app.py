@@ -13,6 +13,7 @@ import pytest
 from server.google_fake import failures
 from server.google_fake.model import Answer
 from server.limits import HEADER_CHARS
+from server.reply import dump, dump_pieces
 from tests.faults import clocked, until
 from tests.rig import running
 
@@ -619,3 +620,12 @@ async def test_upstream_requests_identify_us_honestly(tmp_path: Path) -> None:
         sent = rig.google.calls("streamGenerateContent")[0].headers
         assert sent["via"] == "1.1 gemini-api-proxy"
         assert sent["user-agent"].startswith("gemini-api-proxy/")
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 300])
+def test_an_answer_in_pieces_is_the_same_answer(count: int) -> None:
+    body = {"object": "list", "data": [{"n": n, "v": [0.5] * 100} for n in range(count)], "z": {}}
+    pieces = dump_pieces(body)
+    assert b"".join(pieces) == dump(body)
+    assert (len(pieces) > 1) == (count == 300)
+    assert dump_pieces({}) == [b"{}"]

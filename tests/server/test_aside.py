@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from server.aside import Aside, Lookups, look_up_aside
+from server.aside import Aside, Lookups, look_up_aside, off_loop
 from tests.support import HANGS_S
 
 word: ContextVar[str] = ContextVar("word")
@@ -92,3 +92,22 @@ asyncio.run(main())
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", program], check=True, timeout=HANGS_S)
     assert time.monotonic() - began < HANGS_S / 2
+
+
+async def test_what_takes_long_leaves_the_loop_and_one_after_the_other() -> None:
+    at_once, most = 0, 0
+    guard = threading.Lock()
+
+    def work() -> str:
+        nonlocal at_once, most
+        with guard:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.002)
+        with guard:
+            at_once -= 1
+        return threading.current_thread().name
+
+    assert await off_loop(lambda: threading.current_thread().name, when=False) == "MainThread"
+    assert set(await asyncio.gather(*(off_loop(work) for _ in range(20)))) == {"off-loop"}
+    assert most == 1

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from server import body
-from server.body import parse_json, read_json
+from server.body import Body, parse_json, read_body
 from server.errors import (
     BadRequestError,
     PayloadTooLargeError,
     ProxyError,
     UnsupportedMediaTypeError,
 )
+from server.limits import BODY_FIELDS, BODY_VALUES, LARGE_BODY_BYTES, LARGE_BODY_OBJECTS
 
 
 async def read(raw: bytes, *, pieces: int = 1, **headers: str) -> Any:
@@ -30,7 +31,7 @@ async def read(raw: bytes, *, pieces: int = 1, **headers: str) -> Any:
         return next(messages)
 
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await read_json(receive, {"content-type": "application/json", **named})
+    return (await read_body(receive, {"content-type": "application/json", **named})).json()
 
 
 async def test_a_body_in_pieces_is_one_body() -> None:
@@ -39,7 +40,7 @@ async def test_a_body_in_pieces_is_one_body() -> None:
 
 async def test_a_body_that_goes_on_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slower in all than the longest pause allowed."""
-    monkeypatch.setattr(body, "SILENCE_S", 0.5)
+    monkeypatch.setattr(body, "BODY_SILENCE_S", 0.5)
     pieces = iter([b"{", *[b" "] * 20, b"}"])
 
     async def receive() -> dict[str, Any]:
@@ -47,7 +48,8 @@ async def test_a_body_that_goes_on_is_not_cut(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.sleep(0.06)
         return {"type": "http.request", "body": piece, "more_body": piece != b"}"}
 
-    assert await read_json(receive, {"content-type": "application/json"}) == {}
+    read = await read_body(receive, {"content-type": "application/json"})
+    assert read.json() == {}
 
 
 async def test_parameters_of_the_content_type_are_fine() -> None:
@@ -90,7 +92,7 @@ async def test_unreadable_packing_is_refused(
 
 
 async def test_the_limit_counts_after_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "MOST_BYTES", 1000)
+    monkeypatch.setattr(body, "BODY_BYTES", 1000)
     bomb = gzip.compress(b'{"a":"' + b"x" * 100_000 + b'"}')
     assert len(bomb) < 1000
     with pytest.raises(PayloadTooLargeError):
@@ -112,3 +114,49 @@ def test_half_an_emoji_is_mended_and_a_whole_one_kept() -> None:
     assert parse_json(whole.encode()) == {"a": "😀", "b": ["x😀y"]}
     assert parse_json(b'{"a":"cut \\ud83d"}') == {"a": "cut \ufffd"}
     assert parse_json(b'{"a":"\\ud83d\\ude00 \\uDE00"}') == {"a": "😀 \ufffd"}
+
+
+def bytes_outside(raw: bytes, monkeypatch: pytest.MonkeyPatch, piece: int) -> bytes:
+    monkeypatch.setattr(body, "_PIECE", piece)
+    return b"".join(body._outside_strings(raw))
+
+
+@pytest.mark.parametrize("piece", range(1, 12))
+def test_what_is_outside_of_strings_is_found_wherever_it_is_cut(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    value = {'a"b\\': ["{[,:", "\\\\", '"', "", "\n\t,", {"c": "\\"}], "d": {}, ":": [1, [], "x,"]}
+    found = bytes_outside(json.dumps(value).encode(), monkeypatch, piece)
+    assert found.replace(b" ", b"") == b"{:[,,,,,{:}],:{},:[1,[],]}"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" + b"[]," * BODY_FIELDS + b"1]",
+        b"{" + b'"a":1,' * BODY_FIELDS + b'"b":{}}',
+        b'{"a":[' + b"1," * (BODY_VALUES + 1) + b"1]}",
+    ],
+    ids=["arrays", "fields", "numbers"],
+)
+def test_a_body_of_which_millions_of_objects_would_be_made_is_refused(raw: bytes) -> None:
+    with pytest.raises(BadRequestError, match="objects, arrays and fields"):
+        parse_json(raw)
+
+
+def test_a_long_text_may_look_like_anything() -> None:
+    text = '[{"a": "b"}, ' * BODY_FIELDS
+    assert parse_json(json.dumps({"text": text}).encode()) == {"text": text}
+
+
+@pytest.mark.parametrize(
+    ("raw", "coding", "large"),
+    [
+        (b"{}", "", False),
+        (b'{"a":"' + b"x" * LARGE_BODY_BYTES + b'"}', "", True),
+        (b"[" + b"{}," * LARGE_BODY_OBJECTS + b"{}]", "", True),
+        (b"...", "gzip", True),
+    ],
+)
+def test_which_bodies_are_large(raw: bytes, coding: str, large: bool) -> None:
+    assert Body(raw, coding).is_large is large

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.json_codec import DEEPEST, dumps, loads, strict_loads
+from server.json_codec import dumps, loads, strict_loads
+from server.limits import BODY_DEPTH
 
 VALUES = st.recursive(
     st.none()
@@ -58,8 +59,8 @@ def test_what_is_no_number_is_nothing_or_an_error(text: bytes) -> None:
 @pytest.mark.parametrize("read", [loads, strict_loads])
 def test_depth_has_a_limit(read: Callable[[bytes], Any], inner: bytes) -> None:
     """The same for both readers, and far above what any schema needs."""
-    read(b'{"a":' * DEEPEST + (inner or b"1") + b"}" * DEEPEST)
-    for depth in (DEEPEST + 1, 100_000):
+    read(b'{"a":' * BODY_DEPTH + (inner or b"1") + b"}" * BODY_DEPTH)
+    for depth in (BODY_DEPTH + 1, 100_000):
         with pytest.raises(ValueError, match="levels deep"):
             read(b"[" * depth + (inner or b"1") + b"]" * depth)
     assert len(loads(b"[" + b"[]," * 5000 + b"[]]")) == 5001

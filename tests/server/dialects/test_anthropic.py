@@ -14,7 +14,7 @@ from server.dialects.base import Generate, Params
 from server.errors import BadRequestError
 from server.gemini.events import Finish, TextDelta
 from server.gemini.types import Call, Json, Level, Thinking
-from server.json_codec import DEEPEST
+from server.limits import BODY_DEPTH
 
 SESSION = "00000000-0000-4000-8000-000000000000"
 HI: Json = {"role": "user", "content": "hi"}
@@ -480,7 +480,7 @@ DEEP: list[Json] = [
 
 @pytest.mark.parametrize("fields", DEEP, ids=range(5))
 def test_json_nested_as_deep_as_it_can_be_read(fields: Json) -> None:
-    depth = DEEPEST - 10  # what is around it counts as well
+    depth = BODY_DEPTH - 10  # what is around it counts as well
     deep = '{"properties":' * depth + "{}" + "}" * depth
     changes = json.loads(json.dumps(fields).replace('"DEEP"', deep))
     body = {"model": "m", "max_tokens": 9, "messages": [HI], **changes}

@@ -13,6 +13,7 @@ from server.dialects.gemini_native_embeddings import (
 )
 from server.errors import BadRequestError
 from server.gemini.types import EmbedCall, Embedding, Json
+from server.limits import VECTOR_LENGTH, VECTORS
 
 PARAMS = Params(path={"id": "gemini-embedding-001"})
 
@@ -88,3 +89,23 @@ def test_estimated_tokens_are_not_told_as_usage() -> None:
     assert encode_embed(call, Embedding(((1.0,),), 1, estimated=True)) == {
         "embedding": {"values": (1.0,)}
     }
+
+
+@pytest.mark.parametrize("length", [0, -1, VECTOR_LENGTH + 1, 30_000_000])
+def test_a_vector_has_no_more_numbers_than_google_gives(length: int) -> None:
+    whole = {"content": {"parts": [{"text": "a"}]}}
+    long = {**whole, "outputDimensionality": length}
+    params = Params(path={"id": "gemini-embedding-001"})
+    with pytest.raises(BadRequestError) as caught:
+        parse_embed(long, params)
+    assert caught.value.param == "outputDimensionality"
+    with pytest.raises(BadRequestError) as caught:
+        parse_batch({"requests": [whole, long]}, params)
+    assert caught.value.param == "requests[1].outputDimensionality"
+
+
+def test_no_more_texts_than_a_request_may_hold() -> None:
+    whole = {"content": {"parts": [{"text": "a"}]}}
+    with pytest.raises(BadRequestError) as caught:
+        parse_batch({"requests": [whole] * (VECTORS + 1)}, Params(path={"id": "x"}))
+    assert caught.value.param == "requests"
