@@ -328,7 +328,7 @@ async def test_a_body_that_stops_or_trickles_is_cut(
         assert status_of(answer) == 400
         assert b"stopped arriving" in answer
         monkeypatch.setattr("server.body.BODY_SILENCE_S", 5)
-        monkeypatch.setattr("server.limits.BODY_S", 0.2)
+        monkeypatch.setattr("server.body.BODY_S", 0.2)
         async with connection(rig) as (reader, writer):
             writer.write(head)
             answering = asyncio.create_task(reader.read())
