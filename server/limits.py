@@ -84,6 +84,13 @@ ADDRESS_CHARS = 8192
 LOOKUPS_AT_ONCE = 16
 """Names being looked up, each in a thread of its own: twice, for downloads and for the rest."""
 
+# The tray's own socket, on loopback
+
+DESK_LINE_BYTES = 64 * 1024
+"""Of one message."""
+DESK_SILENT = 16
+"""Connections that have not shown the token yet, each with a thread."""
+
 
 def cut(text: str, most: int) -> str:
     """``text``, at most ``most`` characters of it."""

@@ -15,16 +15,18 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from server.files import write_private
+from server.limits import DESK_LINE_BYTES, DESK_SILENT
 
 log = logging.getLogger(__name__)
 
-LONGEST_LINE = 64 * 1024
 ANSWER_TIMEOUT_S = 10.0
+BREATH_S = 0.2
 
 Message = dict[str, Any]
 
@@ -89,9 +91,9 @@ class Peer:
         """What arrives, until the other side goes or sends what is no message."""
         while True:
             try:
-                line = self._lines.readline(LONGEST_LINE)
+                line = self._lines.readline(DESK_LINE_BYTES)
                 message = json.loads(line) if line else None
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 return
             if not isinstance(message, dict):
                 return
@@ -112,6 +114,10 @@ class Desk:
         self._token = secrets.token_urlsafe(24)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._port = self._listener.getsockname()[1]
+        self._closed = False
+        self._silent: deque[socket.socket] = deque()
+        """Connections that have not shown the token yet, oldest first."""
+        self._counting = threading.Lock()
 
     @property
     def address(self) -> str:
@@ -125,23 +131,47 @@ class Desk:
         """
 
         def accept() -> None:
-            while True:
+            while not self._closed:
                 try:
                     connection, _ = self._listener.accept()
-                except OSError:
-                    return
-                work = (connection, on_show, on_window)
-                threading.Thread(target=self._serve, args=work, daemon=True).start()
+                    self._admit(connection)
+                    work = (connection, on_show, on_window)
+                    threading.Thread(target=self._serve, args=work, daemon=True).start()
+                except (OSError, RuntimeError) as error:  # no more files, or threads, right now
+                    if not self._closed:
+                        log.warning("The window cannot reach the app now: %s", error)
+                        time.sleep(BREATH_S)
 
         threading.Thread(target=accept, name="desk", daemon=True).start()
         where = {"pid": os.getpid(), "port": self._port, "token": self._token}
         write_private(self._file, json.dumps(where))
 
+    def _admit(self, connection: socket.socket) -> None:
+        """Let one more wait for its first line; the oldest that say nothing make room for it.
+
+        Ours send theirs at once, so that those are never ours.
+        """
+        with self._counting:
+            self._silent.append(connection)
+            self._turn_away(len(self._silent) - DESK_SILENT)
+
+    def _turn_away(self, count: int) -> None:
+        for _ in range(count):
+            with contextlib.suppress(OSError):
+                self._silent.popleft().shutdown(socket.SHUT_RDWR)
+
+    def _has_spoken(self, connection: socket.socket) -> None:
+        with self._counting, contextlib.suppress(ValueError):
+            self._silent.remove(connection)
+
     def close(self) -> None:
+        self._closed = True
         self._file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() does not
         self._listener.close()
+        with self._counting:
+            self._turn_away(len(self._silent))
 
     def _serve(
         self,
@@ -153,7 +183,9 @@ class Desk:
         try:
             connection.settimeout(ANSWER_TIMEOUT_S)
             first = next(peer.messages(), {})
-            if not hmac.compare_digest(str(first.get("token", "")), self._token):
+            self._has_spoken(connection)
+            shown = str(first.get("token", "")).encode("utf-8", "replace")
+            if not hmac.compare_digest(shown, self._token.encode()):
                 return
             connection.settimeout(None)
             if first.get("ask") == "show":
@@ -162,6 +194,7 @@ class Desk:
             elif first.get("ask") == "window":
                 on_window(peer)
         finally:
+            self._has_spoken(connection)
             peer.close()
 
 

@@ -4,10 +4,12 @@ import json
 import socket
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from server.limits import DESK_SILENT
 from tests.support import HANGS_S
 from tray.instance import Desk, Lock, Message, Peer, ask_first, connect
 
@@ -89,3 +91,57 @@ def test_what_is_no_message_ends_the_conversation() -> None:
     theirs.close()
     peer.close()
     assert not peer.send({})
+
+
+@pytest.mark.parametrize(
+    "token", ["t\u00f6ken", "\ud800", "\U0001f511" * 3, "", None, [], {"a": 1}, 7]
+)
+def test_any_token_but_ours_is_turned_away_quietly(tmp_path: Path, token: object) -> None:
+    failed: list[object] = []
+    before, threading.excepthook = threading.excepthook, failed.append
+    desk, called = Desk(tmp_path), threading.Event()
+    desk.open(on_show=called.set, on_window=lambda _: called.set())
+    try:
+        with socket.create_connection(("127.0.0.1", desk._port), timeout=HANGS_S) as asking:
+            asking.sendall(json.dumps({"token": token, "ask": "show"}).encode() + b"\n")
+            assert asking.recv(1) == b""
+        assert ask_first(tmp_path)
+        assert called.wait(HANGS_S)
+    finally:
+        desk.close()
+        threading.excepthook = before
+    assert failed == []
+
+
+def test_silent_connections_are_few_threads_and_keep_nobody_out(tmp_path: Path) -> None:
+    desk, heard = Desk(tmp_path), threading.Event()
+    before = threading.active_count()
+    desk.open(on_show=heard.set, on_window=lambda _: None)
+    silent = [socket.create_connection(("127.0.0.1", desk._port)) for _ in range(300)]
+    try:
+        assert ask_first(tmp_path)
+        assert heard.wait(HANGS_S)
+        until = time.monotonic() + HANGS_S
+        while threading.active_count() > before + 1 + DESK_SILENT:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        for connection in silent:
+            connection.close()
+        desk.close()
+    until = time.monotonic() + HANGS_S
+    while threading.active_count() > before:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("said", [b'{"a": "' + b"x" * 70_000 + b'"}\n', b"[" * 60_000 + b"\n"])
+def test_a_message_that_never_ends_is_cut(said: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    peer = Peer(ours)
+    sending = threading.Thread(target=theirs.sendall, args=(said,))
+    sending.start()
+    assert list(peer.messages()) == []
+    peer.close()
+    theirs.close()
+    sending.join()
