@@ -64,11 +64,14 @@ class Quota:
     """What is left of one model's daily requests, as ``retrieveUserQuota`` says."""
 
     model: str
+    """The id that clients use."""
     remaining_fraction: float | None
     remaining: int | None = None
     """Requests; Google leaves it out while the bucket is full."""
     reset_at: float | None = None
     """Unix seconds."""
+    spelling: str = ""
+    """The bucket's own id, where it is another: what this account's requests name."""
 
 
 class CodeAssist:
@@ -117,7 +120,7 @@ class CodeAssist:
 
     async def count_tokens(self, out: Outgoing) -> int:
         """``countTokens`` takes contents only, so everything else is folded into them."""
-        request = {"model": f"models/{out.model}", "contents": countable(out.request)}
+        request = {"model": f"models/{self._spelt(out.model)}", "contents": countable(out.request)}
         answer = await self._ask(":countTokens", {"request": request})
         return total_tokens(answer)
 
@@ -273,10 +276,15 @@ class CodeAssist:
         request = await self._generating(out, project, token)
         return await whole_answer(self._http, request, _unwrap)
 
+    def _spelt(self, model_id: str) -> str:
+        """The id that the account's own buckets have for a model."""
+        spellings = [b.spelling for b in self._quota if b.model == model_id]
+        return spellings[0] if spellings and all(spellings) else model_id
+
     async def _generating(self, out: Outgoing, project: str, token: str) -> httpx.Request:
         request = {k: v for k, v in out.request.items() if v is not None}
         body: Json = {
-            "model": out.model,
+            "model": self._spelt(out.model),
             "project": project,
             "user_prompt_id": out.prompt_id,
             "request": {**request, "session_id": out.session},
@@ -325,9 +333,11 @@ def read_quota(answer: Json) -> tuple[Quota, ...]:
         if not isinstance(model, str) or not model or "_" in model:
             continue
         amount = str(bucket.get("remainingAmount", ""))
+        usual = catalogue().usual_spelling(model, "code-assist")
         quota.append(
             Quota(
-                model=catalogue().usual_spelling(model, "code-assist"),
+                model=usual,
+                spelling="" if usual == model else model,
                 remaining_fraction=float(fraction) if isinstance(fraction, int | float) else None,
                 remaining=int(amount) if amount.isdecimal() and len(amount) < 16 else None,
                 reset_at=_instant(bucket.get("resetTime")),

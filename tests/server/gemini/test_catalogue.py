@@ -189,7 +189,11 @@ def test_a_tier_takes_the_first_that_is_listed_and_not_refused(known: Catalogue)
     assert known.choose("best", "free", NOW, listed) == "gemini-3.8-flash"
     assert known.choose("best", "free", NOW, listed, {"gemini-3.8-flash"}) == "gemini-3.6-flash"
     assert known.choose("best", "free", NOW, ["gemini-2.5-pro"]) is None
-    assert known.candidates("fast", "free", NOW, listed) == ()
+    assert known.candidates("fast", "free", NOW, listed) == (
+        "gemini-3.6-flash",
+        "gemini-3.8-flash",
+    )
+    assert known.candidates("fast", "free", NOW, ["gemini-4-hydrogen"]) == ()
 
 
 @pytest.mark.parametrize("on", [NOW, DECEMBER, FEBRUARY, JULY])

@@ -372,6 +372,27 @@ def test_only_models_with_a_bucket_are_listed_unknown_ones_too() -> None:
     assert available_models(()) == living_models("code-assist")
 
 
+@pytest.mark.parametrize(
+    ("buckets", "named"),
+    [
+        ({"gemini-3-flash"}, "gemini-3-flash"),
+        ({"gemini-3-flash", "gemini-3.5-flash"}, "gemini-3.5-flash"),
+        (set(), "gemini-3.5-flash"),
+    ],
+)
+async def test_a_request_names_the_model_as_the_accounts_buckets_do(
+    world: World, buckets: set[str], named: str
+) -> None:
+    google = world.google
+    google.catalogue = tuple(m for m in google.catalogue if not buckets or m.id in buckets)
+    if buckets:
+        assert [model.id for model in await world.upstream.models()] == ["gemini-3.5-flash"]
+    out = Outgoing(model="gemini-3.5-flash", request=HELLO, session="s", prompt_id="p")
+    async for _ in world.upstream.generate(out):
+        pass
+    assert google.calls("streamGenerateContent")[0].json["model"] == named
+
+
 async def test_embeddings_are_mock_ones_and_say_so(world: World) -> None:
     call = EmbedCall(dialect="openai", model="text-embedding-3-small", inputs=("a", (1, 2)))
     embedding = await world.upstream.embed(call, call.model)

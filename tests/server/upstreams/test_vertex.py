@@ -26,6 +26,7 @@ from server.google_fake import failures
 from server.google_fake.account import PROJECT
 from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
+from server.models import Aliases
 from server.upstreams.base import Outgoing
 from server.upstreams.vertex import (
     EMBEDS_AT_ONCE,
@@ -261,6 +262,17 @@ async def test_the_models_are_the_catalogue_and_the_embedding_models(world: Worl
     assert models["gemini-embedding-001"].embeds
     assert models["text-embedding-005"].embeds
     assert world.google.requests == []
+
+
+@pytest.mark.parametrize(("location", "served"), [("us", True), ("us-central1", False)])
+async def test_a_location_lists_only_what_it_serves(
+    world: World, location: str, served: bool
+) -> None:
+    models = await world.new(location=location).models()
+    listed = [model.id for model in models]
+    assert ("gemini-4-hydrogen" in listed) is served
+    best = Aliases(door="vertex").resolve("gemini-best", models).id
+    assert best == ("gemini-4-hydrogen" if served else "gemini-3.8-flash")
 
 
 # ── embeddings ──
