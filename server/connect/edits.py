@@ -25,8 +25,9 @@ class Put:
     value: Data
     only_if_absent: bool = False
     """The user's own value wins."""
-    ours: str = ""
-    """A value that begins so means nothing without us, whoever wrote it; undo takes it out."""
+    ours: tuple[str, ...] = ()
+    """A value that begins with one of these means nothing without us, whoever wrote it: undo takes
+    it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def taken_out(now: Data, before: Data, after: Data, edits: Iterable[Edit]) -> Da
 
 
 def _is_mine(edit: Put, now: Data, after: Data) -> bool:
-    named = bool(edit.ours) and isinstance(now, str) and now.startswith(edit.ours)
+    named = isinstance(now, str) and now.startswith(edit.ours)
     return isinstance(edit.value, dict) or now == after or named
 
 

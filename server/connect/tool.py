@@ -37,10 +37,20 @@ class Target:
     """Without a slash at the end and without ``/v1``."""
     best: str
     fast: str
-    """Gemini ids."""
+    """Names of models that stay (``gemini-best``), or Gemini ids."""
     key: str = ANY_KEY
     secret: bool = False
     """The key is a real one."""
+    main: str = ""
+    """For everyday work, where a tool tells it from the best; empty: the same."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "main", self.main or self.best)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What a tool's list of models holds, each once."""
+        return tuple(dict.fromkeys((self.best, self.main, self.fast)))
 
     @property
     def v1(self) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from server.connect.tool import ANY_KEY, Target
+from server.model_names import STABLE_NAMES
 from server.settings import Settings
 
 
@@ -21,14 +22,15 @@ def target(settings: Settings, *, base: str = "", model: str = "") -> Target:
     return Target(
         base_url=(base or base_url(settings)).rstrip("/").removesuffix("/v1"),
         best=model or BEST,
+        main=model or MAIN,
         fast=FAST,
         key=keys[0] if keys else ANY_KEY,
         secret=bool(keys),
     )
 
 
-BEST, FAST = "gemini-best", "gemini-fast"
-"""The tiers' own names (contract section 4, *Models*)."""
+BEST, MAIN, FAST = STABLE_NAMES
+"""The tiers' own names, which stay when the models behind them change."""
 
 _DOCKER, _SYSTEMD = Path("/data"), Path("/var/lib/gemini-api-proxy")
 

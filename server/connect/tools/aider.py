@@ -15,8 +15,8 @@ def _edits(target: Target) -> tuple[Put, ...]:
     return (
         Put(("openai-api-base",), target.v1),
         Put(("openai-api-key",), target.key),
-        Put(("model",), _PREFIX + target.best, ours=f"{_PREFIX}gemini-"),
-        Put(("weak-model",), _PREFIX + target.fast, ours=f"{_PREFIX}gemini-"),
+        Put(("model",), _PREFIX + target.best, ours=(f"{_PREFIX}gemini-",)),
+        Put(("weak-model",), _PREFIX + target.fast, ours=(f"{_PREFIX}gemini-",)),
     )
 
 

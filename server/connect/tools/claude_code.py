@@ -9,19 +9,26 @@ from server.connect.edits import Data, Put
 from server.connect.formats import JSON
 from server.connect.places import Places
 from server.connect.tool import CONTEXT_TOKENS, Ask, ConfigFile, Snippet, Target, Tool, exported
+from server.model_names import TWIN_PREFIX
+
+_OURS = (TWIN_PREFIX, "gemini-")
 
 
 def environment(target: Target) -> dict[str, str]:
-    """What Claude Code reads; it asks for four tiers by name."""
+    """What Claude Code reads; it asks for four tiers by name.
+
+    Its list of models shows only ids with "claude" in them, so it gets the twins of the names.
+    """
+    best, main, fast = (f"{TWIN_PREFIX}{name}" for name in (target.best, target.main, target.fast))
     return {
         "ANTHROPIC_BASE_URL": target.base_url,
         "ANTHROPIC_AUTH_TOKEN": target.key,
         "ANTHROPIC_API_KEY": "",  # a key of the shell would win over the token
-        "ANTHROPIC_MODEL": target.best,
-        "ANTHROPIC_DEFAULT_OPUS_MODEL": target.best,
-        "ANTHROPIC_DEFAULT_SONNET_MODEL": target.best,
-        "ANTHROPIC_DEFAULT_FABLE_MODEL": target.best,
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": target.fast,
+        "ANTHROPIC_MODEL": best,
+        "ANTHROPIC_DEFAULT_OPUS_MODEL": best,
+        "ANTHROPIC_DEFAULT_SONNET_MODEL": main,
+        "ANTHROPIC_DEFAULT_FABLE_MODEL": best,
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": fast,
         # It compacts long before the model's window is full where it does not know the model.
         "CLAUDE_CODE_AUTO_COMPACT_WINDOW": str(CONTEXT_TOKENS),
         "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
@@ -34,7 +41,7 @@ def _folder(places: Places) -> Path:
 
 def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
     edits = tuple(
-        Put(("env", name), value, ours="gemini-" if name.endswith("_MODEL") else "")
+        Put(("env", name), value, ours=_OURS if name.endswith("_MODEL") else ())
         for name, value in environment(target).items()
     )
     return [ConfigFile(_folder(places) / "settings.json", JSON, edits, holds_key=True)]

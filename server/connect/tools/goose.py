@@ -33,10 +33,7 @@ def provider(target: Target) -> dict[str, Any]:
         "description": "Gemini through the proxy on this computer",
         "api_key_env": KEY_VARIABLE if target.secret else "",
         "base_url": f"{target.v1}/chat/completions",
-        "models": [
-            {"name": model, "context_limit": CONTEXT_TOKENS}
-            for model in dict.fromkeys((target.best, target.fast))
-        ],
+        "models": [{"name": model, "context_limit": CONTEXT_TOKENS} for model in target.models],
         "supports_streaming": True,
         "requires_auth": target.secret,
     }

@@ -35,7 +35,7 @@ def provider(target: Target) -> dict[str, Any]:
                 "tool_call": True,
                 "limit": {"context": CONTEXT_TOKENS, "output": OUTPUT_TOKENS},
             }
-            for model in dict.fromkeys((target.best, target.fast))
+            for model in target.models
         },
     }
 
@@ -44,7 +44,7 @@ def _edits(target: Target, schema: str) -> tuple[Put, ...]:
     return (
         Put(("$schema",), schema, only_if_absent=True),
         Put(("provider", PROVIDER), provider(target)),
-        Put(("model",), f"{PROVIDER}/{target.best}", only_if_absent=True, ours=f"{PROVIDER}/"),
+        Put(("model",), f"{PROVIDER}/{target.best}", only_if_absent=True, ours=(f"{PROVIDER}/",)),
     )
 
 

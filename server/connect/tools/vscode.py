@@ -41,7 +41,7 @@ def group(target: Target) -> dict[str, Any]:
                 "maxInputTokens": CONTEXT_TOKENS - OUTPUT_TOKENS,
                 "maxOutputTokens": OUTPUT_TOKENS,
             }
-            for model in dict.fromkeys((target.best, target.fast))
+            for model in target.models
         ],
     }
 

@@ -40,7 +40,7 @@ def provider(target: Target) -> dict[str, Any]:
                     "prompt_cache_key": False,
                 },
             }
-            for model in dict.fromkeys((target.best, target.fast))
+            for model in target.models
         ],
     }
 

@@ -15,6 +15,7 @@ from server.connect.files import ChangedMeanwhileError, look
 from server.connect.places import Places
 from server.connect.tool import Target, Tool
 from server.connect.tools import TOOLS, named
+from server.model_names import TWIN_PREFIX
 
 TARGET = Target("http://127.0.0.1:8081", "gemini-2.5-pro", "gemini-2.5-flash")
 ELSEWHERE = Target("http://127.0.0.1:9999", "gemini-3-pro-preview", "gemini-2.5-flash")
@@ -108,7 +109,7 @@ def test_what_a_tool_asks_comes_from_its_files(tool: Tool, tmp_path: Path) -> No
     assert ask is not None
     assert ask.url.startswith(f"{ELSEWHERE.base_url}/v1")
     if tool.id != "gemini-cli":  # it brings its own models
-        assert ask.model == ELSEWHERE.best
+        assert ask.model.removeprefix(TWIN_PREFIX) == ELSEWHERE.best
 
 
 @pytest.mark.parametrize("tool", WRITTEN, ids=lambda tool: tool.id)
@@ -202,7 +203,7 @@ def test_an_undo_that_would_lose_a_comment_is_refused_with_the_difference(tmp_pa
         (
             "claude-code",
             "{}",
-            ('_MODEL": "gemini-2.5-flash"', '_MODEL": "haiku"'),
+            ('_MODEL": "claude-gp-gemini-2.5-flash"', '_MODEL": "haiku"'),
             '{\n  "env": {\n    "ANTHROPIC_DEFAULT_HAIKU_MODEL": "haiku"\n  }\n}',
         ),
         ("aider", "dark-mode: true\n", ("2.5-flash", "3-flash"), "dark-mode: true\n"),

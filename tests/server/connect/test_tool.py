@@ -17,8 +17,8 @@ from server.connect.tools import TOOLS, named
 from tests.rig import running
 
 BASE = "http://127.0.0.1:8081"
-TARGET = Target(BASE, "gemini-2.5-pro", "gemini-2.5-flash")
-SECRET = Target(BASE, "gemini-2.5-pro", "gemini-2.5-flash", "s3cret-key", True)
+TARGET = Target(BASE, "gemini-best", "gemini-fast", main="gemini-main")
+SECRET = Target(BASE, "gemini-best", "gemini-fast", "s3cret-key", True)
 HOME = Path("/home/me")
 ROAMING = HOME / "AppData" / "Roaming"
 SUPPORT = HOME / "Library" / "Application Support"
@@ -124,10 +124,11 @@ def test_claude_code_gets_the_root_and_all_tiers() -> None:
     assert env["ANTHROPIC_API_KEY"] == ""
     tiers = {name: env[f"ANTHROPIC_DEFAULT_{name}_MODEL"] for name in ("OPUS", "SONNET", "HAIKU")}
     assert tiers == {
-        "OPUS": "gemini-2.5-pro",
-        "SONNET": "gemini-2.5-pro",
-        "HAIKU": "gemini-2.5-flash",
+        "OPUS": "claude-gp-gemini-best",
+        "SONNET": "claude-gp-gemini-main",
+        "HAIKU": "claude-gp-gemini-fast",
     }
+    assert env["ANTHROPIC_MODEL"] == "claude-gp-gemini-best"
     assert all(isinstance(value, str) for value in env.values())
 
 
@@ -147,7 +148,11 @@ def test_codex_speaks_responses_under_an_id_of_its_own() -> None:
 def test_vs_code_shows_the_models_in_agent_mode() -> None:
     (group,) = said("vscode")
     assert (group["vendor"], group["apiType"]) == ("customendpoint", "chat-completions")
-    assert [model["id"] for model in group["models"]] == ["gemini-2.5-pro", "gemini-2.5-flash"]
+    assert [model["id"] for model in group["models"]] == [
+        "gemini-best",
+        "gemini-main",
+        "gemini-fast",
+    ]
     for model in group["models"]:
         assert model["url"] == f"{BASE}/v1/chat/completions"
         assert model["toolCalling"] is True
@@ -168,9 +173,9 @@ def test_opencode_and_kilo_get_a_provider_of_their_own(name: str) -> None:
     config = said(name)
     provider = config["provider"]["gemini-proxy"]
     assert provider["options"] == {"baseURL": f"{BASE}/v1", "apiKey": "any"}
-    assert config["model"] == "gemini-proxy/gemini-2.5-pro"
+    assert config["model"] == "gemini-proxy/gemini-best"
     assert config["$schema"].endswith("config.json")
-    limit = provider["models"]["gemini-2.5-pro"]["limit"]
+    limit = provider["models"]["gemini-best"]["limit"]
     assert limit == {"context": 1_048_576, "output": 65_536}
 
 
@@ -189,8 +194,8 @@ def test_aider_gets_models_with_their_prefix() -> None:
     assert said("aider") == {
         "openai-api-base": f"{BASE}/v1",
         "openai-api-key": "any",
-        "model": "openai/gemini-2.5-pro",
-        "weak-model": "openai/gemini-2.5-flash",
+        "model": "openai/gemini-best",
+        "weak-model": "openai/gemini-fast",
     }
 
 
@@ -267,7 +272,7 @@ async def test_the_programs_to_copy_run(name: str, tmp_path: Path) -> None:
     tool = named(name)
     assert tool
     async with running(tmp_path) as rig:
-        wanted = Target(rig.url, "gemini-2.5-pro", "gemini-2.5-flash")
+        wanted = Target(rig.url, "gemini-best", "gemini-fast")
         (text,) = (
             snippet.text
             for snippet in tool.snippets(wanted)
