@@ -172,7 +172,7 @@ async def test_the_buttons_in_a_browser(
         await browser("click", selector="text=Apply (Codex)")
         await browser("see", selector="[role=status]", text="The settings are written.")
         await browser("click", selector="text=Verify with a request (Codex)")
-        await browser("see", selector="[role=status]", text="gemini-2.5-pro answered")
+        await browser("see", selector="[role=status]", text="gemini-4-hydrogen answered")
         await browser("click", selector="text=Undo (Codex)")
         await browser("see", selector="[role=status]", text="as they would be without us")
         assert codex.read_text() == MINE
