@@ -243,6 +243,17 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "Set GOOGLE_OAUTH_CLIENT_FILE to the client-secrets file it was made with, or sign in "
         "again.",
     ),
+    "OAUTH_CLIENT_ELSEWHERE": (
+        "The OAuth client in use signs in at another endpoint than the one this Google sign-in "
+        "came from, so the sign-in is not renewed there.",
+        "Set GOOGLE_OAUTH_CLIENT_FILE to the client-secrets file it was made with, or sign in "
+        "again.",
+    ),
+    "SIGN_IN_ELSEWHERE": (
+        "The Google sign-in was made for another host than CODE_ASSIST_ENDPOINT names now, and is "
+        "not sent there.",
+        "Sign in again for the address that is set now, or set the address back.",
+    ),
     "TOKEN_FILE_UNREADABLE": (
         "The token file cannot be read or is not a token file.",
         "Check TOKEN_FILE, or sign in again.",

@@ -25,7 +25,13 @@ from server.learned_models import LearnedModels
 from server.memory import Memory, trimmer
 from server.metrics import Metrics
 from server.oauth import SignIn, Tokens
-from server.oauth_client import OAuthClient, find_client, save_client
+from server.oauth_client import (
+    ForeignHostError,
+    OAuthClient,
+    find_client,
+    foreign_hosts,
+    save_client,
+)
 from server.oauth_grants import GoogleGrants
 from server.options import ALL_OPTIONS
 from server.pipeline import Pipeline
@@ -72,6 +78,8 @@ class SignInOffer:
     state: str = ""
     source: str = ""
     problem: str | None = None
+    ask_hosts: tuple[str, ...] = ()
+    """Hosts outside Google, of the client that is there, which the owner has to say yes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +135,7 @@ class Gateway:
             client=self._find_client,
             grants=GoogleGrants(self.http),
             setup_address=f"{self.base_url}/setup",
+            where=lambda: self.settings.code_assist_host,
         )
         self.sign_in = SignIn(self.tokens)
         adc = Adc(settings.google_application_credentials, settings.gcloud_credentials)
@@ -252,6 +261,8 @@ class Gateway:
             saving: dict[str, object | None] = {name: saved}
             if name in ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"):
                 saving["GEMINI_API_KEY_FOR"] = settings.gemini_api_key_for
+            if name == "CODE_ASSIST_ENDPOINT":
+                saving["SIGN_IN_FOR"] = settings.sign_in_for
             await asyncio.to_thread(settings_file.save, settings.data_dir, saving)
         except (OSError, ValueError) as error:
             log.warning("%s is changed but could not be saved: %s", name, error)
@@ -294,6 +305,8 @@ class Gateway:
         """A fresh address to sign in at, where there is an OAuth client to do it with."""
         try:
             client = await asyncio.to_thread(self._find_client)
+        except ForeignHostError as error:
+            return SignInOffer(problem=error.message, ask_hosts=error.hosts)
         except BadRequestError as error:
             return SignInOffer(problem=error.message)
         if client is None:
@@ -334,12 +347,29 @@ class Gateway:
         save_client(self.settings.data_dir, text)
 
     def _find_client(self) -> OAuthClient | None:
+        """The client in use. Raises ``ForeignHostError`` before the owner has said yes to it."""
         settings = self.settings
-        return find_client(
+        client = find_client(
             settings.data_dir,
             settings.google_oauth_client_file,
             allow_gemini_cli=settings.use_gemini_cli_client,
         )
+        hosts = tuple(set(foreign_hosts(client)) - {*settings.oauth_hosts}) if client else ()
+        if hosts:
+            raise ForeignHostError(tuple(sorted(hosts)))
+        return client
+
+    async def trust(self, hosts: str) -> None:
+        """Let the OAuth client in use sign in at these hosts, which are those it names now.
+
+        Raises ``BadRequestError`` where they are not.
+        """
+        try:
+            await asyncio.to_thread(self._find_client)
+        except ForeignHostError as error:
+            if ",".join(error.hosts) != hosts:
+                raise
+            await self.change("OAUTH_HOSTS", [*self.settings.oauth_hosts, *error.hosts])
 
     # Life
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 from server.eligibility import SIGN_IN_REQUIRED, Problem, problem_for
 from server.errors import AuthenticationError, BadRequestError, ProxyError, UpstreamError
-from server.oauth_client import OAuthClient
+from server.oauth_client import OAuthClient, gives_refresh_tokens_of_google
 from server.oauth_grants import GoogleGrants, Grant, GrantRefusedError
 from server.redaction import learn
 from server.token_files import Credential
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 EARLY_S = 300.0
 """An access token is renewed this long before it expires, as Google's own libraries do."""
+LOOK_AGAIN_S = (0.25, 0.25, 0.5, 1.0)
+"""Pauses after a refused renewal, before the sign-in counts as ended."""
+MOST_LOOKS = 5
 STATE_LIFETIME_S = 600.0
 MOST_PENDING = 64
 
@@ -40,10 +43,14 @@ class Tokens:
         client: FindClient,
         grants: GoogleGrants,
         setup_address: str = "/setup",
+        where: Callable[[], tuple[str, bool]] = lambda: ("", True),
         original_file: Path = ORIGINAL_FILE,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``where``: the host of Code Assist now, and whether a sign-in may go there of which the
+        file does not say what host it was made for. One made for another host may not."""
+        self._where = where
         self._store = TokenStore(token_file, data_dir, now=now, original_file=original_file)
         self._find_client = client
         self.setup_address = setup_address
@@ -59,7 +66,12 @@ class Tokens:
     def signed_in(self) -> bool:
         """Whether there is a sign-in, as far as known without asking Google."""
         self._store.scan()
-        return self._store.held is not None
+        return self._store.held is not None and not self._is_elsewheres(self._store.held)
+
+    def _is_elsewheres(self, held: Credential) -> bool:
+        """Whether the sign-in was made for another host than Code Assist has now."""
+        host, any_may_go = self._where()
+        return held.host != host if held.host else not any_may_go
 
     @property
     def email(self) -> str | None:
@@ -83,9 +95,10 @@ class Tokens:
         """Why the sign-in cannot be used, or ended; None while all is well."""
         if self._ended is not None and self.identity in ("", self._ended[0]):
             return self._ended[1]
-        if self._store.held is None and self._store.broken:
+        held = self._store.held
+        if held is None and self._store.broken:
             return problem_for("TOKEN_FILE_UNREADABLE")
-        return None
+        return problem_for("SIGN_IN_ELSEWHERE") if held and self._is_elsewheres(held) else None
 
     async def access_token(self, *, stale: str | None = None) -> str:
         """A token good for the next minutes. ``stale``: one that Google has just refused.
@@ -93,18 +106,22 @@ class Tokens:
         Raises ``AuthenticationError`` when a person has to sign in, ``UpstreamError`` when Google
         cannot be asked.
         """
-        held = await self._current()
-        if held is None:
-            raise self.sign_in_error()
-        token = held.access_token if held.access_token != stale else None
-        if token and self._left_s(held) > EARLY_S:
-            return token
-        try:
-            return (await self._refreshed(held)).access_token or ""
-        except UpstreamError:
-            if token and self._left_s(held) > 0:
-                return token  # it was only early
-            raise
+        for _ in range(MOST_LOOKS):
+            held = await self._current()
+            if held is None or self._is_elsewheres(held):
+                raise self.sign_in_error()
+            token = held.access_token if held.access_token != stale else None
+            if token and self._left_s(held) > EARLY_S:
+                return token
+            try:
+                return (await self._refreshed(held)).access_token or ""
+            except _OvertakenError:
+                continue  # signed in anew, or renewed by another process: go on with that
+            except UpstreamError:
+                if token and self._left_s(held) > 0:
+                    return token  # it was only early
+                raise
+        raise UpstreamError("The Google sign-in changed again and again while it was renewed.")
 
     async def learn_email(self) -> str | None:
         """Ask Google whose account it is, once per sign-in. Fails only by not knowing."""
@@ -120,6 +137,7 @@ class Tokens:
     async def keep(self, credential: Credential) -> None:
         """Store a new sign-in in place of the old one."""
         self._ended = None
+        credential = replace(credential, host=self._where()[0] or None)
         self._store.write(credential)
         email = await self.learn_email()
         if email and self._store.held == credential:
@@ -175,20 +193,20 @@ class Tokens:
     async def _refresh(self, held: Credential) -> Credential:
         client = await self._client_of(held)
         if client is None or not held.refresh_token:
-            code = "NO_OAUTH_CLIENT" if held.refresh_token else "invalid_grant"
-            self._ended = held.fingerprint, problem_for(code)
-            raise self.sign_in_error()
+            raise self._end(held, await self._why_not(held))
         borrowed = self._store.is_borrowed(held)
         try:
             grant = await self.grants.refresh(client, held.refresh_token)
         except GrantRefusedError as error:
+            if await self._is_overtaken(held):
+                raise _OvertakenError from error
             log.warning("Google ended the sign-in (%s)", error)
-            self._ended = held.fingerprint, problem_for(error.code, said=error.description)
             self._store.reject(held)
-            raise self.sign_in_error() from error
+            problem = problem_for(error.code, said=error.description)
+            raise self._end(held, problem) from error
         self._store.scan()
-        if self.identity != held.fingerprint:
-            raise self.sign_in_error()  # signed out, or in as another, while Google was asked
+        if self.identity != held.fingerprint:  # while Google was asked: signed in anew, or out
+            raise _OvertakenError if self._store.held else self.sign_in_error()
         fresh = replace(
             held,
             access_token=grant.access_token,
@@ -196,6 +214,7 @@ class Tokens:
             client=client,
             format="authorized_user",
             refresh_token=grant.refresh_token or held.refresh_token,
+            token_uri=client.token_uri,
             copied=borrowed,
             account=self.email,
         )
@@ -203,16 +222,56 @@ class Tokens:
         self._store.write(fresh)
         return fresh
 
-    async def _client_of(self, held: Credential) -> OAuthClient | None:
-        """The client to renew with: a refresh token belongs to the client it was made with."""
+    def _end(self, held: Credential, problem: Problem) -> AuthenticationError:
+        """Remember why ``held`` cannot be used any more; the error that says so."""
+        self._ended = held.fingerprint, problem
+        return self.sign_in_error()
+
+    async def _is_overtaken(self, held: Credential) -> bool:
+        """Whether another sign-in is there after a refusal. Another process may have renewed with
+        the same token a moment ago, and be about to write what it got."""
+        for pause_s in (0.0, *LOOK_AGAIN_S):
+            if pause_s:
+                await self._sleep(pause_s)
+            self._store.scan()
+            if self._store.held is not None and self.identity != held.fingerprint:
+                return True
+        return False
+
+    async def _found(self) -> OAuthClient | None:
         try:
-            found = await asyncio.to_thread(self._find_client)  # may search the disk
+            return await asyncio.to_thread(self._find_client)  # may search the disk
         except BadRequestError as error:
             log.warning("%s", error.message)
-            found = None
-        if held.client is None or (found and found.client_id == held.client.client_id):
+            return None
+
+    async def _client_of(self, held: Credential) -> OAuthClient | None:
+        """The client to renew with: a refresh token belongs to the client it was made with, and
+        goes only to the endpoint that gave it."""
+        found = await self._found()
+        if held.client is not None and (found is None or found.client_id != held.client.client_id):
+            return held.client
+        if found is not None and _may_have(found.token_uri, held):
             return found
         return held.client
+
+    async def _why_not(self, held: Credential) -> Problem:
+        """Why there is no client to renew with."""
+        if not held.refresh_token:
+            return problem_for("invalid_grant")
+        found = await self._found()
+        return problem_for("NO_OAUTH_CLIENT" if found is None else "OAUTH_CLIENT_ELSEWHERE")
+
+
+def _may_have(token_uri: str, held: Credential) -> bool:
+    """Whether the refresh token of ``held`` may go to ``token_uri``."""
+    if held.token_uri is None:
+        return gives_refresh_tokens_of_google(token_uri)
+    return token_uri == held.token_uri
+
+
+class _OvertakenError(Exception):
+    """Another sign-in took the place of the one that was being renewed."""
 
 
 # ── signing in ───────────────────────────────────────────────────────────────────────────────────
@@ -311,6 +370,7 @@ def _credential(grant: Grant, client: OAuthClient, now: float) -> Credential:
         refresh_token=grant.refresh_token,
         expires_at=now + grant.lifetime_s,
         client=client,
+        token_uri=client.token_uri,
         scopes=grant.scopes,
     )
 

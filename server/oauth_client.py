@@ -25,6 +25,7 @@ GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105  # an add
 _GOOGLE_REVOKE_URI = "https://oauth2.googleapis.com/revoke"
 _GOOGLE_USERINFO_URI = "https://www.googleapis.com/oauth2/v2/userinfo"
 _GOOGLE_TOKEN_HOSTS = ("oauth2.googleapis.com", "www.googleapis.com", "accounts.google.com")
+_GOOGLE_HOSTS = (*_GOOGLE_TOKEN_HOSTS, "openidconnect.googleapis.com")
 
 _CLI_PACKAGES = ("@google/gemini-cli", "@google/gemini-cli-core")
 _CLI_CONSTANT = r"\bOAUTH_CLIENT_{}\s*=\s*[\"']([^\"']+)[\"']"
@@ -69,6 +70,37 @@ class OAuthClient:
                 "token_uri": self.token_uri,
             }
         }
+
+
+def foreign_hosts(client: OAuthClient) -> tuple[str, ...]:
+    """The hosts outside Google, and outside this computer, where a sign-in with ``client`` would
+    show its codes and tokens."""
+    addresses = (client.auth_uri, client.token_uri, client.revoke_uri, client.userinfo_uri)
+    hosts = {
+        (urlsplit(address).hostname or "").lower()
+        for address in addresses
+        if not is_loopback(address)
+    }
+    return tuple(sorted(hosts - {*_GOOGLE_HOSTS}))
+
+
+def gives_refresh_tokens_of_google(token_uri: str) -> bool:
+    """Whether a refresh token of unknown origin may go there: to Google, or to a stand-in on this
+    computer."""
+    return is_loopback(token_uri) or urlsplit(token_uri).hostname in _GOOGLE_TOKEN_HOSTS
+
+
+class ForeignHostError(BadRequestError):
+    """The OAuth client signs in outside Google, and the owner has not said yes to that."""
+
+    def __init__(self, hosts: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The OAuth client signs in at {', '.join(hosts)}, which is not Google: whoever runs "
+            "that host receives the codes and tokens of the sign-in.",
+            param="client",
+            code="oauth_client_outside_google",
+        )
+        self.hosts = hosts
 
 
 def is_loopback(address: str) -> bool:

@@ -449,6 +449,15 @@ FILE_OPTIONS: Mapping[str, Option] = {
         live=True,
         owner=True,
     ),
+    "SIGN_IN_FOR": Option(
+        "SIGN_IN_FOR",
+        "sign_in_for",
+        _optional,
+        "a host",
+        "the host that a Google sign-in of unknown origin belongs to; it is sent to no other",
+        live=True,
+        owner=True,
+    ),
     "OAUTH_HOSTS": Option(
         "OAUTH_HOSTS",
         "oauth_hosts",
@@ -468,6 +477,8 @@ FILE_OPTIONS: Mapping[str, Option] = {
         owner=True,
     ),
 }
-RECORDED = frozenset({"KEYS", "GEMINI_API_KEY_FOR", "OAUTH_HOSTS", "USE_GEMINI_CLI_CLIENT"})
+RECORDED = frozenset(
+    {"KEYS", "GEMINI_API_KEY_FOR", "SIGN_IN_FOR", "OAUTH_HOSTS", "USE_GEMINI_CLI_CLIENT"}
+)
 """Those that no form shows."""
 ALL_OPTIONS: Mapping[str, Option] = {**OPTIONS, **FILE_OPTIONS}

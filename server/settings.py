@@ -26,6 +26,11 @@ from server.redaction import learn
 APP = "gemini-api-proxy"
 MODELS, _TIERS = "MODELS", ("best", "main", "fast")
 """A table of ``settings.toml``: another way to write MODEL_BEST, MODEL_MAIN and MODEL_FAST."""
+CODE_ASSIST = "https://cloudcode-pa.googleapis.com"
+OWN_FILES = frozenset(
+    {"settings.toml", "api_key", "client_secret.json", "signed_out", "log.txt", "crash.txt"}
+)
+"""Files of the data folder that hold something else than a sign-in."""
 LOOPBACK_HOSTS = ("127.0.0.1", "::1")
 ALL_HOSTS = ("0.0.0.0", "::")  # noqa: S104  # an explicit --headless is Docker or systemd
 
@@ -60,7 +65,7 @@ class Settings:
     gemini_api_key: str | None = field(default=None, repr=False)
     google_cloud_project: str | None = None
     google_cloud_location: str = "global"
-    code_assist_endpoint: str = "https://cloudcode-pa.googleapis.com"
+    code_assist_endpoint: str = CODE_ASSIST
     google_gemini_base_url: str = "https://generativelanguage.googleapis.com"
     google_vertex_base_url: str | None = None
     google_application_credentials: Path | None = None
@@ -69,6 +74,8 @@ class Settings:
     """Where ``gcloud auth application-default login`` keeps its file, if there is one."""
     gemini_api_key_for: str | None = None
     """The host that ``gemini_api_key`` was entered for; None where nobody changed either."""
+    sign_in_for: str | None = None
+    """The host that a sign-in of unknown origin belongs to; None until the address was changed."""
     oauth_hosts: tuple[str, ...] = ()
     """Hosts outside Google that the owner lets an OAuth client sign in at."""
     api_keys: tuple[str, ...] = field(default=(), repr=False)
@@ -112,6 +119,21 @@ class Settings:
         )
 
     @property
+    def code_assist_host(self) -> tuple[str, bool]:
+        """Where Code Assist is asked, and whether a sign-in may go there of which nothing says what
+        host it was made for."""
+        host = host_of(self.code_assist_endpoint)
+        return host, self.sign_in_for in (None, host)
+
+    @property
+    def vertex_may_have_tokens(self) -> bool:
+        """Whether the credentials of this computer, which nobody entered for an address, may go to
+        GOOGLE_VERTEX_BASE_URL: one outside Google has to be given by who starts the program."""
+        name, address = "GOOGLE_VERTEX_BASE_URL", self.google_vertex_base_url
+        host = urlsplit(address or "").hostname or ""
+        return not address or host.endswith(".googleapis.com") or not self.changed_here(name)
+
+    @property
     def gemini_host(self) -> str:
         """Where the Gemini API is asked."""
         return host_of(self.google_gemini_base_url)
@@ -131,6 +153,10 @@ class Settings:
 
     def source(self, name: str) -> Source:
         return self.sources.get(name, "default")
+
+    def changed_here(self, name: str) -> bool:
+        """Whether a page, or the file, has set this."""
+        return self.source(name) == "settings.toml"
 
     def pinned(self, name: str) -> bool:
         """Whether command line or environment set this: a change returns at the next start."""
@@ -163,6 +189,8 @@ class Settings:
             return replace(
                 self, gemini_api_key_for=self.gemini_host if self.gemini_api_key else None
             )
+        if name == "CODE_ASSIST_ENDPOINT" and self.sign_in_for is None:
+            return replace(self, sign_in_for=host_of(before.code_assist_endpoint))
         if name == "GOOGLE_GEMINI_BASE_URL" and self.gemini_api_key and not self.gemini_api_key_for:
             return replace(self, gemini_api_key_for=before.gemini_host)
         return self
@@ -355,7 +383,10 @@ def _parse(option: Option, value: object, source: Source, data_dir: Path) -> Any
         shown = "(hidden)" if option.secret else value
         raise SettingsError(option.name, shown, option.allowed, source) from error
     if option.name == "TOKEN_FILE":
-        return data_dir / _expanded(str(parsed))
+        path = data_dir / _expanded(str(parsed))
+        if path.parent == data_dir and (path.name in OWN_FILES or ".sqlite3" in path.name):
+            raise SettingsError(option.name, value, "a file that is not used already", source)
+        return path
     if option.name == "GOOGLE_OAUTH_CLIENT_FILE" and parsed:
         return _expanded(str(parsed)).absolute()
     return parsed

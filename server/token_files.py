@@ -33,6 +33,11 @@ class Credential:
     """Unix seconds; 0 when the file does not say, which counts as expired."""
     client: OAuthClient | None = None
     """The client it was made with, where the file names it."""
+    token_uri: str | None = None
+    """The endpoint that gave the refresh token, which goes to no other; None where the file does
+    not say, which means Google's."""
+    host: str | None = None
+    """The host of Code Assist that the sign-in was made for; None where the file does not say."""
     scopes: tuple[str, ...] = ()
     account: str | None = None
     format: Format = "authorized_user"
@@ -87,6 +92,8 @@ def _authorized_user(content: Json) -> Credential:
         expires_at=_instant(content.get("expiry")),
         client=client,
         scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
+        token_uri=_text(content, "token_uri"),
+        host=_text(content, "host"),
         account=_text(content, "account"),
         copied=content.get("copied") is True,
     )
@@ -142,15 +149,17 @@ def render_token_file(held: Credential) -> str:
         "account": held.account or "",
     }
     client = held.client
-    if client is not None:
-        content["token_uri"] = client.token_uri
-        if not client.borrowed:
-            content |= {
-                "client_id": client.client_id,
-                "client_secret": client.client_secret,
-                "revoke_uri": client.revoke_uri,
-                "userinfo_uri": client.userinfo_uri,
-            }
+    if held.host:
+        content["host"] = held.host
+    if held.token_uri or client:
+        content["token_uri"] = held.token_uri or (client.token_uri if client else None)
+    if client is not None and not client.borrowed:
+        content |= {
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "revoke_uri": client.revoke_uri,
+            "userinfo_uri": client.userinfo_uri,
+        }
     if held.copied:
         content["copied"] = True
     return json.dumps(content, indent=2) + "\n"

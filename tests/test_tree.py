@@ -64,6 +64,8 @@ WHOLE_PROGRAM = {
     "tests/test_attacks.py",
     "tests/test_bounds.py",
     "tests/test_callers.py",
+    "tests/test_credentials.py",
+    "tests/test_elsewhere.py",
     "tests/test_crowds.py",
     "tests/test_docs.py",
     "tests/test_hardest_cases.py",

@@ -58,6 +58,8 @@ class SetupPage:
             state=offer.state,
             client_source=offer.source,
             client_problem=offer.problem,
+            ask_hosts=offer.ask_hosts,
+            may_choose_client=self._forms.may("owner"),
             pinned=self._forms.pinned("UPSTREAM", "GEMINI_API_KEY", "GOOGLE_CLOUD_PROJECT"),
         )
 
@@ -75,7 +77,7 @@ class SetupPage:
             return await self.show(str(error), failed=True), 400
         return await self.show(message, check=check)
 
-    async def _act(  # noqa: C901  # one case a button
+    async def _act(  # noqa: C901, PLR0912  # one case a button
         self, form: dict[str, str]
     ) -> tuple[str, DoorCheck | None]:
         """Do what a form asks; a sentence for the page, and Google's answer where it was asked."""
@@ -109,6 +111,9 @@ class SetupPage:
                 uploaded = (await request.files).get("file")
                 gateway.keep_client(uploaded.read().decode("utf-8", "replace") if uploaded else "")
                 return "The OAuth client is saved.", None
+            case "trust":
+                await gateway.trust(form.get("hosts", ""))
+                return "The OAuth client may sign in there from now on.", None
             case "gemini-cli":
                 await gateway.change("USE_GEMINI_CLI_CLIENT", value=True)
                 return "The Gemini CLI's own client is used from now on, if it is installed.", None

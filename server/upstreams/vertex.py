@@ -301,6 +301,8 @@ def _given(**options: object) -> Json:
 
 def _configured(parts: Parts) -> bool:
     """Chosen by name, everything may come from the metadata server; ``auto`` asks no network."""
+    if not parts.settings.vertex_may_have_tokens:
+        return False
     if parts.settings.upstream == Vertex.name:
         return True
     project = parts.settings.google_cloud_project
@@ -322,7 +324,8 @@ DOOR = base.Door(
     name=Vertex.name,
     title="Vertex AI (Google Cloud)",
     configured=_configured,
-    missing="it needs Application Default Credentials and GOOGLE_CLOUD_PROJECT",
+    missing="it needs Application Default Credentials and GOOGLE_CLOUD_PROJECT; an address outside "
+    "Google has to come from the environment or command line",
     build=_build,
     reads=("google_cloud_project", "google_cloud_location", "google_vertex_base_url"),
 )

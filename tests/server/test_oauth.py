@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ class FakeGrants(GoogleGrants):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
+        self.clients: list[OAuthClient] = []
+        self.late_refusal: Exception | None = None
         self.fails: Exception | None = None
         self.no_refresh_token = False
         self.scopes: tuple[str, ...] = SCOPES
@@ -56,11 +59,15 @@ class FakeGrants(GoogleGrants):
         )
 
     async def refresh(self, client: OAuthClient, refresh_token: str) -> Grant:
+        self.clients.append(client)
         number = self._count("refresh", client.client_id, refresh_token)
         await self._held()
+        if self.late_refusal is not None:
+            raise self.late_refusal
         return Grant(access_token=f"a-{number}", refresh_token=None, lifetime_s=LIFETIME_S)
 
     async def revoke(self, client: OAuthClient, token: str) -> None:
+        self.clients.append(client)
         self._count("revoke", token)
 
     async def email(self, client: OAuthClient, access_token: str) -> str | None:
@@ -181,6 +188,127 @@ async def test_an_early_renewal_that_fails_costs_nothing(world: World) -> None:
     with pytest.raises(UpstreamError, match="offline"):
         await tokens.access_token()
     assert tokens.signed_in
+
+
+# ── another sign-in meanwhile ──
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_who_waits_for_a_renewal_goes_on_with_a_sign_in_made_meanwhile(
+    world: World, refused: bool
+) -> None:
+    tokens = await world.signed_in(lifetime_s=0)
+    world.grants.hold.clear()
+    waiter = asyncio.create_task(tokens.access_token())
+    await asyncio.sleep(0.05)
+    assert world.grants.count("refresh") == 1
+    world.grants.late_refusal = GrantRefusedError("invalid_grant") if refused else None
+    await tokens.keep(
+        Credential(access_token="b-0", refresh_token="r-9", expires_at=world.time + LIFETIME_S)
+    )
+    world.grants.hold.set()
+    assert await waiter == "b-0"
+    assert tokens.problem is None
+    assert json.loads(world.file.read_text())["refresh_token"] == "r-9"
+
+
+@pytest.mark.parametrize("pauses", [1, 3])
+async def test_what_another_process_got_is_used_when_ours_is_refused(
+    world: World, pauses: int
+) -> None:
+    """The endpoint gives a new refresh token each time; the other process was first, and writes
+    what it got a moment later."""
+    here, there = await world.signed_in(lifetime_s=0), world.tokens()
+    world.grants.fails = GrantRefusedError("invalid_grant")
+    looked: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        looked.append(delay_s)
+        if len(looked) == pauses:
+            there._store.scan()
+            held = there._store.held
+            assert held is not None
+            fresh = replace(held, access_token="b-0", refresh_token="r-b", expires_at=9e9)
+            there._store.write(fresh)
+
+    here._sleep = sleep
+    assert await here.access_token() == "b-0"
+    assert json.loads(world.file.read_text())["refresh_token"] == "r-b"
+    assert not list(world.root.glob("*.rejected-*"))
+    assert world.grants.count("refresh") == 1
+
+
+async def test_who_signs_out_while_others_wait_is_signed_out(world: World) -> None:
+    tokens = await world.signed_in(lifetime_s=0)
+    world.grants.hold.clear()
+    waiter = asyncio.create_task(tokens.access_token())
+    await asyncio.sleep(0.01)
+    await tokens.sign_out()
+    world.grants.hold.set()
+    with pytest.raises(AuthenticationError):
+        await waiter
+
+
+# ── where credentials go ──
+
+FOREIGN = {"client_id": "id-1", "client_secret": "shh", "token_uri": "https://evil.example/token"}
+
+
+@pytest.mark.parametrize("client_id", ["id-1", "id-2"])
+async def test_a_refresh_token_goes_only_where_it_came_from(world: World, client_id: str) -> None:
+    tokens = await world.signed_in(lifetime_s=0)
+    world.client = make_client({**FOREIGN, "client_id": client_id})
+    assert await tokens.access_token() == "a-1"
+    await tokens.sign_out()
+    assert {client.token_uri for client in world.grants.clients} == {CLIENT.token_uri}
+
+
+@pytest.mark.parametrize("file", ["gemini-cli", "original", "no client", "no endpoint"])
+async def test_a_token_of_unknown_origin_is_googles(world: World, file: str) -> None:
+    refresh = {"refresh_token": "r-1", "expiry": "1970-01-01T00:00:01Z", "expiry_date": 1}
+    content = {
+        "gemini-cli": {"access_token": "a", **refresh},
+        "original": {"access_token": "a", "refresh_token": "r-1"},
+        "no client": {"token": "a", **refresh, "token_uri": CLIENT.token_uri},
+        "no endpoint": {"token": "a", **refresh},
+    }
+    world.file.write_text(json.dumps(content[file]))
+    world.client = make_client(FOREIGN)
+    tokens = world.tokens()
+    with pytest.raises(AuthenticationError, match="another endpoint"):
+        await tokens.access_token()
+    assert tokens.problem is not None
+    assert tokens.problem.code == "OAUTH_CLIENT_ELSEWHERE"
+    await tokens.sign_out()
+    assert world.grants.clients == []
+
+
+async def test_a_sign_in_is_not_sent_to_another_host_than_it_was_made_for(world: World) -> None:
+    tokens = world.tokens()
+    where = ("code.example", True)
+    tokens._where = lambda: where
+    await tokens.keep(
+        Credential(access_token="b-0", refresh_token="r-9", expires_at=world.time + LIFETIME_S)
+    )
+    assert json.loads(world.file.read_text())["host"] == "code.example"
+    again = world.tokens()
+    for other in (("evil.example", True), ("code.example:8443", True)):
+        again._where = lambda other=other: other  # type: ignore[misc]
+        assert not again.signed_in
+        with pytest.raises(AuthenticationError, match="another host"):
+            await again.access_token()
+    again._where = lambda: where
+    assert await again.access_token() == "b-0"
+
+
+async def test_a_sign_in_of_unknown_origin_stays_where_it_was(world: World) -> None:
+    world.file.write_text(json.dumps({"token": "a", "refresh_token": "r-1"}))
+    tokens = world.tokens()
+    tokens._where = lambda: ("evil.example", False)
+    assert not tokens.signed_in
+    with pytest.raises(AuthenticationError, match="another host"):
+        await tokens.access_token()
+    assert world.grants.asked == []
 
 
 # ── ends ──

@@ -129,6 +129,7 @@ def test_what_the_contract_gives_to_the_owner() -> None:
         *("TOKEN_FILE", "DATA_DIR", "GOOGLE_OAUTH_CLIENT_FILE", "USE_GEMINI_CLI_CLIENT"),
         *("OAUTH_HOSTS", "API_KEY", "ADMIN_KEY", "TRUSTED_NETWORKS", "ALLOWED_HOSTS"),
         *("ALLOWED_ORIGINS", "KEYS", "GEMINI_API_KEY_FOR", "UPDATE_FEED", "SHOW_TOKEN"),
+        "SIGN_IN_FOR",
         "LOG_LEVEL",  # at ``debug`` the log holds bodies
     }
     assert PAGES["/inspect"] == "owner"

@@ -19,6 +19,8 @@ OURS = Credential(
     refresh_token="refresh-1",
     expires_at=1_790_000_000.0,
     client=CLIENT,
+    token_uri=CLIENT.token_uri,
+    host="cloudcode-pa.googleapis.com",
     scopes=("a", "b"),
     account="ada@example.com",
 )

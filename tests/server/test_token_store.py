@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server import token_store
 from server.oauth_client import make_client
 from server.token_files import Credential, render_token_file
 from server.token_store import TokenStore
@@ -251,3 +252,102 @@ def test_a_broken_file_elsewhere_is_reported_and_left(
     assert disk.cli.read_text() == "{broken"
     assert len(caplog.records) == 1
     assert "left as it is" in caplog.text
+
+
+# ── places that cannot be written, and files that are somebody's ──
+
+
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a read-only file system, or with a single mounted file."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(token_store, "write_private", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+@pytest.mark.parametrize("where", ["own", "mounted"])
+def test_where_nothing_can_be_written_an_end_is_remembered(
+    disk: Disk, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = disk.own if where == "own" else disk.elsewhere / "token.json"
+    write(path, render_token_file(OURS))
+    store = disk.store(path)
+    assert held_by(store) == "r-1"
+    frozen(monkeypatch)
+    store.reject(OURS)
+    assert held_by(store) is None
+    os.utime(path, ns=(1, 1))
+    assert held_by(store) is None
+    anew = replace(OURS, refresh_token="r-2")
+    store.write(anew)
+    assert held_by(store) == "r-2"
+    store.remove()
+    assert held_by(store) is None
+    assert json.loads(path.read_text())["refresh_token"] == "r-1"
+
+
+def test_a_file_outside_our_folder_is_never_renamed(disk: Disk) -> None:
+    path = disk.elsewhere / "token.json"
+    write(path, render_token_file(OURS))
+    store = disk.store(path)
+    store.scan()
+    store.reject(OURS)
+    assert held_by(store) is None
+    assert held_by(disk.store(path)) is None  # also after a restart
+    assert [found.name for found in disk.elsewhere.iterdir()] == ["token.json"]
+
+
+def test_signing_out_of_what_cannot_be_deleted_lasts(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = disk.elsewhere / "token.json"
+    write(path, render_token_file(OURS))
+    store = disk.store(path)
+    store.scan()
+    unlink = Path.unlink
+
+    def busy(self: Path, *, missing_ok: bool = False) -> None:
+        if self == path:
+            raise OSError(16, "Device or resource busy")
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    store.remove()
+    assert held_by(store) is None
+    assert held_by(disk.store(path)) is None
+    store.write(OURS)  # the same sign-in, given again
+    assert held_by(store) == "r-1"
+    assert held_by(disk.store(path)) == "r-1"
+
+
+@pytest.mark.parametrize("content", ["export PATH=/bin\n", "", "{}", '{"token": 1}'])
+@pytest.mark.parametrize("way", ["elsewhere", "dots", "link"])
+def test_a_sign_in_never_overwrites_a_file_of_somebodys(disk: Disk, content: str, way: str) -> None:
+    theirs = disk.elsewhere / ".bashrc"
+    write(theirs, content)
+    path = theirs
+    if way == "dots":
+        path = disk.data / ".." / "elsewhere" / ".bashrc"
+    elif way == "link":
+        (disk.data / "link").symlink_to(disk.elsewhere)
+        path = disk.data / "link" / ".bashrc"
+    disk.time = 1000.0
+    store = disk.store(path)
+    store.scan()
+    store.write(OURS)
+    assert held_by(store) == "r-1"
+    assert held_by(disk.store(path)) == "r-1"
+    store.remove()
+    assert theirs.read_text() == content
+    assert [found.name for found in disk.elsewhere.iterdir()] == [".bashrc"]
+
+
+def test_a_token_file_outside_that_is_not_there_yet_is_made(disk: Disk) -> None:
+    path = disk.elsewhere / "token.json"
+    disk.store(path).write(OURS)
+    assert held_by(disk.store(path)) == "r-1"
+    assert path.exists()
+    assert not disk.own.exists()
