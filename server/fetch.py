@@ -7,17 +7,23 @@ only http(s), only public addresses, and the connection goes to the very address
 
 import asyncio
 import base64
+import contextlib
 import ipaddress
 import socket
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from time import monotonic
 
 import httpx
 
 from server.aside import Lookups
 from server.errors import BadRequestError
+from server.gemini.media import stand_in
 from server.gemini.types import Download
 from server.limits import (
     ADDRESS_CHARS,
+    DEAD_ADDRESSES,
+    DEAD_S,
     DOWNLOAD_BYTES,
     DOWNLOAD_S,
     DOWNLOADS,
@@ -134,23 +140,46 @@ class _Room:
 class Fetcher:
     """Turns the ``Download`` placeholders of a call into inline data."""
 
-    def __init__(self, *, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, *, resolve: Resolve | None = None, now: Callable[[], float] = monotonic
+    ) -> None:
         self._resolve = resolve or PublicAddresses().of
+        self._now = now
+        self._dead: OrderedDict[str, float] = OrderedDict()
+        """Address -> until when it is not tried again for an earlier turn."""
 
-    async def inline(self, downloads: Iterable[Download]) -> None:
-        """Fetch everything, a few side by side; raises ``BadRequestError`` naming the field."""
-        pending = list(downloads)
-        if not pending:
-            return
-        if len(pending) > DOWNLOADS:
-            raise _unable(pending[DOWNLOADS], f"a request may name at most {DOWNLOADS} files")
-        for download in pending:
-            _url_of(download)  # what cannot be fetched costs no fetching of the others
+    async def inline(self, downloads: Iterable[Download]) -> list[str]:
+        """Fetch everything, a few side by side, the newest turn first.
+
+        Returns the places of earlier turns where a line of text stands now. Raises
+        ``BadRequestError`` naming the field for what the newest turn cannot have.
+        """
+        pending = sorted(downloads, key=lambda download: download.earlier)
+        left_out: list[str] = []
+        wanted: list[Download] = []
+        for number, download in enumerate(pending):
+            with _forgiven(download, left_out):
+                self._judge(download, number)
+                wanted.append(download)
+        if wanted:
+            await self._fetch(wanted, left_out)
+        return left_out
+
+    def _judge(self, download: Download, number: int) -> None:
+        """Before anything is fetched: what cannot be had costs no fetching of the others."""
+        if number >= DOWNLOADS:
+            raise _unable(download, f"a request may name at most {DOWNLOADS} files")
+        _url_of(download)
+        if download.earlier and self._dead.get(download.url, 0) > self._now():
+            raise _unable(download, "it could not be had a short time ago")
+
+    async def _fetch(self, wanted: Iterable[Download], left_out: list[str]) -> None:
+        pending = list(wanted)
         room = _Room()
         queue = iter(pending)
         async with httpx.AsyncClient(timeout=DOWNLOAD_S, trust_env=False) as http:
             workers = [
-                asyncio.create_task(self._some(http, queue, room))
+                asyncio.create_task(self._some(http, queue, room, left_out))
                 for _ in range(min(DOWNLOADS_AT_ONCE, len(pending)))
             ]
             try:
@@ -159,9 +188,22 @@ class Fetcher:
                 for worker in workers:
                     worker.cancel()
 
-    async def _some(self, http: httpx.AsyncClient, queue: Iterator[Download], room: _Room) -> None:
+    async def _some(
+        self,
+        http: httpx.AsyncClient,
+        queue: Iterator[Download],
+        room: _Room,
+        left_out: list[str],
+    ) -> None:
         for download in queue:
-            await self._one(http, download, room)
+            with _forgiven(download, left_out):
+                await self._one(http, download, room)
+
+    def _note_dead(self, url: str) -> None:
+        self._dead[url] = self._now() + DEAD_S
+        self._dead.move_to_end(url)
+        while len(self._dead) > DEAD_ADDRESSES:
+            self._dead.popitem(last=False)
 
     async def _one(self, http: httpx.AsyncClient, download: Download, room: _Room) -> None:
         try:
@@ -169,6 +211,7 @@ class Fetcher:
                 mime_type, data = await self._get(http, download, room)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             reason = str(error) or f"no complete answer within {DOWNLOAD_S:.0f} s"
+            self._note_dead(download.url)
             raise _unable(download, reason) from error
         download.part.clear()
         download.part["inlineData"] = {
@@ -202,6 +245,19 @@ class Fetcher:
             headers={"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"},
             extensions={"sni_hostname": url.host},
         )
+
+
+@contextlib.contextmanager
+def _forgiven(download: Download, left_out: list[str]) -> Iterator[None]:
+    """Around the work on one file: in an earlier turn, a line of text stands in for a failure."""
+    try:
+        yield
+    except BadRequestError as error:
+        if not download.earlier:
+            raise
+        left_out.append(download.place)
+        download.part.clear()
+        download.part.update(stand_in(error.message.removeprefix(f"{error.param}: ")))
 
 
 def _url_of(download: Download) -> httpx.URL:

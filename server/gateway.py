@@ -17,6 +17,7 @@ from server import __version__
 from server import settings as settings_file
 from server.access import Access
 from server.adc import Adc
+from server.attachments import Attachments
 from server.doors import Doors
 from server.eligibility import Problem, problem_for, problem_of
 from server.errors import AuthenticationError, BadRequestError, ProxyError
@@ -143,7 +144,11 @@ class Gateway:
         self.learned = LearnedModels(settings.data_dir)
         self.doors = Doors(parts, UPSTREAMS, self.learned)
         self.pipeline = Pipeline(
-            self.doors, self.throttle, self.usage, self.signatures, fetcher or Fetcher()
+            self.doors,
+            self.throttle,
+            self.usage,
+            self.signatures,
+            Attachments(fetcher or Fetcher()),
         )
         memory = Memory(lambda: bool(self.pipeline.live), trimmer())
         self.pipeline.quiet = memory.quiet

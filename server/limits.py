@@ -72,6 +72,14 @@ DOWNLOAD_BYTES = 20 * MIB
 """Of one file."""
 DOWNLOADS_BYTES = 40 * MIB
 """Of all files of one request."""
+PICTURE_PIXELS = 32_000_000
+"""Of an image that is converted to PNG."""
+PICTURES_PIXELS = 96_000_000
+"""Of all those of a request."""
+DEAD_ADDRESSES = 256
+"""Addresses remembered because nothing could be had there."""
+DEAD_S = 600.0
+"""How long one of an earlier turn is not tried again."""
 DOWNLOADS = 500
 """Files that one request may name."""
 DOWNLOADS_AT_ONCE = 4

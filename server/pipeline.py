@@ -15,11 +15,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from server.aside import off_loop
+from server.attachments import Attachments
 from server.attempt import Attempt
 from server.doors import Doors
 from server.errors import AuthenticationError, BadRequestError, NotOfferedError, ProxyError
 from server.exchange import Exchange
-from server.fetch import Fetcher
 from server.gemini.catalogue import catalogue
 from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
@@ -52,7 +52,7 @@ class Pipeline:
     throttle: Throttle
     usage: UsageLog
     signatures: SignatureStore
-    fetcher: Fetcher
+    attachments: Attachments
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     live: dict[str, Exchange] = field(default_factory=dict)
     """Requests being answered right now, by id; for the pages."""
@@ -100,7 +100,7 @@ class Pipeline:
         choice = await self._choice(call.model, upstream)
         exchange.model = choice.meant.models[0].id
         choice.check()
-        await self.fetcher.inline(call.downloads)
+        await self._settle(call, upstream)
         for model in choice.meant.models:
             exchange.model, exchange.served, begun = model.id, "", False
             try:
@@ -188,6 +188,11 @@ class Pipeline:
                 )
                 return
 
+    async def _settle(self, call: Call, upstream: Upstream) -> None:
+        """Fill the parts of ``call`` that media stand in; what could not be had is named."""
+        base = self.doors.settings.google_gemini_base_url
+        call.dropped += await self.attachments.settle(call, upstream.name, base)
+
     async def count(self, call: Call) -> tuple[int, bool]:
         """Tokens of what would be sent, and whether that is only an estimate.
 
@@ -200,7 +205,7 @@ class Pipeline:
             return estimate_tokens(call.request), True
         choice = await self._choice(call.model, upstream)
         model = choice.meant.models[0]
-        await self.fetcher.inline(call.downloads)
+        await self._settle(call, upstream)
         rules = choice.rules(model)
 
         def fitted() -> tuple[Outgoing, bytes]:

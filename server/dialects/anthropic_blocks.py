@@ -15,6 +15,7 @@ from server.dialects.anthropic_envelope import unseal
 from server.dialects.anthropic_tools import ToolChange
 from server.dialects.fields import Fields, wrong
 from server.dialects.media import Incoming, strict_base64
+from server.gemini.media import FILES
 from server.gemini.names import ToolNames
 from server.gemini.types import CarriedSignature, Content, Json
 from server.json_codec import strict_loads
@@ -244,6 +245,8 @@ class Conversation:
     def _by_id(self, source: Fields, media: str) -> Json:
         """A file by its id, which can be had only where the id is an address that Google reads."""
         name = source.string("file_id") or ""
+        if name.startswith("files/"):
+            name = FILES + name
         if "://" not in name:
             raise wrong(source.at("file_id"), "File not found")
         return self.incoming.linked(name, source.at("file_id"), (media,))

@@ -14,15 +14,10 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from server.dialects.fields import wrong
 from server.errors import BadRequestError
+from server.gemini.media import DRAWINGS, MEDIA, PICTURES, stand_in
 from server.gemini.types import Download, Json, Picture
 
-MEDIA = ("image/", "audio/", "video/", "application/pdf")
-"""Content types Gemini takes as data; anything else is sent as text, if it is text."""
-PICTURES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
-"""Images that Gemini takes as they are."""
-
 _SAME = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
-_TEXTUAL = ("image/svg+xml",)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 _INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
@@ -56,26 +51,33 @@ class Incoming:
     """Paths of parts in place of which a line of text stands."""
     earlier: bool = False
     """Whether the message being read belongs to an earlier turn."""
+    _place: str = ""
+    """The part being read."""
 
     def usable(self, path: str, read: Callable[[], Iterable[Json]]) -> list[Json]:
         """The parts that ``read`` gives of the content at ``path``; in an earlier turn a line of
         text where it raises ``BadRequestError``."""
+        around, self._place = self._place, place(path)
         try:
             return list(read())
         except BadRequestError as error:
             if not self.earlier:
                 raise
-            self.left_out.append(place(path))
-            return [stand_in(error)]
+            self.left_out.append(self._place)
+            return [stand_in(error.message.removeprefix(f"{error.param}: "))]
+        finally:
+            self._place = around
 
     def media(self, mime: str, data: str, path: str) -> Json:
         """Strict base64 ``data`` as the part Gemini takes for this type."""
         mime = _SAME.get(mime, mime)
-        if not mime.startswith(MEDIA) or mime in _TEXTUAL:
+        if not mime.startswith(MEDIA) or mime in DRAWINGS:
             return {"text": _as_text(mime, data, path)}
         part: Json = {"inlineData": {"mimeType": mime, "data": data}}
         if mime.startswith("image/") and mime not in PICTURES:
-            self.pictures.append(Picture(part=part, param=path, earlier=self.earlier))
+            self.pictures.append(
+                Picture(part=part, param=path, earlier=self.earlier, place=self._place)
+            )
         return part
 
     def data_url(self, url: str, path: str, usual: str) -> Json:
@@ -93,7 +95,7 @@ class Incoming:
             return self.media(mime, strict_base64(data, path), path)
         return self.media(mime, base64.b64encode(unquote_to_bytes(data)).decode(), path)
 
-    def linked(self, url: str, path: str, media: tuple[str, ...]) -> Json:
+    def linked(self, url: str, path: str, media: tuple[str, ...], mime: str | None = None) -> Json:
         """The part for an address: an empty one, to be filled once the upstream is known."""
         scheme = url.partition(":")[0].lower()
         if scheme not in ("http", "https", "gs"):
@@ -101,15 +103,17 @@ class Incoming:
             raise wrong(path, problem, code=BAD_URL)
         part: Json = {"inlineData": {}}
         self.downloads.append(
-            Download(part=part, url=url, param=path, media=media, earlier=self.earlier)
+            Download(
+                part=part,
+                url=url,
+                param=path,
+                media=media,
+                mime=mime,
+                earlier=self.earlier,
+                place=self._place,
+            )
         )
         return part
-
-
-def stand_in(error: BadRequestError) -> Json:
-    """The line of text in place of a part that cannot be used."""
-    problem = error.message.removeprefix(f"{error.param}: ")
-    return {"text": f"[Left out here, because it cannot be used: {problem}]"}
 
 
 def place(path: str) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 
 from server.dialects.fields import Fields, wrong
-from server.dialects.media import MEDIA, Incoming, strict_base64
+from server.dialects.media import Incoming, strict_base64
+from server.gemini.media import FILES, MEDIA
 from server.gemini.types import Json
 from server.json_codec import strict_loads
 
@@ -203,8 +204,13 @@ def _by_id(part: Fields, incoming: Incoming) -> Json | None:
     name = part.string("file_id")
     if name is None:
         return None
+    if name.startswith("files/"):
+        name = FILES + name
     if "://" in name:
-        return incoming.linked(name, part.at("file_id"), MEDIA)
+        mime = part.string("format")
+        return incoming.linked(
+            name, part.at("file_id"), MEDIA, mime if "/" in (mime or "") else None
+        )
     problem = "Files are not stored here; send the data itself"
     raise wrong(part.at("file_id"), problem, code="unsupported_parameter")
 

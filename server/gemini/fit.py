@@ -12,6 +12,7 @@ from typing import Protocol
 
 from server.gemini.history import is_result, repair
 from server.gemini.known import Traits
+from server.gemini.media import stand_in
 from server.gemini.signatures import SignatureLookup, attach
 from server.gemini.thinking import leave_room, thinking_config, thinks
 from server.gemini.traits import traits
@@ -35,6 +36,8 @@ class Target(Protocol):
     @property
     def id(self) -> str: ...
     @property
+    def input_limit_tokens(self) -> int: ...
+    @property
     def output_limit_tokens(self) -> int: ...
 
 
@@ -51,7 +54,8 @@ def fit(call: Call, model: Target, lookup: SignatureLookup) -> Fitted:
     if call.verbatim:
         return Fitted(call.request)
     fitter = _Fitter(traits(model.id), {**call.request})
-    contents = attach(repair(call.request.get("contents", ())), model.id, call.carried, lookup)
+    readable = repair(_readable(call.request.get("contents", ()), model, fitter.dropped))
+    contents = attach(readable, model.id, call.carried, lookup)
     fitter.contents(contents)
     fitter.tools()
     fitter.settings(min(model.output_limit_tokens, fitter.model.output_tokens), call.thinking)
@@ -187,6 +191,7 @@ def _with_media_placed(content: Content, model: Traits) -> Content:
 
 
 def _split_media(result: Json, model: Traits) -> tuple[Json, list[Json]]:
+    result = _with_lines(result)
     parts = result.get("parts", ())
     nested = [part for part in parts if model.media_in_results and _can_nest(part)]
     moved = [part for part in parts if part not in nested]
@@ -194,6 +199,61 @@ def _split_media(result: Json, model: Traits) -> tuple[Json, list[Json]]:
     if moved and bare.get("response") == {"output": ""}:
         bare["response"] = {"output": f"Binary content provided ({len(moved)} item(s))."}
     return (bare | {"parts": nested} if nested else bare), moved
+
+
+def _with_lines(result: Json) -> Json:
+    """Lines of text that stand in for media go to the result's own text."""
+    parts = result.get("parts", ())
+    lines = [part["text"] for part in parts if "text" in part]
+    if not lines:
+        return result
+    response = dict(result.get("response", {}))
+    key = "error" if "error" in response else "output"
+    response[key] = "\n".join(filter(None, [response.get(key), *lines]))
+    return {**result, "response": response, "parts": [p for p in parts if "text" not in p]}
+
+
+def _readable(contents: Sequence[Content], model: Target, dropped: list[str]) -> list[Content]:
+    """The contents without what alone is more than the model can read, except in the newest
+    message: a tool's result of 10 MB would make every later turn fail."""
+    reader = _Reader(model.input_limit_tokens, dropped)
+    newest = _newest(contents)
+    return [
+        content if index >= newest else {**content, "parts": [*map(reader.part, content["parts"])]}
+        for index, content in enumerate(contents)
+    ]
+
+
+def _newest(contents: Sequence[Content]) -> int:
+    """Where the newest message begins, or the first of the results that end the conversation."""
+    of_results = [all(map(is_result, content["parts"])) for content in contents]
+    last = max((i for i, c in enumerate(contents) if c.get("role") != "model"), default=0)
+    while last and of_results[last] and of_results[last - 1]:
+        last -= 1
+    return last
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    most_tokens: int
+    dropped: list[str]
+
+    def part(self, part: Json) -> Json:
+        if is_result(part):
+            result = part["functionResponse"]
+            response = {name: self._text(said) for name, said in result.get("response", {}).items()}
+            return {**part, "functionResponse": {**result, "response": response}}
+        return {**part, "text": self._text(part["text"])} if "text" in part else part
+
+    def _text(self, said: object) -> object:
+        if not isinstance(said, str) or len(said) <= self.most_tokens:
+            return said
+        tokens = len(said.encode("utf-8", "surrogatepass")) // 4
+        if tokens <= self.most_tokens:
+            return said
+        self.dropped.append("contents[].parts[]")
+        problem = f"about {tokens} tokens are more than the model can read"
+        return stand_in(problem)["text"]
 
 
 def _can_nest(part: Json) -> bool:

@@ -93,8 +93,12 @@ class Download:
     """Path of the field in the client's notation, for the error message."""
     media: tuple[str, ...] = ("image/",)
     """Accepted prefixes of the content type."""
+    mime: str | None = None
+    """The content type, where the client says it."""
     earlier: bool = False
     """It belongs to an earlier turn: a line of text stands in its place when it cannot be had."""
+    place: str = ""
+    """Path of the part, as ``x-proxy-dropped`` names it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +109,8 @@ class Picture:
     param: str
     """Path of the field in the client's notation, for the error message."""
     earlier: bool = False
-    """As of a ``Download``."""
+    place: str = ""
+    """Both as of a ``Download``."""
 
 
 def _check_name(model: str) -> None:

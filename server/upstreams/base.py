@@ -14,6 +14,7 @@ import httpx
 from server.adc import Adc
 from server.eligibility import Problem
 from server.gemini import known
+from server.gemini.media import Address
 from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
 from server.oauth import Tokens
@@ -141,3 +142,5 @@ class Door:
     build: Callable[[Parts], Upstream]
     reads: tuple[str, ...] = ()
     """Fields of ``Settings`` it is built from; a change of any builds it anew."""
+    addresses: tuple[Address, ...] = ()
+    """Addresses of files that it reads itself."""

@@ -264,4 +264,5 @@ DOOR = base.Door(
     missing="it needs GEMINI_API_KEY",
     build=_build,
     reads=("gemini_api_key", "gemini_api_key_for", "google_gemini_base_url", "store_at_google"),
+    addresses=("youtube", "files"),
 )

@@ -328,4 +328,5 @@ DOOR = base.Door(
     "Google has to come from the environment or command line",
     build=_build,
     reads=("google_cloud_project", "google_cloud_location", "google_vertex_base_url"),
+    addresses=("youtube", "gs"),
 )

@@ -261,3 +261,47 @@ async def test_a_file_that_does_not_come_in_time_names_the_field(
         with pytest.raises(BadRequestError, match=r"content\[1\]: Unable to download") as caught:
             await fetched(url)
     assert caught.value.param == "messages[0].content[1]"
+
+
+async def test_a_dead_address_of_an_earlier_turn_is_not_tried_again_at_once() -> None:
+    """Every turn would wait for it; a newest turn tries anyhow."""
+    asked: list[str] = []
+    moment = 0.0
+
+    def answer(head: str) -> bytes:
+        asked.append(head)
+        return response(b"", status="404 Not Found")
+
+    async with web(answer) as port:
+        fetcher = Fetcher(resolve=anywhere, now=lambda: moment)
+
+        async def turn(*, earlier: bool) -> Json:
+            url = f"http://a.example:{port}/x.png"
+            part: Json = {}
+            download = Download(part=part, url=url, param="p", earlier=earlier, place="here[]")
+            assert await fetcher.inline([download]) == ["here[]"]
+            return part
+
+        with pytest.raises(BadRequestError):
+            await turn(earlier=False)
+        assert "a short time ago" in (await turn(earlier=True))["text"]
+        assert len(asked) == 1
+        moment = limits.DEAD_S + 1
+        assert "404" in (await turn(earlier=True))["text"]
+        assert len(asked) == 2
+        for number in range(2 * limits.DEAD_ADDRESSES):
+            fetcher._note_dead(f"http://a.example/{number}")
+        assert len(fetcher._dead) == limits.DEAD_ADDRESSES
+
+
+async def test_files_of_earlier_turns_beyond_the_number_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetch, "DOWNLOADS", 1)
+    async with web(lambda _head: response(PNG)) as port:
+        downloads = [
+            Download(part={}, url=f"http://a.example:{port}/", param="p", earlier=e, place=str(e))
+            for e in (True, False)
+        ]
+        assert await Fetcher(resolve=anywhere).inline(downloads) == ["True"]
+    assert ["inlineData" in download.part for download in downloads] == [False, True]

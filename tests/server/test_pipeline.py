@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.attachments import Attachments
 from server.errors import (
     BrokenAnswerError,
     OverloadedError,
@@ -157,7 +158,12 @@ class House:
         self.usage.record = keep  # type: ignore[method-assign]
         door: Any = OneDoor(self.upstream, Settings(data_dir=data_dir), LearnedModels(data_dir))
         self.pipeline = Pipeline(
-            door, self.throttle, self.usage, self.signatures, Fetcher(), self.clock.sleep
+            door,
+            self.throttle,
+            self.usage,
+            self.signatures,
+            Attachments(Fetcher()),
+            self.clock.sleep,
         )
 
     def script(self, *answers: list[Step]) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.dialects.fields import Fields
-from server.dialects.media import MEDIA, Incoming
+from server.dialects.media import Incoming
 from server.dialects.openai_content import (
     function_response,
     read_arguments,
@@ -14,6 +14,7 @@ from server.dialects.openai_content import (
     read_text,
 )
 from server.errors import BadRequestError
+from server.gemini.media import MEDIA
 from server.gemini.types import Json
 from tests.server.dialects.openai_support import JSON_VALUES
 
