@@ -96,6 +96,10 @@ class Status:
     """What is left of the account's models; empty where Google does not tell."""
     update: str | None = None
     """The version of a newer release."""
+    refused: tuple[str, ...] = ()
+    """A sentence for each model that Google refuses to the credential in use."""
+    ending: tuple[str, ...] = ()
+    """A sentence for each model in use that ends within two weeks."""
 
     @property
     def base_url(self) -> str:
@@ -104,7 +108,7 @@ class Status:
 
 def read_status(gateway: Gateway) -> Status:
     """The snapshot of a running server; called in its loop."""
-    settings, state = gateway.settings, gateway.status()
+    settings, state, models = gateway.settings, gateway.status(), gateway.models()
     return Status(
         phase="running",
         host=settings.own_host,
@@ -124,6 +128,8 @@ def read_status(gateway: Gateway) -> Status:
         update=gateway.updates.state.version,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
         quota=by_family(_code_assist_quota(gateway)),
+        refused=tuple(mark.sentence for mark in models.refused),
+        ending=tuple(end.sentence for end in models.ending),
     )
 
 

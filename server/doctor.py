@@ -312,6 +312,7 @@ async def _asked(gateway: Gateway) -> list[Finding]:
     else:
         told, remedy = "not asked: Google cannot be reached", "See above."
         found.append(Finding("warn", "account", told, remedy))
+    found += models(gateway)
     found += await _within(CHECK_S, "last refusal", last_refusal(gateway))
     return found
 
@@ -413,6 +414,14 @@ async def account(gateway: Gateway) -> list[Finding]:
     if choice is not None and choice.name in ("code-assist", "vertex"):
         found.append(Finding("ok", "project", who.project or "none"))
     return found
+
+
+def models(gateway: Gateway) -> list[Finding]:
+    """What stands behind the tiers, what was refused to this credential, and what ends."""
+    state = gateway.models()
+    found = [Finding("ok" if one.model else "bad", "model", one.sentence) for one in state.standing]
+    found += [Finding("warn", "refused model", mark.sentence) for mark in state.refused]
+    return found + [Finding("warn", "model that ends", end.sentence) for end in state.ending]
 
 
 async def last_refusal(gateway: Gateway) -> list[Finding]:

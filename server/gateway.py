@@ -25,6 +25,7 @@ from server.fetch import Fetcher
 from server.learned_models import LearnedModels
 from server.memory import Memory, trimmer
 from server.metrics import Metrics
+from server.model_state import ModelState, model_state
 from server.oauth import SignIn, Tokens
 from server.oauth_client import (
     ForeignHostError,
@@ -183,13 +184,9 @@ class Gateway:
     def _nobody(self) -> Account:
         return Account(authenticated=False, problem=self.tokens.problem)
 
-    async def ask_models_anew(self) -> None:
-        """Forget which models were refused to the credential in use: the user has changed
-        something at Google."""
-        upstream = self.doors.current()
-        if upstream is not None:
-            await self.learned.forget(upstream.credential)
-            self._tell()
+    def models(self) -> ModelState:
+        """Which model stands behind each tier, what was refused, and what ends; never waits."""
+        return model_state(self.doors)
 
     async def check_account(self) -> Account:
         """Ask Google who is behind the upstream in use; problems are in the answer."""
@@ -229,6 +226,7 @@ class Gateway:
             upstream = self.doors.named(name)
         except AuthenticationError as error:
             return DoorCheck(name=name, problem=self._not_ready(name, error))
+        await self.learned.forget(upstream.credential)  # who asks may have changed the plan
         account = upstream.account() if just_asked else await upstream.check()
         if account.problem is not None:
             return DoorCheck(name=name, account=account, problem=account.problem)

@@ -163,8 +163,10 @@ class LearnedModels:
         await asyncio.to_thread(self._save, ours=credential)
 
     async def forget(self, credential: str) -> None:
-        """Try every model anew: the user has changed something at Google."""
-        if self._known.pop(credential, None) is not None:
+        """Try every refused model anew: the user has changed something at Google."""
+        known = self._known.get(credential)
+        if known is not None and (known.refused or known.plan == "free"):
+            known.refused, known.plan = {}, "" if known.plan == "free" else known.plan
             await asyncio.to_thread(self._save, ours=credential)
 
     def _is_known(self, ending: Ending | None, status: ModelStatus) -> bool:

@@ -19,6 +19,7 @@ from server.google_fake.google import FakeGoogle
 from server.google_fake.http import GoogleError
 from server.learned_models import FILE
 from server.logs import recent_lines
+from tests.faults import signed_in
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import events_of
 
@@ -289,10 +290,42 @@ async def test_the_mark_can_be_taken_away(tmp_path: Path) -> None:
         assert (await ask_for(rig, "chat", PAID)).status_code == 429
         google.history = keys.NEW_PAID
         assert (await ask_for(rig, "chat", PAID)).status_code == 429
-        await rig.gateway.ask_models_anew()
+        assert [mark.model for mark in rig.gateway.models().refused] == [PAID]
+        assert rig.gateway.models().plan == "free"
+        await rig.gateway.check_door("gemini-api")
         assert (await ask_for(rig, "chat", PAID)).status_code == 200
         credential = rig.gateway.doors.chosen().credential
         assert rig.gateway.learned.plan(credential) == "paid"
+
+
+async def test_a_model_outside_the_licence_gives_way(tmp_path: Path) -> None:
+    async with signed_in(tmp_path) as rig:
+        offered = [one.model for one in rig.gateway.models().standing if one.tier == "best"]
+        await ask_for(rig, "messages", "gemini-best")
+        first = asked(rig)[0] or ""
+        assert [first] == offered
+        missing = refuse(GoogleError(404, "Requested entity was not found."))
+        rig.google.fail(missing, model=first, times=None)
+        answer = await ask_for(rig, "messages", "gemini-best")
+        assert answer.status_code == 200
+        assert answer.headers["x-gemini-model"] != first
+        assert len(asked(rig)) == 3
+        exact = await ask_for(rig, "chat", first)
+        assert (exact.status_code, exact.json()["error"]["code"]) == (404, "model_not_found")
+        assert len(asked(rig)) == 3
+        (mark,) = rig.gateway.models().refused
+        assert (mark.model, mark.why) == (first, "licence")
+
+
+async def test_a_licence_that_is_missing_as_a_whole_is_answered_at_once(tmp_path: Path) -> None:
+    async with signed_in(tmp_path) as rig:
+        whole = "You do not have a valid license of this product. (#3501)"
+        rig.google.fail(refuse(GoogleError(403, whole)), times=None)
+        answer = await ask_for(rig, "chat", "gemini-best")
+        assert answer.status_code == 403
+        assert "licence" in answer.text
+        assert len(set(asked(rig))) == 1
+        assert rig.gateway.models().refused == ()
 
 
 # ── a session whose model dies ──

@@ -169,6 +169,11 @@ def notice(before: Status, after: Status) -> Notice | None:
         return Notice("The server is not running", after.trouble.message + hint)
     if after.problem is not None and after.problem != before.problem:
         return Notice(after.problem.message, after.problem.remedy)
+    ran = before.phase == after.phase == "running"
+    if ran and (news := [text for text in after.refused if text not in before.refused]):
+        return Notice("A model is left out", f"{news[0]} Others answer in its place.")
+    if news := [text for text in after.ending if text not in before.ending]:
+        return Notice("A model ends soon", news[0])
     if after.signed_in and not before.signed_in and before.phase == after.phase == "running":
         return Notice("Signed in", f"{after.email or 'Your account'} is used from now on.")
     return None

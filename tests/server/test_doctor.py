@@ -84,6 +84,11 @@ async def test_account_project_and_last_refusal_are_told(tmp_path: Path) -> None
         assert told["licence"].level == told["way to Google"].level == told["clock"].level == "ok"
         assert told["project"].told == account.PROJECT
         assert "permission_denied" in told["last refusal"].told
+        credential = rig.gateway.doors.chosen().credential
+        await rig.gateway.learned.refuse(credential, "gemini-x", "licence")
+        found = doctor.models(rig.gateway)
+        assert [finding.told.partition(":")[0] for finding in found[:3]] == ["best", "main", "fast"]
+        assert "gemini-x: it is not in the licence" in found[3].told
 
 
 async def test_the_whole_report_holds_no_secret(tmp_path: Path) -> None:

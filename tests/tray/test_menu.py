@@ -233,6 +233,11 @@ def test_intervals() -> None:
         (Status(), UP, None),
         (UP, Status(), None),
         (UP, replace(UP, running=3), None),
+        (UP, replace(UP, refused=("x: gone.",)), "A model is left out"),
+        (replace(UP, refused=("x: gone.",)), replace(UP, refused=("x: gone.",), running=1), None),
+        (Status(phase="starting"), replace(UP, signed_in=False, refused=("x: gone.",)), None),
+        (UP, replace(UP, ending=("x ends.",)), "A model ends soon"),
+        (replace(UP, ending=("x ends.",)), replace(UP, ending=("x ends.",), queued=1), None),
     ],
 )
 def test_only_a_change_of_state_is_news(before: Status, after: Status, title: str | None) -> None:

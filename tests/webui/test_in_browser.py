@@ -109,7 +109,7 @@ async def test_first_run_with_an_api_key(tmp_path: Path, browser: Browser, scrip
         await browser("click", selector="text=choose how to reach Gemini")
         await browser("fill", selector="input[name=key]", text="wrong")
         await browser("click", selector="text=Save key and check it")
-        await browser("see", selector="#check", text="does not accept this Gemini API key")
+        await browser("see", selector="#check", text="does not accept this API key")
         await browser("fill", selector="input[name=key]", text=GEMINI_KEY)
         await browser("click", selector="text=Save key and check it")
         await browser("see", selector="#check", text="Gemini API key works")
