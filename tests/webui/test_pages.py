@@ -202,7 +202,7 @@ async def test_a_refused_key_is_not_announced_as_a_success(tmp_path: Path) -> No
     async with running(tmp_path, gemini_api_key=None) as rig:
         data = {"token": field(await page(rig), "token"), "action": "key", "key": "wrong"}
         answer = (await rig.http.post("/setup", data=data)).text
-        assert "Google does not accept this Gemini API key" in answer
+        assert "Google does not accept this API key" in answer
         assert "notice good" not in answer
 
 
