@@ -85,7 +85,12 @@ class ContextLengthError(BadRequestError):
 
 
 class SchemaRejectedError(BadRequestError):
-    """Upstream could not read a schema; the pipeline simplifies the schemas and tries once more."""
+    """Upstream could not read a schema; the pipeline sends it once more in plainer words."""
+
+    def __init__(self, message: str, *, code: str | None = None, where: str = ""):
+        super().__init__(message, code=code)
+        self.where = where or message
+        """All that Google said about the place."""
 
 
 class SignatureRejectedError(BadRequestError):

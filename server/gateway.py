@@ -37,6 +37,7 @@ from server.oauth_client import (
 from server.oauth_grants import GoogleGrants
 from server.options import ALL_OPTIONS
 from server.pipeline import Pipeline
+from server.repairs import Repairs
 from server.response_store import ResponseStore
 from server.settings import Settings
 from server.signature_store import SignatureStore
@@ -124,6 +125,7 @@ class Gateway:
         self.metrics = Metrics()
         self.usage = UsageLog(settings.data_dir, self.metrics)
         self.signatures = SignatureStore(settings.data_dir)
+        self.repairs = Repairs(settings.data_dir)
         self.responses = ResponseStore(settings.response_store, settings.data_dir)
         self.throttle = Throttle(
             rate_limit_s=settings.rate_limit_s,
@@ -150,6 +152,7 @@ class Gateway:
             self.usage,
             self.signatures,
             Attachments(fetcher or Fetcher()),
+            self.repairs,
         )
         memory = Memory(lambda: bool(self.pipeline.live), trimmer())
         self.pipeline.quiet = memory.quiet
@@ -344,6 +347,7 @@ class Gateway:
         """Forget every conversation: thought signatures and kept answers."""
         await asyncio.to_thread(self.signatures.wipe)
         await asyncio.to_thread(self.responses.wipe)
+        await self.repairs.wipe()
 
     def keep_client(self, text: str) -> None:
         """Keep an uploaded client-secrets file. Raises ``BadRequestError``."""

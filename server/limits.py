@@ -66,6 +66,19 @@ INSPECTED_CHARS = 256 * 1024
 """Of each side of one of them."""
 INSPECTED_CHARS_IN_ALL = 16 * MIB
 
+# Schemas of tools and answers
+
+SCHEMA_UNFOLDED_BYTES = 256 * 1024
+"""What the references of one schema may unfold to."""
+SCHEMAS_UNFOLDED_BYTES = MIB
+"""The same for all schemas of one request."""
+SCHEMA_UNFOLDED_NODES = 5_000
+"""Schema positions behind references, in one schema."""
+HINT_CHARS = 500
+"""Of one constraint told in a description."""
+REPAIRS = 1_000
+"""Schemas remembered that Google took in plainer words only."""
+
 # Downloads of the pictures and documents that a request names by address
 
 DOWNLOAD_BYTES = 20 * MIB

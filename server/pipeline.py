@@ -31,6 +31,7 @@ from server.learned_models import LearnedModels
 from server.logs import redact
 from server.model_refusals import ModelRefusedError, refused
 from server.models import Aliases, Meant, Model, bare_name, describe
+from server.repairs import Repairs
 from server.retry import Retries
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, Ticket
@@ -53,6 +54,7 @@ class Pipeline:
     usage: UsageLog
     signatures: SignatureStore
     attachments: Attachments
+    repairs: Repairs
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     live: dict[str, Exchange] = field(default_factory=dict)
     """Requests being answered right now, by id; for the pages."""
@@ -137,7 +139,7 @@ class Pipeline:
     ) -> AsyncGenerator[Sequence[Event], None]:
         """What one model answers; all choices of it."""
         rules = choice.rules(model)
-        out, dropped = await off_loop(lambda: self._fitted(call, rules, model), when=call.large)
+        out, dropped = await off_loop(lambda: self._fitted(call, choice, model), when=call.large)
         exchange.dropped = call.dropped + dropped
         if rules is not model:
             out = replace(out, answering=rules.id)
@@ -147,10 +149,16 @@ class Pipeline:
         ]
         return answers[0] if len(answers) == 1 else merged(answers)
 
-    def _fitted(self, call: Call, rules: Model, model: Model) -> tuple[Outgoing, tuple[str, ...]]:
-        """The request for ``model`` by the rules of another, and the fields that had to go."""
-        fitted = fit(call, rules, self.signatures)
-        return outgoing(call, model, fitted.request), fitted.dropped
+    def _fitted(
+        self, call: Call, choice: "Choice", model: Model
+    ) -> tuple[Outgoing, tuple[str, ...]]:
+        """The request for ``model`` by the rules of the one that answers for it, and the fields
+        that had to go. Schemas this model is known to refuse go in plainer words."""
+        fitted = fit(call, choice.rules(model), self.signatures)
+        if call.verbatim:
+            return outgoing(call, model, fitted.request), fitted.dropped
+        known = self.repairs.apply((choice.upstream.name, model.id), fitted.request)
+        return outgoing(call, model, known.request), fitted.dropped + known.dropped
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -158,7 +166,7 @@ class Pipeline:
         """One choice: attempts, until one of them has something for the client."""
         ticket = self.throttle.ticket((upstream.name, out.model))
         exchange.tickets.append(ticket)
-        retries = Retries(ticket, self.sleep, call.verbatim)
+        retries = Retries(ticket, self.sleep, self.repairs, call.verbatim)
         out = replace(out, again=_again(ticket, exchange))
         await ticket.turn(further=choice > 0 or exchange.attempts > 0)
         while True:
@@ -171,17 +179,21 @@ class Pipeline:
                 async with aclosing(attempt.events(upstream)) as batches:
                     if call.stream:
                         async for batch in batches:
+                            if not sent:
+                                await retries.worked()
                             sent = True
                             yield batch
                     else:
                         # Nothing leaves before the end, so even a late failure can be repeated.
                         whole = [event async for batch in batches for event in batch]
+                        await retries.worked()
                         sent = True
                         yield whole
             except ProxyError as error:
                 if sent:
                     raise
                 out = await retries.again(error, out)
+                exchange.dropped = tuple(dict.fromkeys((*exchange.dropped, *retries.dropped)))
             else:
                 await self.doors.learned.answered(
                     upstream.credential, out.model, attempt.answered_by, attempt.status
@@ -206,10 +218,9 @@ class Pipeline:
         choice = await self._choice(call.model, upstream)
         model = choice.meant.models[0]
         await self._settle(call, upstream)
-        rules = choice.rules(model)
 
         def fitted() -> tuple[Outgoing, bytes]:
-            out, _ = self._fitted(call, rules, model)
+            out, _ = self._fitted(call, choice, model)
             return out, _digest(upstream.name, out)
 
         out, key = await off_loop(fitted, when=call.large)
@@ -254,7 +265,7 @@ class Pipeline:
     ) -> Embedding:
         ticket = self.throttle.ticket((upstream.name, exchange.model))
         exchange.tickets.append(ticket)
-        retries = Retries(ticket, self.sleep)
+        retries = Retries(ticket, self.sleep, self.repairs)
         out = Outgoing(model=exchange.model, request={}, session="", prompt_id="")
         await ticket.turn()
         while True:

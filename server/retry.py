@@ -15,8 +15,10 @@ from server.errors import (
     SchemaRejectedError,
     SignatureRejectedError,
 )
-from server.gemini.schema import simplify_request
+from server.gemini.schema import plainer, repair
 from server.gemini.signatures import bypass_all
+from server.gemini.types import GenerateRequest
+from server.repairs import Repairs
 from server.throttle import LONGEST_HOLD_S, Ticket
 from server.upstreams.base import Outgoing
 
@@ -33,17 +35,24 @@ class Retries:
 
     ticket: Ticket
     sleep: Callable[[float], Awaitable[None]]
+    repairs: Repairs
     verbatim: bool = False
     """The request is the client's own and may not be repaired."""
     blips: int = 0
     refusals: int = 0
-    _repaired: set[type[ProxyError]] = field(default_factory=set)
+    dropped: tuple[str, ...] = ()
+    """Gemini's fields that a repair has made say less."""
+    _rebuilt: list[tuple[GenerateRequest, frozenset[int] | None]] = field(default_factory=list)
+    """Requests whose schemas were refused, and which of these were made plainer (None: all)."""
+    _bypassed: bool = False
 
     async def again(self, error: ProxyError, out: Outgoing) -> Outgoing:
         """What to send next, once its turn has come; re-raises ``error`` when it is final."""
         match error:
-            case SchemaRejectedError() | SignatureRejectedError():
-                out = self._repair(error, out)
+            case SchemaRejectedError() if not self.verbatim:
+                out = replace(out, request=self._plainer(error, out.request))
+            case SignatureRejectedError() if not self.verbatim:
+                out = replace(out, request=self._bypass(error, out.request))
             case RateLimitError(source="quota", retry_after_s=float() | int()):
                 self._hold_lane(error)
             case RateLimitError(source="quota", exhausted=False) | ProxyError(transient=True):
@@ -66,15 +75,28 @@ class Retries:
                 raise
             raise error from None
 
-    def _repair(self, error: ProxyError, out: Outgoing) -> Outgoing:
-        if self.verbatim or type(error) in self._repaired:
+    async def worked(self) -> None:
+        """The request was taken: what had to be repaired in it is sent repaired from now on."""
+        while self._rebuilt:
+            await self.repairs.learn(self.ticket.lane, *self._rebuilt.pop(0))
+
+    def _plainer(self, error: SchemaRejectedError, request: GenerateRequest) -> GenerateRequest:
+        """Twice at most: first what Google named, then everything."""
+        if len(self._rebuilt) > 1 or (self._rebuilt and self._rebuilt[0][1] is None):
             raise error
-        self._repaired.add(type(error))
-        mend = simplify_request if isinstance(error, SchemaRejectedError) else bypass_all
-        mended = mend(out.request)
-        if mended == out.request:
+        mended = plainer(request) if self._rebuilt else repair(request, error.where)
+        if not mended:
             raise error
-        return replace(out, request=mended)
+        self._rebuilt.append((request, mended.changed if mended.aimed else None))
+        self.dropped += mended.dropped
+        return mended.request
+
+    def _bypass(self, error: SignatureRejectedError, request: GenerateRequest) -> GenerateRequest:
+        mended = bypass_all(request)
+        if self._bypassed or mended == request:
+            raise error
+        self._bypassed = True
+        return mended
 
     def _hold_lane(self, error: RateLimitError) -> None:
         """Put Google's delay on the lane, so that the next turn waits it out."""

@@ -21,6 +21,10 @@ TESTED_ELSEWHERE = {
     "server/metrics.py": "tests/server/test_usage.py",
     "server/schemas.py": "tests/server/test_openapi.py",
     "server/errors.py": "tests/server/dialects/test_openai_errors.py",
+    **{
+        f"server/gemini/schema/{name}.py": "tests/server/gemini/schema/test_cleaner.py"
+        for name in ("arguments", "hints", "places", "reader", "words", "writer")
+    },
     "server/lossiness.py": "tests/test_lossiness.py",
     "server/dialects/losses.py": "tests/test_lossiness.py",
     "server/dialects/anthropic_losses.py": "tests/test_lossiness.py",

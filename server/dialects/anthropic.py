@@ -25,9 +25,9 @@ from server.dialects.base import (
     Route,
 )
 from server.dialects.fields import Fields, wrong
+from server.dialects.json_schema import answer_schema
 from server.dialects.losses import ignored
 from server.gemini.names import ToolNames
-from server.gemini.schema import clean_answer
 from server.gemini.thinking import HEADROOM_TOKENS
 from server.gemini.types import Call, GenerateRequest, Json, Level, Thinking
 
@@ -136,12 +136,11 @@ def _output_format(fields: Fields, output: Fields | None) -> Json:
     wanted = (output.object("format") if output else None) or legacy
     if wanted is None or wanted.required_string("type") != "json_schema":
         return {}
-    schema = wanted.whole("schema")
-    if schema is None:
+    if wanted.get("schema") is None:
         raise wrong(wanted.at("schema"), "Field required")
     config: Json = {"responseMimeType": "application/json"}
-    if cleaned := clean_answer(schema):
-        config["responseJsonSchema"] = cleaned
+    if schema := answer_schema(wanted, "schema"):
+        config["responseJsonSchema"] = schema
     return config
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
+from server.dialects.json_schema import arguments_schema
 from server.gemini.names import ToolNames
 from server.gemini.schema import clean
 from server.gemini.types import Json
@@ -158,23 +159,22 @@ def _read_tool(entry: Fields, names: ToolNames) -> _Tool:
         if kind.startswith(prefix):
             name = entry.required_string("name")
             description, schema = make(entry)
-            declaration = _declare(names.send(name), description, schema)
+            declaration = _declare(names.send(name), description, clean(schema))
             return _Tool(name, declaration, deferred=deferred)
     if kind != "custom" and entry.get("input_schema") is None:
         entry.leave_out()
         return _Tool(entry.string("name") or kind)
     name = entry.required_string("name")
-    parameters = entry.whole("input_schema")
-    if parameters is None:
+    if entry.get("input_schema") is None:
         raise wrong(entry.at("input_schema"), "Field required")
     description = entry.string("description") or ""
+    parameters = arguments_schema(entry, "input_schema")
     declaration = _declare(names.send(name), description, parameters)
     return _Tool(name, declaration, deferred=deferred)
 
 
-def _declare(name: str, description: str, schema: Json) -> Json:
+def _declare(name: str, description: str, parameters: Json | None) -> Json:
     declaration: Json = {"name": name, "description": description}
-    parameters = clean(schema)
     if parameters is not None:
         declaration["parametersJsonSchema"] = parameters
     return declaration

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from server.errors import BadRequestError
+from server.gemini.schema import Cleaner
 from server.gemini.types import Json
 
 Notation = Literal["dots", "brackets"]
@@ -31,6 +32,10 @@ class Ledger:
     """``id`` of an object -> the names asked for. An object that is not in here was taken whole."""
     left_out: set[int] = field(default_factory=set)
     """Objects of which nothing is used."""
+    lost: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """``id`` of a schema -> the paths in it that could not be said to Gemini."""
+    schemas: Cleaner = field(default_factory=Cleaner)
+    """Cleans the schemas of this body."""
     wrapped: list[Json] = field(default_factory=list)
     """Keeps them alive: an ``id`` is given again."""
 
@@ -48,11 +53,17 @@ class Ledger:
                 for item in value:
                     yield from self.unread(item, f"{path}[]", silent)
             return
-        if not isinstance(value, dict) or id(value) not in self.read:
+        if not isinstance(value, dict):
             return
         if id(value) in self.left_out:
             yield path
-            return
+        elif id(value) in self.read:
+            yield from self._unread_names(value, path, silent)
+        else:  # taken whole
+            for lost in self.lost.get(id(value), ()):
+                yield joined(path, lost) if lost else path
+
+    def _unread_names(self, value: Json, path: str, silent: Container[str]) -> Iterator[str]:
         names = self.read[id(value)]
         for name, inner in value.items():
             if name not in names:

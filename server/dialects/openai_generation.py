@@ -7,8 +7,8 @@ Shared by chat, completions and Responses. Levels and budgets: Google's *OpenAI 
 from dataclasses import replace
 
 from server.dialects.fields import Fields, wrong
+from server.dialects.json_schema import answer_schema
 from server.gemini.fit import MAX_STOP_SEQUENCES
-from server.gemini.schema import clean_answer
 from server.gemini.thinking import HEADROOM_TOKENS
 from server.gemini.types import Call, Json, Level, Thinking
 
@@ -167,10 +167,9 @@ def read_format(form: Fields | None, config: Json) -> None:
     if kind == "json_object":
         return
     inner = form.object("json_schema") or form
-    schema = inner.whole("schema")
-    if schema is None:
+    if inner.get("schema") is None:
         raise wrong(inner.at("schema"), "Field required", code="missing_required_parameter")
-    cleaned = clean_answer(schema)
+    cleaned = answer_schema(inner, "schema")
     if cleaned is not None:
         texts = (inner.string("description"), cleaned.get("description"))
         description = "\n".join(text for text in texts if text)

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
+from server.dialects.json_schema import arguments_schema
 from server.gemini.names import ToolNames
-from server.gemini.schema import MAX_DESCRIPTION_CHARS, clean
+from server.gemini.schema import MAX_DESCRIPTION_CHARS
 from server.gemini.types import Call, Json
 
 _BUILT_IN = {
@@ -117,8 +118,7 @@ def _built_in(entry: Fields) -> str | None:
 def _declare(tools: Tools, function: Fields, names: ToolNames) -> None:
     name = function.required_string("name")
     declaration = _declaration(function, names.send(name))
-    parameters = function.whole("parameters")
-    schema = clean(parameters) if parameters is not None else None
+    schema = arguments_schema(function, "parameters")
     if schema is not None:
         declaration["parametersJsonSchema"] = schema
     tools.declarations.setdefault(name, declaration)

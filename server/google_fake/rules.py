@@ -23,10 +23,6 @@ _DEEPEST = 32
 """Levels of nesting a JSON Schema may have, references followed."""
 
 
-STRICT_JSON_SCHEMAS = False
-"""Refuse ``nullable`` and arrays without ``items``; goes away as soon as the program is fit."""
-
-
 def check(request: Json, model: FakeModel, door: Door, *, streams: bool = True) -> None:
     """Refuse ``request`` (already read as a message) if Google would."""
     if model.kind == "interactions":
@@ -171,8 +167,7 @@ def check_json_schema(schema: object, path: str) -> None:
     if schema is not None:
         if not isinstance(schema, dict):
             raise invalid(f"{path}: a JSON Schema must be an object.")
-        if STRICT_JSON_SCHEMAS:
-            _check_node(schema, snake(path))
+        _check_node(schema, snake(path))
         _measure(schema, schema, 0)
 
 

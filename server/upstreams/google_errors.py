@@ -284,8 +284,9 @@ def _bad_request(refusal: Refusal) -> ProxyError:
         str(v.get("field", "")) for v in dicts(refusal.detail("BadRequest").get("fieldViolations"))
     )
     # Google words a schema it cannot digest as vaguely as this, without naming a field.
-    if _SCHEMA.search(f"{said} {fields}") or (_VAGUE.fullmatch(said) and not fields):
-        return SchemaRejectedError(said, code="invalid_schema")
+    where = f"{said} {fields}"
+    if _SCHEMA.search(where) or (_VAGUE.fullmatch(said) and not fields):
+        return SchemaRejectedError(said, code="invalid_schema", where=where)
     return BadRequestError(said, code=refusal.status.lower() or None)
 
 

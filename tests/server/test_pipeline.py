@@ -22,12 +22,14 @@ from server.errors import (
 from server.exchange import Exchange
 from server.fetch import Fetcher
 from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSeen
+from server.gemini.schema import simplify
 from server.gemini.signatures import BYPASS
 from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json, Thinking
 from server.learned_models import LearnedModels
 from server.metrics import Metrics
 from server.models import Aliases, Model, living_models
 from server.pipeline import Pipeline
+from server.repairs import Repairs
 from server.settings import Settings
 from server.signature_store import SignatureStore
 from server.throttle import Throttle
@@ -163,6 +165,7 @@ class House:
             self.usage,
             self.signatures,
             Attachments(Fetcher()),
+            Repairs(data_dir),
             self.clock.sleep,
         )
 
@@ -279,21 +282,72 @@ async def test_a_refusal_of_hours_is_answered_at_once_even_in_wait_mode(
     assert patient.entries[0].attempts == 1
 
 
-async def test_a_refused_schema_is_simplified_once(house: House) -> None:
-    schema = {"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}]}}}
+PATTERN: Json = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^x"}}}
+MINUTES: Json = {"type": "object", "properties": {"m": {"type": "integer", "enum": [60, 1440]}}}
+REFUSED = SchemaRejectedError("no", where="tools[0].function_declarations[1].parameters: no")
+
+
+def with_tools(*schemas: Json) -> Call:
     wanted = call()
-    wanted.request["tools"] = [
-        {"functionDeclarations": [{"name": "f", "description": "", "parametersJsonSchema": schema}]}
+    declared = [
+        {"name": f"t{i}", "description": "", "parametersJsonSchema": schema}
+        for i, schema in enumerate(schemas)
     ]
-    house.script([SchemaRejectedError("schema too deep")], OK)
-    await house.ask(wanted)
-    first, second = (str(out.request["tools"]) for out in house.upstream.sent)
-    assert "anyOf" in first
-    assert "anyOf" not in second
-    house.script([SchemaRejectedError("schema too deep")])
-    with pytest.raises(SchemaRejectedError):
+    wanted.request["tools"] = [{"functionDeclarations": declared}]
+    return wanted
+
+
+def schemas_sent(house: House) -> list[list[Json]]:
+    return [
+        [d["parametersJsonSchema"] for d in out.request["tools"][0]["functionDeclarations"]]
+        for out in house.upstream.sent
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refused_tool_list_is_repaired_once_and_sent_repaired_from_then_on(
+    house: House, stream: bool
+) -> None:
+    plain = simplify(PATTERN)
+    for turn in range(4):
+        house.upstream.sent.clear()
+        house.script([REFUSED], OK) if turn == 0 else house.script(OK)
+        wanted = with_tools(MINUTES, PATTERN)
+        wanted.stream = stream
         await house.ask(wanted)
-    assert house.entries[1].attempts == 2
+        refused = [[MINUTES, PATTERN]] if turn == 0 else []
+        assert schemas_sent(house) == [*refused, [MINUTES, plain]]
+    assert [entry.attempts for entry in house.entries] == [2, 1, 1, 1]
+
+
+async def test_where_the_named_tool_was_not_all_everything_is_made_plainer(house: House) -> None:
+    house.script([REFUSED], [REFUSED], OK)
+    await house.ask(with_tools(MINUTES, PATTERN))
+    plain = [simplify(MINUTES), simplify(PATTERN)]
+    assert schemas_sent(house)[1:] == [[MINUTES, plain[1]], plain]
+    house.script(OK)
+    await house.ask(with_tools(MINUTES, PATTERN))
+    assert schemas_sent(house)[3:] == [plain]
+
+
+async def test_a_repair_that_did_not_help_is_not_remembered(house: House) -> None:
+    house.script([REFUSED])
+    with pytest.raises(SchemaRejectedError):
+        await house.ask(with_tools(MINUTES, PATTERN))
+    assert house.entries[0].attempts == 3
+    house.upstream.sent.clear()
+    house.script(OK)
+    await house.ask(with_tools(MINUTES, PATTERN))
+    assert schemas_sent(house) == [[MINUTES, PATTERN]]
+
+
+async def test_a_repair_names_what_says_less(house: House) -> None:
+    house.script([REFUSED], OK)
+    for _ in range(2):
+        exchange = Exchange(id="r", dialect="test", operation="generate", client="c")
+        async for _events in house.pipeline.generate(with_tools(MINUTES, PATTERN), exchange):
+            pass
+        assert exchange.dropped == ("tools.functionDeclarations.parametersJsonSchema",)
 
 
 @pytest.mark.parametrize("refusal", [SchemaRejectedError("m"), SignatureRejectedError("m")])

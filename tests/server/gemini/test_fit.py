@@ -17,8 +17,8 @@ from server.google_fake.catalogue import FakeModel
 from server.google_fake.proto import read as read_message
 from server.google_fake.table import CATALOGUE
 from server.models import Model
+from tests.server.gemini.schema.test_cleaner import SCHEMAS
 from tests.server.gemini.test_history import CONTENTS
-from tests.server.gemini.test_schema import SCHEMAS
 
 OLD, NEW, NEON = "gemini-2.5-pro", "gemini-3.5-flash", "gemini-4-neon"
 IMAGE: Json = {"inlineData": {"mimeType": "image/png", "data": "AA=="}}

@@ -314,12 +314,6 @@ def _around(inner: Json) -> list[Json]:
     ]
 
 
-@pytest.fixture
-def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "STRICT_JSON_SCHEMAS", True)
-
-
-@pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize("schema", _around(NULLABLE))
 def test_nullable_is_no_word_of_a_json_schema(schema: Json) -> None:
     answer = JSON_MIME | {"responseJsonSchema": schema}
@@ -327,7 +321,6 @@ def test_nullable_is_no_word_of_a_json_schema(schema: Json) -> None:
     assert 'Unknown name "nullable"' in refusal(**_free(schema))
 
 
-@pytest.mark.usefixtures("strict")
 @pytest.mark.parametrize(
     "array", [ARRAY, {"type": ["array", "null"]}, {"type": ["string", "array"]}]
 )
@@ -340,7 +333,6 @@ def test_every_array_says_what_is_in_it(array: Json) -> None:
         judge(**_free(schema))
 
 
-@pytest.mark.usefixtures("strict")
 def test_data_in_a_schema_is_no_schema() -> None:
     """Property names, defaults and enums may say what they like."""
     judge(

@@ -15,10 +15,9 @@ from server.gemini.schema import (
     MAX_DEPTH,
     clean,
     clean_answer,
-    simplify,
-    simplify_request,
 )
-from server.gemini.types import GenerateRequest, Json
+from server.gemini.schema.words import TYPES as ALL_TYPES
+from server.gemini.types import Json
 
 
 def obj(**properties: Any) -> Json:
@@ -49,40 +48,60 @@ NOTHING_TO_SEND: list[object] = [
     {"$ref": "#"},
     {"$ref": "https://example.com/schema.json"},
     {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    {"type": "object", "properties": {}, "additionalProperties": False},
 ]
 
 
 @pytest.mark.parametrize("schema", NOTHING_TO_SEND)
-def test_a_tool_without_properties_sends_no_schema(schema: object) -> None:
+def test_a_tool_that_takes_nothing_sends_no_schema(schema: object) -> None:
     assert clean(schema) is None
 
 
 PROPERTIES: list[tuple[object, Json]] = [
-    (True, {"type": "string"}),
-    ({}, {"type": "string"}),
-    ("nonsense", {"type": "string"}),
+    (True, {}),
+    ({}, {}),
+    ("nonsense", {}),
     (False, {}),
     ({"type": "STRING"}, {"type": "string"}),
-    ({"type": "file"}, {"type": "string"}),
+    ({"type": "file"}, {}),
     ({"description": "any JSON"}, {"description": "any JSON"}),
-    ({"type": ["string", "null"]}, {"type": "string", "nullable": True}),
+    ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
     ({"type": ["integer"]}, {"type": "integer"}),
     ({"type": ["null"]}, {"type": "null"}),
     (
         {"type": ["string", "array", "null"], "items": {"type": "integer"}, "title": "T"},
         {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}],
-            "nullable": True,
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "integer"}},
+                {"type": "null"},
+            ],
             "title": "T",
         },
     ),
-    ({"type": ["string", "integer"], "enum": ["a", 1]}, {"enum": ["a", 1]}),
+    (
+        {"type": ["string", "integer"], "enum": ["a", 1]},
+        {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "integer", "enum": [1]}]},
+    ),
+    ({"type": ["boolean", *["string", "number", "object", "array", "null"]]}, {}),
     ({"const": "x"}, {"enum": ["x"], "type": "string"}),
     ({"const": None}, {"type": "null"}),
     ({"type": "integer", "enum": [1, 2]}, {"type": "integer", "enum": [1, 2]}),
-    ({"enum": ["a", None]}, {"enum": ["a"], "nullable": True, "type": "string"}),
-    ({"enum": [True, 1]}, {"enum": [True, 1]}),
-    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": "string", "nullable": True}),
+    ({"enum": ["a", None]}, {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]}),
+    ({"enum": [1, 2.5]}, {"type": "number", "enum": [1, 2.5]}),
+    ({"enum": [True, False]}, {"type": "boolean"}),
+    ({"const": True}, {"type": "boolean", "description": "(one of: true)"}),
+    ({"enum": ["", "a"]}, {"type": "string", "description": '(one of: "","a")'}),
+    (
+        {"enum": [True, 1]},
+        {
+            "anyOf": [
+                {"type": "boolean", "description": "(one of: true)"},
+                {"type": "integer", "enum": [1]},
+            ]
+        },
+    ),
+    ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"type": ["string", "null"]}),
     (
         {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "string"}]},
         {"anyOf": [{"type": "string"}, {"type": "integer"}]},
@@ -92,6 +111,11 @@ PROPERTIES: list[tuple[object, Json]] = [
     ({"type": "integer", "exclusiveMinimum": 3}, {"type": "integer", "minimum": 4}),
     ({"type": "integer", "exclusiveMaximum": 3}, {"type": "integer", "maximum": 2}),
     ({"type": "number", "exclusiveMinimum": 0}, {"type": "number", "minimum": 0}),
+    ({"type": "integer", "exclusiveMinimum": 3.5}, {"type": "integer", "minimum": 4}),
+    (
+        {"type": ["integer", "null"], "exclusiveMaximum": 3},
+        {"type": ["integer", "null"], "maximum": 2},
+    ),
     (
         {"type": "integer", "minimum": 3, "exclusiveMinimum": True},
         {"type": "integer", "minimum": 4},
@@ -102,7 +126,10 @@ PROPERTIES: list[tuple[object, Json]] = [
     ({"type": "number", "maximum": float("inf")}, {"type": "number"}),
     ({"type": "string", "minLength": 1.0, "maxLength": -1}, {"type": "string", "minLength": 1}),
     ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
-    ({"type": "string", "format": "hostname"}, {"type": "string"}),
+    (
+        {"type": "string", "format": "hostname"},
+        {"type": "string", "description": '(format: "hostname")'},
+    ),
     ({"type": "string", "format": ["date"]}, {"type": "string"}),
     (
         {"type": "integer", "description": "How many.", "default": 5},
@@ -122,7 +149,6 @@ PROPERTIES: list[tuple[object, Json]] = [
             "readOnly": True,
             "deprecated": True,
             "contentEncoding": "base64",
-            "uniqueItems": True,
             "encrypted": True,
             "strict": True,
             "x-order": 1,
@@ -130,8 +156,20 @@ PROPERTIES: list[tuple[object, Json]] = [
         {"type": "string"},
     ),
     (
-        {"type": "object", "properties": {}, "patternProperties": {"^a": {}}},
-        {"type": "object"},
+        {"type": "array", "items": {}, "uniqueItems": True},
+        {"type": "array", "items": {}, "description": "(uniqueItems: true)"},
+    ),
+    (
+        {
+            "type": "object",
+            "patternProperties": {"^a": {"type": "integer"}},
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": '(patternProperties: {"^a":{"type":"integer"}})',
+        },
     ),
     (
         {"type": "object", "additionalProperties": {"type": "integer", "x-unit": "s"}},
@@ -139,12 +177,20 @@ PROPERTIES: list[tuple[object, Json]] = [
     ),
     ({"additionalProperties": {}}, {"additionalProperties": True}),
     ({"additionalProperties": False}, {"additionalProperties": False}),
-    ({"type": "array", "items": True}, {"type": "array", "items": {"type": "string"}}),
+    ({"type": "array", "items": True}, {"type": "array", "items": {}}),
     (
         {"type": "array", "items": [{"type": "integer"}, {}]},
-        {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]},
+        {"type": "array", "prefixItems": [{"type": "integer"}, {}], "items": {}},
     ),
-    (obj(a={}) | {"required": ["a", "b", "a", 3]}, obj(a={"type": "string"}) | {"required": ["a"]}),
+    (
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": False},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": {}, "maxItems": 1},
+    ),
+    (
+        {"type": "array", "items": [{"type": "integer"}], "additionalItems": {"type": "string"}},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "string"}},
+    ),
+    (obj(a={}) | {"required": ["a", "b", "a", 3]}, obj(a={}) | {"required": ["a"]}),
     ({"type": "string", "required": True}, {"type": "string"}),
 ]
 
@@ -159,7 +205,7 @@ def test_properties_named_like_keywords_are_data() -> None:
     result = clean(
         {"$schema": "http://json-schema.org/draft-07/schema#"} | obj(**{name: {} for name in names})
     )
-    assert result == obj(**{name: {"type": "string"} for name in names})
+    assert result == obj(**{name: {} for name in names})
 
 
 def test_references_are_inlined_and_the_siblings_win() -> None:
@@ -276,66 +322,6 @@ def test_descriptions_are_cut_at_ten_thousand_characters() -> None:
     assert len(cleaned_property({"description": "x" * 20_000})["description"]) == 10_000
 
 
-@pytest.mark.parametrize(
-    ("schema", "expected"),
-    [
-        (
-            {"anyOf": [{"type": "integer", "title": "T"}, {"type": "string"}], "description": "d"},
-            {"type": "integer", "description": "d"},
-        ),
-        ({"enum": [1, True, "x"]}, {"type": "string", "enum": ["1", "true", "x"]}),
-        (
-            {"type": "string", "pattern": "^a", "format": "date"},
-            {"type": "string", "description": '(pattern: "^a") (format: "date")'},
-        ),
-        ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
-        (
-            {"type": "array", "prefixItems": [{"type": "integer"}]},
-            {"type": "array", "items": {"type": "integer"}},
-        ),
-        ({"minItems": 1}, {"type": "array", "minItems": 1, "items": {"type": "string"}}),
-        (
-            obj(a={"description": "any"}) | {"additionalProperties": False, "title": "T"},
-            obj(a={"description": "any", "type": "string"}),
-        ),
-    ],
-)
-def test_the_strong_pass_leaves_only_plain_typed_schemas(schema: Json, expected: Json) -> None:
-    assert simplify(schema) == expected
-
-
-def test_simplifying_a_request_copies_it() -> None:
-    request: GenerateRequest = {
-        "contents": [],
-        "tools": [
-            {"googleSearch": {}},
-            {
-                "functionDeclarations": [
-                    {"name": "a", "parametersJsonSchema": obj(x={"enum": [1]})},
-                    {"name": "b"},
-                ]
-            },
-        ],
-        "generationConfig": {"seed": 1, "responseJsonSchema": {"enum": [2]}},
-    }
-    before = copy.deepcopy(request)
-    simple = simplify_request(request)
-    assert request == before
-    assert simple["tools"] == [
-        {"googleSearch": {}},
-        {
-            "functionDeclarations": [
-                {"name": "a", "parametersJsonSchema": obj(x={"type": "string", "enum": ["1"]})},
-                {"name": "b"},
-            ]
-        },
-    ]
-    assert simple["generationConfig"] == {
-        "seed": 1,
-        "responseJsonSchema": {"type": "string", "enum": ["2"]},
-    }
-
-
 # Properties over generated input.
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -398,15 +384,23 @@ def assert_acceptable(schema: Json) -> None:
     for node, depth in nodes(schema):
         assert node.keys() <= KEYWORDS
         assert depth <= MAX_DEPTH
-        assert isinstance(node.get("type", ""), str)
+        types = node.get("type", [])
+        types = [types] if isinstance(types, str) else types
+        assert set(types) <= set(ALL_TYPES)
+        assert len(types) < 2 or (len(types) == 2 and "null" in types)
+        if "array" in types or "prefixItems" in node:
+            assert "items" in node
+        for choice in node.get("enum", ["a"]):
+            assert isinstance(choice, str | int | float)
+            assert choice != ""
+            assert not isinstance(choice, bool)
         assert set(node.get("required", ())) <= set(node.get("properties", {}))
         assert node.get("enum", [0]) != []
         assert len(node.get("anyOf", [0, 0])) > 1
-        assert all(node.get("properties", {"": {"type"}}).values())
 
 
 @given(SCHEMAS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_input_gives_an_acceptable_schema_that_is_stable(schema: object) -> None:
     before = copy.deepcopy(schema)
     for cleaner in (clean, clean_answer):
@@ -414,11 +408,6 @@ def test_any_input_gives_an_acceptable_schema_that_is_stable(schema: object) -> 
         if result is not None:
             assert_acceptable(result)
             assert cleaner(result) == result
-    if isinstance(schema, dict):
-        simple = simplify(schema)
-        assert_acceptable(simple)
-        assert all("anyOf" not in node and "type" in node for node, _ in nodes(simple))
-        assert simplify(simple) == simple
     assert repr(schema) == repr(before)
 
 

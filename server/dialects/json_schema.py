@@ -1,0 +1,24 @@
+"""A client's JSON Schemas, cleaned for Gemini; what they lose is named in ``x-proxy-dropped``."""
+
+from server.dialects.fields import Fields
+from server.gemini.schema import Cleaned
+from server.gemini.types import Json
+
+
+def arguments_schema(fields: Fields, name: str) -> Json | None:
+    """The schema of a tool's arguments; None when it is absent, or says that nothing is taken."""
+    schema = fields.whole(name)
+    if schema is None:
+        return None
+    return _noted(fields, schema, fields.ledger.schemas.arguments(schema))
+
+
+def answer_schema(fields: Fields, name: str) -> Json | None:
+    """The schema of a structured answer; None when it is absent, or says nothing but "JSON"."""
+    schema = fields.whole(name)
+    return None if schema is None else _noted(fields, schema, fields.ledger.schemas.answer(schema))
+
+
+def _noted(fields: Fields, schema: Json, cleaned: Cleaned) -> Json | None:
+    fields.ledger.lost[id(schema)] = cleaned.losses
+    return cleaned.schema

@@ -1,0 +1,107 @@
+"""Schemas that Google has refused and took in plainer words, so that it is not asked again.
+
+An agent sends the same tools with every turn: without this memory each turn would be refused first
+and repaired afterwards. Remembered are digests only, by upstream, model and the schema's bytes; of
+a refusal that names no tool, the digest of all schemas together. Kept in ``repairs.json``.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from server.files import write_private_bytes
+from server.gemini.schema import Repair, plainer, schemas
+from server.gemini.types import GenerateRequest
+from server.json_codec import dumps, loads
+from server.limits import REPAIRS
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 30 * 86_400
+"""Google learns, and so does the cleaner: after this a schema is tried as it is again."""
+
+Lane = tuple[str, str]
+"""Upstream and model: what one refuses another may take."""
+
+
+class Repairs:
+    """The marks of all lanes; the oldest make room."""
+
+    def __init__(self, data_dir: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._path, self._now = data_dir / "repairs.json", now
+        self._marks = _load(self._path, now() - KEPT_S)
+        self._saving = asyncio.Lock()
+
+    def apply(self, lane: Lane, request: GenerateRequest) -> Repair:
+        """``request`` with the plain words that ``lane`` is known to need."""
+        if not self._marks:
+            return Repair(request)
+        known = {index for index, mark in _marks(lane, request).items() if self._is_known(mark)}
+        aimed = plainer(request, known) if known else Repair(request)
+        if self._is_known(_whole(lane, aimed.request)):
+            whole = plainer(aimed.request)
+            return replace(whole, changed=whole.changed | aimed.changed)
+        return aimed
+
+    async def learn(
+        self, lane: Lane, request: GenerateRequest, only: frozenset[int] | None
+    ) -> None:
+        """``request`` was refused, and taken with the schemas of ``only`` (None: all) plainer."""
+        if only is None:
+            marks = [_whole(lane, request)]
+        else:
+            marks = [mark for index, mark in _marks(lane, request).items() if index in only]
+        for mark in marks:
+            self._marks.pop(mark, None)
+            self._marks[mark] = self._now()
+        for mark in list(self._marks)[:-REPAIRS]:
+            del self._marks[mark]
+        await self._save()
+
+    async def wipe(self) -> None:
+        """Forget everything."""
+        self._marks.clear()
+        await self._save()
+
+    def _is_known(self, mark: str) -> bool:
+        return self._marks.get(mark, -KEPT_S) > self._now() - KEPT_S
+
+    async def _save(self) -> None:
+        async with self._saving:
+            try:
+                await asyncio.to_thread(write_private_bytes, self._path, dumps(dict(self._marks)))
+            except OSError as error:
+                log.warning("what Google took in plainer words cannot be saved: %s", error)
+
+
+def _load(path: Path, since: float) -> dict[str, float]:
+    try:
+        kept = loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read, and begins anew: %s", path, error)
+        return {}
+    items = kept.items() if isinstance(kept, Mapping) else ()
+    marks = {str(mark): at for mark, at in items if isinstance(at, int | float) and at > since}
+    return dict(sorted(marks.items(), key=lambda item: item[1])[-REPAIRS:])
+
+
+def _marks(lane: Lane, request: GenerateRequest) -> dict[int, str]:
+    """The mark of each schema, by its index."""
+    return {index: _mark(lane, dumps(schema)) for index, schema in schemas(request)}
+
+
+def _whole(lane: Lane, request: GenerateRequest) -> str:
+    return _mark(lane, b"all", *(dumps([index, schema]) for index, schema in schemas(request)))
+
+
+def _mark(lane: Lane, *texts: bytes) -> str:
+    digest = hashlib.sha256("\n".join(lane).encode("utf-8", "replace"))
+    for text in texts:
+        digest.update(b"\n" + text)
+    return digest.hexdigest()[:32]
