@@ -47,6 +47,7 @@ def use_own_models(data_dir: Path) -> None:
         raise OwnModelsError(error) from error
 
 
+_LONG_AGO = date(2025, 1, 1)
 AUTO = "auto"
 """A tier whose model the catalogue chooses."""
 
@@ -110,8 +111,8 @@ def describe(model_id: str, **listed: object) -> Model:
 
 def _created(known: Known) -> int:
     """A model that the table does not know is taken for the newest, and is listed first."""
-    day = known.released if known.listed else catalogue().checked
-    return int(datetime.combine(day or date(2025, 1, 1), time(), UTC).timestamp())
+    day = known.released or (_LONG_AGO if known.listed else catalogue().checked)
+    return int(datetime.combine(day, time(), UTC).timestamp())
 
 
 def living_models(door: Door, on: date | None = None) -> tuple[Model, ...]:

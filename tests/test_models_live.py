@@ -11,8 +11,10 @@ import pytest
 
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
+from server.google_fake.catalogue import FakeModel
 from server.google_fake.google import FakeGoogle
 from server.google_fake.keys import NEW_FREE, NEW_PAID, OLD_PAID, Key
+from server.google_fake.table import CATALOGUE
 from server.model_names import STABLE_NAMES, TWIN_PREFIX
 from server.models import ADVERTISED_ALIASES
 from tests.rig import GEMINI_KEY, Rig, running
@@ -110,3 +112,95 @@ async def test_a_users_own_model_needs_no_code(tmp_path: Path) -> None:
         assert await asked(rig, "openai", "gemini-main") == (200, "gemini-4-hydrogen")
         status, _ = await asked(rig, "openai", "my-gemini-pro")
         assert status == 404
+
+
+# ── the program's table beside the fake's ──
+
+DIFFERENCES = {
+    ("gemini-2.5-pro", "default level"),  # by budget: what the fake thinks by itself
+    ("gemini-2.5-flash", "default level"),
+    ("gemini-3-flash-preview", "default level"),  # the dossier says none
+    ("gemini-3.1-flash-lite", "default level"),
+    ("gemini-3-pro-preview", "default level"),
+    ("gemini-3-flash-preview", "paid only"),  # "?": the program does not count on it
+    ("gemini-pro-latest", "paid only"),  # the fake refuses its target instead
+    ("gemini-3.1-pro-preview-customtools", "doors"),  # a hidden variant of Gemini CLI
+    ("gemini-3-pro-preview", "doors"),  # Code Assist alone, where a licence has it
+    ("gemini-3-pro-preview", "ends"),  # the fake has no door that it ended at
+    ("gemma-4-31b-it", "output"),  # the dossier says none
+    ("gemma-4-26b-a4b-it", "output"),
+}
+"""What the two tables, each written from the dossier, say differently of models that chat."""
+
+
+def of_program(model_id: str) -> dict[str, object]:
+    known = catalogue().model(model_id)
+    doors: dict[Door, str] = {
+        "paid": "gemini-api",
+        "vertex": "vertex",
+        "code-assist": "code-assist",
+    }
+    ends = {name: str(known.ends(door)) for door, name in doors.items() if known.ends(door)}
+    for route in known.routes:
+        ends["gemini-api"] = str(route.since)
+    return {
+        "released": str(known.released or ""),
+        "ends": ends,
+        "closed": {doors[d]: str(day) for d, day in known.closed.items() if d in doors},
+        "doors": {doors[d] for d in known.doors if d in doors} | ends.keys(),
+        "paid only": "paid" in known.doors and "free" not in known.doors,
+        "levels": [level.upper() for level in known.traits.levels],
+        "default level": (known.traits.default_level or "").upper(),
+        "prices": [
+            (
+                str(p.since or ""),
+                p.input,
+                p.output,
+                p.cached,
+                p.above and (p.above.input, p.above.output),
+            )
+            for p in known.prices
+        ],
+        "answered by": next((route.to for route in known.routes), None),
+        "stands for": known.stands_for,
+        "sampling": known.traits.uses_sampling,
+        "signatures": known.traits.signatures_required,
+        "prefill": known.traits.prefill,
+        "continuation": known.traits.continuation,
+        "output": known.traits.output_tokens,
+    }
+
+
+def of_fake(model: FakeModel) -> dict[str, object]:
+    moved = next((m for m in CATALOGUE if m.id == model.alias_of), model)
+    return {
+        "released": model.released,
+        "ends": dict(model.ends),
+        "closed": dict(model.closed),
+        "doors": set(model.doors),
+        "paid only": model.paid_only,
+        "levels": list(moved.levels),
+        "default level": moved.default_level or "",
+        "prices": [(p.since, p.input, p.output, p.cached, p.above_200k) for p in moved.prices],
+        "answered by": model.routed_to,
+        "stands for": model.alias_of,
+        "sampling": moved.family.samples,
+        "signatures": moved.family.signs,
+        "prefill": moved.family.prefills,
+        "continuation": moved.family.continues,
+        "output": model.output_limit,
+    }
+
+
+def test_the_two_tables_differ_only_where_it_is_said() -> None:
+    found = set()
+    for model in CATALOGUE:
+        if model.kind == "text" and catalogue().model(model.id).listed:
+            ours, fakes = of_program(model.id), of_fake(model)
+            found |= {(model.id, fact) for fact in ours if ours[fact] != fakes[fact]}
+    assert found == DIFFERENCES
+
+
+def test_every_model_of_the_fake_that_does_not_chat_is_known_for_none() -> None:
+    for model in CATALOGUE:
+        assert (catalogue().model(model.id).kind == "chat") is (model.kind == "text"), model.id

@@ -78,8 +78,9 @@ class Catalogue:
         """What ``auto`` may take for a tier, the first choice first.
 
         ``listed``: the ids that the upstream lists; None: it cannot say. ``refused``: those that it
-        refused to this credential. Never what does not chat, a preview (Code Assist aside), what
-        has ended or is answered by another model, nor anything dearer than the free list's dearest.
+        refused to this credential. Never what does not chat or stands at another door only, a
+        preview (Code Assist aside), what has ended or is answered by another model, nor anything
+        dearer than the free list's dearest.
         """
         there = None if listed is None else frozenset(listed)
         return tuple(
@@ -117,7 +118,9 @@ class Catalogue:
         return tuple(name for name, _ in reversed(self.table.quota_families))
 
     def _may_be_taken(self, known: Known, door: Door, on: date) -> bool:
-        if known.kind != "chat" or known.ended(door, on) or known.route(door, on) is not None:
+        if known.kind != "chat" or door not in known.doors:
+            return False
+        if known.ended(door, on) or known.route(door, on) is not None:
             return False
         if door == "code-assist":
             return True

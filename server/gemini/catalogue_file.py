@@ -174,7 +174,7 @@ def _table(content: Mapping[str, Any], path: Path) -> Table:
     bases = {name: base.table(*_TRAITS, *_SHARED) for name, base in top["bases"].table().items()}
     newest = top["newest"].word(*bases)
     routes = {name: _route(at) for name, at in top["reroutes"].table().items()}
-    models = _models(top["models"], bases, routes, _factors(top["service_tiers"]))
+    models = _models(top["models"], bases, newest, routes, _factors(top["service_tiers"]))
     return Table(
         checked=top["checked"].day(),
         newest=_known("", bases[newest]),
@@ -190,6 +190,7 @@ def _table(content: Mapping[str, Any], path: Path) -> Table:
 def _models(
     models: _At,
     bases: Mapping[str, dict[str, _At]],
+    newest: str,
     routes: Mapping[str, Route],
     factors: Mapping[str, float],
 ) -> dict[str, Known]:
@@ -199,7 +200,7 @@ def _models(
         facts = at.table("base", "stands_for", *_TRAITS, *_FACTS)
         base = facts.pop("base", None)
         stands_for = facts.pop("stands_for", None)
-        shared = bases[base.word(*bases)] if base is not None else {}
+        shared = bases[newest if base is None else base.word(*bases)]
         known = replace(
             _known(model_id, {**shared, **facts}),
             routes=(routes[model_id],) if model_id in routes else (),

@@ -164,6 +164,12 @@ def test_the_newest_stand_first_and_an_unknown_one_counts_as_new() -> None:
     assert real[:2] == ["gemini-5-boron", BEST]
 
 
+def test_a_revision_is_as_old_as_its_model() -> None:
+    available = (describe("gemini-2.5-pro-preview-06-05"), *FREE)
+    real = [m.id for m in Aliases(on=NOW).listed(available) if m.alias_of is None]
+    assert real[0] == BEST
+
+
 def test_a_list_never_fails_for_one_entry() -> None:
     odd = (
         describe("deep-research-pro-preview-10-2026"),

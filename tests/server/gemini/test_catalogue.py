@@ -230,6 +230,14 @@ def test_a_users_own_list_cannot_make_auto_dearer_or_take_a_picture_model(own: P
     assert mine.candidates("best", "paid", NOW) == ("gemini-3.6-flash",)
 
 
+def test_a_users_own_list_cannot_take_a_free_key_to_a_paid_model(own: Path) -> None:
+    own.write_text(
+        '[preferences.free]\nbest = ["gemini-4-neon", "gemini-4-argon", "gemini-3.6-flash"]\n',
+        "utf-8",
+    )
+    assert Catalogue(read_table(own)).candidates("best", "free", NOW) == ("gemini-3.6-flash",)
+
+
 def test_the_catalogue_in_use_can_be_another(own: Path) -> None:
     assert "gemini-5-boron" not in catalogue().living("free", NOW)
     own.write_text('[models.gemini-5-boron]\nbase = "4"\ndoors = ["gemini-api"]\n', "utf-8")

@@ -45,6 +45,11 @@ def test_an_engineer_adds_a_model_by_the_data_alone(tmp_path: Path) -> None:
     assert known.living("vertex", NOW)[0] == "gemini-5-boron"
 
 
+def test_a_model_without_a_base_has_the_newest(tmp_path: Path) -> None:
+    known = over(tmp_path, "[models.gemini-5-boron]\ndoors = ['paid']\n")
+    assert known.model("gemini-5-boron").traits == known.table.newest.traits
+
+
 def test_a_users_entry_changes_only_what_it_names(tmp_path: Path) -> None:
     known = over(
         tmp_path,
