@@ -44,6 +44,7 @@ NEEDS: tuple[Need, ...] = (
     ),
     Need("Node.js to drive it", command("node"), ("nodejs",)),
     Need("npm to install the driver", command("npm"), ("npm",)),
+    Need("ip for a caller on another host", on_linux(command("ip")), ("iproute2",)),
     Need("systemd-analyze for the unit", on_linux(command("systemd-analyze")), ("systemd",)),
 )
 
