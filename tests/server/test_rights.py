@@ -135,6 +135,20 @@ def test_what_the_contract_gives_to_the_owner() -> None:
     assert PAGES["/inspect"] == "owner"
 
 
+def test_the_table_of_the_document_names_every_page_and_setting() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    table = text.split("## Who may do what")[1].split("**Named keys**")[0]
+    rows = {line.split("|")[1]: line.split("|")[2:] for line in table.splitlines() if "| " in line}
+    owners = " ".join(row for row, cells in rows.items() if cells[2].strip() == "no")
+    others = " ".join(row for row in rows if row not in owners)
+    for name in set(ALL_OPTIONS) - RECORDED:
+        here, there = (owners, others) if matter_of_setting(name) == "owner" else (others, owners)
+        assert f"`{name}`" in here, name
+        assert f"`{name}`" not in there, name
+    for path in {**PAGES, **ENDPOINTS}:
+        assert f"`{path.removeprefix('/static/')}`" in table or f"`{path}`" in table, path
+
+
 async def form(rig: Rig, kind: Kind, **values: str) -> dict[str, str]:
     html = (await rig.http.get("/settings", headers=CALLERS[kind])).text
     found = re.search(r'name="token" value="([^"]*)"', html)
