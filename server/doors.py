@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from server.errors import AuthenticationError, ProxyError
 from server.gemini import known
 from server.learned_models import LearnedModels
+from server.model_refusals import WORDS
 from server.models import Aliases, Model, living_models
 from server.settings import Settings
 from server.upstreams.base import Door, Parts, Upstream
@@ -69,7 +70,7 @@ class Doors:
     def aliases(self, upstream: Upstream | None = None) -> Aliases:
         """The rules for names at ``upstream``, or at the one in use, as they are now."""
         settings, upstream = self.settings, upstream or self.current()
-        credential = upstream.credential if upstream else ""
+        refused = self.learned.refused(upstream.credential if upstream else "")
         return Aliases(
             settings.aliases,
             best=settings.model_best,
@@ -77,7 +78,8 @@ class Doors:
             fast=settings.model_fast,
             unknown=settings.unknown_model,
             door=self._door(upstream),
-            refused=self.learned.refused(credential),
+            refused=refused,
+            reasons={model: WORDS[mark.why] for model, mark in refused.items()},
         )
 
     def _door(self, upstream: Upstream | None) -> known.Door:

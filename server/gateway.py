@@ -6,7 +6,7 @@ effect without cutting a stream.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -187,9 +187,9 @@ class Gateway:
     def _nobody(self) -> Account:
         return Account(authenticated=False, problem=self.tokens.problem)
 
-    def models(self) -> ModelState:
+    def models(self, used: Iterable[str] = ()) -> ModelState:
         """Which model stands behind each tier, what was refused, and what ends; never waits."""
-        return model_state(self.doors)
+        return model_state(self.doors, used)
 
     async def check_account(self) -> Account:
         """Ask Google who is behind the upstream in use; problems are in the answer."""

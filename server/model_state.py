@@ -4,15 +4,15 @@ the credential in use, and which end soon.
 Read by the pages, the tray and the doctor; never waits, asks nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from server.doors import Doors
 from server.gemini.catalogue import catalogue
-from server.gemini.known import TIERS, Tier
+from server.gemini.known import Tier
 from server.learned_models import Ending, Refused
-from server.model_refusals import WORDS
+from server.model_names import STABLE_NAMES
 from server.models import AUTO, Aliases, Model
 
 NOTICE = timedelta(days=14)
@@ -23,6 +23,8 @@ NOTICE = timedelta(days=14)
 class Standing:
     """The model behind one tier."""
 
+    name: str
+    """The name that stays: ``gemini-best``."""
     tier: Tier
     model: str | None
     """None: none is left that may be chosen by itself."""
@@ -30,7 +32,7 @@ class Standing:
 
     @property
     def sentence(self) -> str:
-        return f"{self.tier}: {self.model or 'none'} ({self.why})"
+        return f"{self.name}: {self.model or 'none'} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +41,21 @@ class End:
 
     model: str
     on: date | None
-    """None: Google says that it is on its way out, and no day."""
+    """The first day without it; None: Google says that it is on its way out, and no day."""
+    days_left: int
+    """0 or less: it has ended."""
     said: str
     """Google's own words, where there are any."""
     instead: str | None
 
     @property
     def sentence(self) -> str:
-        when = f"ends on {self.on.isoformat()}" if self.on else "is on its way out at Google"
+        if self.on is None:
+            when = "is on its way out at Google"
+        else:
+            left = "tomorrow" if self.days_left == 1 else f"in {self.days_left} days"
+            day = f"{self.on.day} {self.on:%B %Y}"
+            when = f"ends on {day}, {left}" if self.days_left > 0 else f"has ended on {day}"
         advice = f" Use {self.instead} instead." if self.instead else ""
         said = f" Google says: {self.said.rstrip('.')}." if self.said else ""
         return f"{self.model} {when}.{said}{advice}"
@@ -64,55 +73,40 @@ class ModelState:
     """``free`` or ``paid`` where the key is known to be that."""
 
 
-def model_state(doors: Doors) -> ModelState:
-    """The state for the upstream and credential in use."""
+def model_state(doors: Doors, used: Iterable[str] = ()) -> ModelState:
+    """The state for the upstream and credential in use.
+
+    ``used``: ids that were asked for lately, whose ends count too.
+    """
     upstream = doors.current()
     aliases = doors.aliases(upstream)
     available = upstream.listed() if upstream else ()
     credential = upstream.credential if upstream else ""
     marks = doors.learned.refused(credential)
-    standing = tuple(_standing(tier, aliases, available, marks) for tier in TIERS)
+    standing = tuple(_standing(name, aliases, available) for name in STABLE_NAMES)
+    named = [one.model for one in standing if one.model] + list(aliases.table.values())
     return ModelState(
         standing=standing,
         refused=tuple(sorted(marks.values(), key=lambda mark: -mark.since)),
-        ending=_endings(aliases, available, standing, doors.learned.ending(credential)),
+        ending=_endings(aliases, available, [*named, *used], doors.learned.ending(credential)),
         plan=doors.learned.plan(credential),
     )
 
 
-def _standing(
-    tier: Tier, aliases: Aliases, available: Sequence[Model], marks: Mapping[str, Refused]
-) -> Standing:
-    chosen = {"best": aliases.best, "main": aliases.main, "fast": aliases.fast}[tier]
-    if chosen != AUTO:
-        return Standing(tier=tier, model=chosen, why=f"chosen by MODEL_{tier.upper()}")
-    candidates = aliases.candidates(tier, available)
-    model = candidates[0] if candidates else None
-    listed = {one.id for one in available}
-    passed_over = []
-    for better in catalogue().preference(tier, aliases.door):
-        if better == model:
-            break
-        passed_over.append(f"{better}: {_why_not(better, listed, marks)}")
-    why = "the first choice here" if not passed_over else f"not {'; not '.join(passed_over)}"
-    return Standing(tier=tier, model=model, why=why)
-
-
-def _why_not(model: str, listed: set[str], marks: Mapping[str, Refused]) -> str:
-    mark = marks.get(model)
-    if mark is not None:
-        return WORDS[mark.why]
-    return "not in Google's list" if listed and model not in listed else "it has ended"
+def _standing(name: str, aliases: Aliases, available: Sequence[Model]) -> Standing:
+    tier = STABLE_NAMES[name]
+    why, chosen = aliases.why(tier, available), aliases.chosen(tier)
+    candidates = aliases.candidates(tier, available) if chosen == AUTO else (chosen,)
+    return Standing(name=name, tier=tier, model=next(iter(candidates), None), why=why)
 
 
 def _endings(
     aliases: Aliases,
     available: Sequence[Model],
-    standing: Sequence[Standing],
+    used: Sequence[str],
     heard: Mapping[str, Ending],
 ) -> tuple[End, ...]:
     """Ends of what is in use: the tiers, the user's own aliases, and what was asked lately."""
-    used = [one.model for one in standing if one.model] + list(aliases.table.values())
     ends = []
     for model in dict.fromkeys([*heard, *used]):
         told = heard.get(model)
@@ -121,7 +115,8 @@ def _endings(
         if (on is not None and on - aliases.on <= NOTICE) or (on is None and leaving):
             words = told.message if told else ""
             instead = aliases.successor(model, available)
-            ends.append(End(model=model, on=on, said=words, instead=instead))
+            left = 0 if on is None else (on - aliases.on).days
+            ends.append(End(model=model, on=on, days_left=left, said=words, instead=instead))
     return tuple(sorted(ends, key=lambda end: (end.on or date.max, end.model)))
 
 

@@ -48,6 +48,13 @@ def use_own_models(data_dir: Path) -> None:
 
 
 _LONG_AGO = date(2025, 1, 1)
+_FOR: Mapping[Door, str] = {
+    "free": "for free keys",
+    "paid": "for paid keys",
+    "vertex": "on Vertex AI",
+    "code-assist": "on Code Assist",
+}
+
 AUTO = "auto"
 """A tier whose model the catalogue chooses."""
 
@@ -172,6 +179,8 @@ class Aliases:
     refused: Collection[str] = frozenset()
     """Ids that the upstream has refused to this credential: no tier leads there, no list has them.
     """
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why each of them is."""
     on: date = field(default_factory=today)
 
     def resolve(self, name: str, available: Sequence[Model]) -> Model:
@@ -200,6 +209,38 @@ class Aliases:
         """What ``auto`` may take for a tier here, the first choice first."""
         listed = [model.id for model in available] or None
         return catalogue().candidates(tier, self.door, self.on, listed, self.refused)
+
+    def chosen(self, tier: Tier) -> str:
+        """What the settings say of a tier: an id, or ``auto``."""
+        return {"best": self.best, "main": self.main, "fast": self.fast}[tier]
+
+    def why(self, tier: Tier, available: Sequence[Model]) -> str:
+        """In words, why a tier leads where it does: by a setting, or which choice of ``auto`` it
+        is, and what was passed over before it."""
+        if (model := self.chosen(tier)) != AUTO:
+            setting = f"chosen by MODEL_{tier.upper()}"
+            return f"{setting}; {self.reasons[model]}" if model in self.reasons else setting
+        wanted = catalogue().preference(tier, self.door)
+        first = next(iter(self.candidates(tier, available)), None)
+        passed = wanted if first is None else wanted[: wanted.index(first)]
+        listed = {model.id for model in available}
+        reasons = [f"{model_id}: {self._passed_over(model_id, listed)}" for model_id in passed]
+        choice = (
+            "no choice is left" if first is None else "next choice" if passed else "first choice"
+        )
+        return "; ".join([f"{choice} {_FOR[self.door]}", *reasons])
+
+    def _passed_over(self, model_id: str, listed: Collection[str]) -> str:
+        known = catalogue().model(model_id)
+        if model_id in self.refused:
+            return self.reasons.get(model_id, "refused to this credential")
+        if listed and model_id not in listed:
+            return "the upstream does not list it"
+        if known.ended(self.door, self.on):
+            return f"ended on {known.ends(self.door)}"
+        if by := known.route(self.door, self.on):
+            return f"{by} answers in its place"
+        return "a preview" if known.preview else "dearer than every model of the free list"
 
     def _target(self, name: str, available: Sequence[Model]) -> tuple[str | None, Tier | None]:
         """An exact id, or an ``auto`` tier; neither when no rule knows the name."""
@@ -240,7 +281,7 @@ class Aliases:
         return (bare, None) if is_id else None
 
     def _tier(self, tier: Tier) -> tuple[str | None, Tier | None]:
-        chosen = {"best": self.best, "main": self.main, "fast": self.fast}[tier]
+        chosen = self.chosen(tier)
         if chosen == AUTO:
             return None, tier
         return gemini_id(chosen, catalogue().table.families) or chosen, None
@@ -267,7 +308,14 @@ class Aliases:
             target = None if name in seen else self._first(name, available)
             if target is not None and target.id not in self.refused:
                 seen.add(name)
-                yield _alias(name, target)
+                yield _alias(name, target, self._note(name, target, available))
+
+    def _note(self, name: str, target: Model, available: Sequence[Model]) -> str:
+        note = f"Answered by {target.id}"
+        tier = STABLE_NAMES.get(name.removeprefix(TWIN_PREFIX))
+        if tier is None:
+            return note
+        return f"{note} ({self.why(tier, available)})"
 
     def _first(self, name: str, available: Sequence[Model]) -> Model | None:
         try:
@@ -320,9 +368,9 @@ def _entry(model_id: str, available: Sequence[Model]) -> Model:
     return next((m for m in available if m.id == model_id), None) or describe(model_id)
 
 
-def _alias(name: str, target: Model) -> Model:
+def _alias(name: str, target: Model, note: str = "") -> Model:
     label = f"{target.display_name} (via proxy)"
-    note = f"Answered by {target.id}"
+    note = note or f"Answered by {target.id}"
     return replace(target, id=name, display_name=label, description=note, alias_of=target.id)
 
 

@@ -143,6 +143,7 @@ class Dashboard:
         return await render_template(
             "dashboard.html",
             status=gateway.status(),
+            models=gateway.models({row["model"] for row in recent if row["success"]}),
             usage=usage,
             live=live_rows(gateway.pipeline.live.values(), monotonic()),
             recent=recent[:ROWS],

@@ -40,6 +40,7 @@ class SetupPage:
         return await render_template(
             "setup.html",
             status=gateway.status(),
+            models=gateway.models(),
             message=message,
             failed=failed,
             check=check,

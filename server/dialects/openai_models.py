@@ -8,7 +8,7 @@ from server.models import Model
 
 
 def encode_model(model: Model) -> Json:
-    """One model. Beyond OpenAI's four fields: the limits, a name, and what an alias stands for."""
+    """One model. Beyond OpenAI's four fields: limits, a name, what an alias stands for and why."""
     body: Json = {
         "id": model.id,
         "object": "model",
@@ -21,6 +21,7 @@ def encode_model(model: Model) -> Json:
     }
     if model.alias_of is not None:
         body["alias_of"] = model.alias_of
+        body["description"] = model.description
     return body
 
 

@@ -87,7 +87,8 @@ async def test_account_project_and_last_refusal_are_told(tmp_path: Path) -> None
         credential = rig.gateway.doors.chosen().credential
         await rig.gateway.learned.refuse(credential, "gemini-x", "licence")
         found = doctor.models(rig.gateway)
-        assert [finding.told.partition(":")[0] for finding in found[:3]] == ["best", "main", "fast"]
+        tiers = [finding.told.partition(":")[0] for finding in found[:3]]
+        assert tiers == ["gemini-best", "gemini-main", "gemini-fast"]
         assert "gemini-x: it is not in the licence" in found[3].told
 
 
