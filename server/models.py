@@ -348,7 +348,8 @@ class Aliases:
         return next(others, None)
 
     def _unknown_model(self, name: str, available: Sequence[Model]) -> NotFoundError:
-        known = [model.id for model in available or living_models(self.door, self.on)]
+        there = available or living_models(self.door, self.on)
+        known = [model.id for model in there if model.chats or model.embeds]
         names = [*known, *STABLE_NAMES, *ADVERTISED_ALIASES]
         near = difflib.get_close_matches(
             spelt(without_path(name[:128])),

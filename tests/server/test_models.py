@@ -81,6 +81,13 @@ def test_an_unknown_name_is_refused_with_the_nearest_living_ones() -> None:
         sent("gemni-3.8")
 
 
+def test_what_neither_chats_nor_embeds_is_near_no_name() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        sent("my-gemini-3-pro-image", None, (*FREE, describe("gemini-3-pro-image")))
+    assert ": gemini-3-pro-image" not in caught.value.message
+    assert ", gemini-3-pro-image" not in caught.value.message
+
+
 @pytest.mark.parametrize("name", ["x" * 100_000, "gemini-" + "x" * 100_000, "models/" * 300_000])
 def test_a_name_without_end_is_unknown_soon_and_not_repeated(name: str) -> None:
     began = perf_counter()
