@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from quart import Response, g, redirect, render_template, request
 
 from server.access import Access
+from server.doors import Doors
 from server.gateway import Gateway
+from server.gemini.catalogue import catalogue
 from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
 from server.ports import obstacle
 from server.rights import Kind, matter_of_setting
@@ -58,9 +60,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Log and data": ("LOG_LEVEL", "SHOW_TOKEN", "DATA_DIR"),
 }
 TABLES = ("ALIASES",)
+TIER_SETTINGS = ("MODEL_BEST", "MODEL_MAIN", "MODEL_FAST")
 OWNERS = "Shown and changed on the server's own computer, or with ADMIN_KEY."
 FIXED = {"DATA_DIR": "Chosen at start only: with --data-dir or the environment."}
 HINTS = {
+    "MODEL_BEST": "auto never takes a model dearer than those that a free key gets; here you may.",
     "ALIASES": "One per line: a name your tools use = the Gemini model that answers.",
     "GEMINI_API_KEY": "Leave empty to keep the saved key.",
     "API_KEY": "Leave empty to keep the saved keys.",
@@ -108,6 +112,26 @@ class Field:
     default: str
     """What an emptied field means; empty where that is nothing, or would show a secret."""
     error: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    """What may be typed, each with a note; any other text may be as well."""
+
+
+def model_choices(doors: Doors) -> tuple[tuple[str, str], ...]:
+    """The living models of the upstream in use with their prices, dearer than ``auto`` or not.
+
+    A key that is not known to be free may be a paid one.
+    """
+    known, aliases, upstream = catalogue(), doors.aliases(), doors.current()
+    door = aliases.door
+    if door == "free" and doors.learned.plan(upstream.credential if upstream else "") != "free":
+        door = "paid"
+    found = [("auto", "chosen for the upstream in use")]
+    for model in map(known.model, known.living(door, aliases.on)):
+        price = None if door == "code-assist" else model.price(aliases.on)
+        note = "" if price is None else f"${price.input:g} in, ${price.output:g} out per million"
+        if model.id not in aliases.refused:
+            found.append((model.id, f"{model.name}. {note}".rstrip(". ")))
+    return tuple(found)
 
 
 def text_of(value: object) -> str:
@@ -163,6 +187,7 @@ def field_of(
         pending=name in gateway.pending,
         default="" if option.secret else text_of(settings.default(name)),
         error=error,
+        choices=model_choices(gateway.doors) if name in TIER_SETTINGS else (),
     )
 
 

@@ -12,7 +12,7 @@ from server.gateway import RESTART_AFTER_S
 from server.options import ALL_OPTIONS, RECORDED
 from server.settings import SettingsError, load
 from tests.rig import Rig, running
-from webui.settings import FIXED, GROUPS, TABLES, read_table, text_of
+from webui.settings import FIXED, GROUPS, TABLES, model_choices, read_table, text_of
 
 
 async def form(rig: Rig, **values: str) -> dict[str, str]:
@@ -191,3 +191,21 @@ async def test_saving_nothing_says_so(tmp_path: Path) -> None:
         answer = await rig.http.post("/settings", data=await form(rig, QUEUE_LIMIT="100"))
         html = (await rig.http.get(answer.headers["location"])).text
     assert "Nothing was changed" in html
+
+
+async def test_a_tier_offers_the_models_that_live_with_their_prices(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        choices = dict(model_choices(rig.gateway.doors))
+        html = unescape((await rig.http.get("/settings")).text)
+        assert next(iter(choices)) == "auto"
+        assert "$1.5 in, $7.5 out per million" in choices["gemini-4-hydrogen"]
+        assert "$3 in, $15 out per million" in choices["gemini-4-neon"]
+        assert "gemini-2.5-pro" not in choices
+        for name in ("MODEL_BEST", "MODEL_MAIN", "MODEL_FAST"):
+            assert f'list="choices-{name}"' in html
+        assert html.count('<option value="gemini-4-hydrogen">') == 3
+        data = await form(rig, MODEL_BEST="gemini-4-neon")
+        assert (await rig.http.post("/settings", data=data)).status_code == 303
+        assert saved(tmp_path)["MODEL_BEST"] == "gemini-4-neon"
+        listed = (await rig.http.get("/v1/models/gemini-best")).json()
+        assert listed["alias_of"] == "gemini-4-neon"
