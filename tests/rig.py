@@ -23,7 +23,7 @@ from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
 from server.runtime import hypercorn_config
 from server.settings import Settings
-from tests.support import HANGS_S
+from tests.support import HANGS_S, old_google
 from webui.pages import create_pages
 
 GEMINI_KEY = "fake-gemini-api-key"
@@ -78,7 +78,7 @@ async def running(
 
     ``in_process=False``: upstream addresses in ``chosen`` lead to real sockets.
     """
-    google = google or FakeGoogle(api_keys={GEMINI_KEY})
+    google = google or old_google(api_keys={GEMINI_KEY})
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     chosen.setdefault("gemini_api_key", GEMINI_KEY)

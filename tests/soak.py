@@ -34,7 +34,7 @@ from server.google_fake.stream import Framing
 from server.runtime import Server
 from server.settings import Settings
 from tests.faults import BODIES, at_once, request_of
-from tests.support import HANGS_S, free_port
+from tests.support import HANGS_S, free_port, old_google
 from webui.pages import create_pages
 
 KEY = "fake-gemini-api-key"
@@ -235,7 +235,7 @@ async def count_tasks() -> int:
 @contextmanager
 def fake_google() -> Iterator[tuple[FakeGoogle, str]]:
     """The fake on a socket, in a thread and loop of its own."""
-    google = FakeGoogle(api_keys={KEY})
+    google = old_google(api_keys={KEY})
     ready, stop = threading.Event(), asyncio.Event()
     started: list[tuple[str, asyncio.AbstractEventLoop]] = []
 

@@ -13,6 +13,7 @@ import httpx
 
 from server.google_fake.account import PROJECT
 from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.keys import OLD_PAID
 from server.google_fake.serving import Handler, serving
 from server.google_fake.transport import InProcessTransport
 
@@ -45,6 +46,11 @@ def free_port() -> int:
         port = random.randrange(20_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def old_google(**fields: Any) -> FakeGoogle:
+    """A Google whose key may use every model, the 2.5 family too, whatever day it is."""
+    return FakeGoogle(history=OLD_PAID, today="2026-11-28", old_vertex_projects={PROJECT}, **fields)
 
 
 def serve(target: FakeGoogle | Handler) -> AbstractAsyncContextManager[str]:
@@ -134,7 +140,7 @@ class Asking:
         return await self.code_assist(method, body)
 
     async def gemini(
-        self, request: Json, model: str = "gemini-2.5-flash", method: str = "generateContent"
+        self, request: Json, model: str = "gemini-3.8-flash", method: str = "generateContent"
     ) -> httpx.Response:
         """A request to the Gemini API."""
         url = f"/v1beta/models/{model}:{method}"

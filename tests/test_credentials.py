@@ -16,10 +16,10 @@ from server.google_fake.google import FakeGoogle
 from server.settings import SettingsError, load
 from tests.faults import ask, signed_in
 from tests.rig import Rig, running
-from tests.support import serve
+from tests.support import old_google, serve
 
 FIRST, SECOND = "the-first-gemini-key", "the-second-gemini-key"
-OPENAI = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "Hello"}]}
+OPENAI = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "Hello"}]}
 
 
 async def post(rig: Rig, path: str, **values: str) -> httpx.Response:
@@ -34,7 +34,7 @@ async def two_googles(
     folder: Path, **chosen: Any
 ) -> AsyncIterator[tuple[Rig, FakeGoogle, str, FakeGoogle, str]]:
     """A server whose upstream is the first of two fakes on sockets; both know both keys."""
-    here, there = (FakeGoogle(api_keys={FIRST, SECOND}) for _ in range(2))
+    here, there = (old_google(api_keys={FIRST, SECOND}) for _ in range(2))
     async with serve(here) as at_here, serve(there) as at_there:
         addresses = {"google_gemini_base_url": at_here, "code_assist_endpoint": at_here}
         async with running(folder, in_process=False, **{**addresses, **chosen}) as rig:

@@ -49,7 +49,7 @@ def day(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> date
 
 
 def google_with(key: Key, **more: Any) -> FakeGoogle:
-    return FakeGoogle(api_keys={GEMINI_KEY}, history=key, shows_others=True, **more)
+    return FakeGoogle(api_keys={GEMINI_KEY}, history=key, **more)
 
 
 async def asked(rig: Rig, dialect: str, name: str) -> tuple[int, str]:

@@ -15,7 +15,6 @@ import pytest
 from server import connections, limits, runtime, throttle
 from server.google_fake import account, failures
 from server.google_fake.failures import Failure
-from server.google_fake.google import FakeGoogle
 from server.google_fake.http import GoogleError
 from server.google_fake.stream import Framing
 from server.upstreams import wire
@@ -34,7 +33,7 @@ from tests.faults import (
     until,
 )
 from tests.rig import GEMINI_KEY, Rig, running
-from tests.support import serve
+from tests.support import old_google, serve
 
 ROOT = Path(__file__).parents[1]
 OVERLOADED = {"anthropic": 529}
@@ -356,7 +355,7 @@ async def test_a_stalled_stream_has_its_own_limit_and_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "IDLE_S", 0.05)
-    google = FakeGoogle(api_keys={GEMINI_KEY})
+    google = old_google(api_keys={GEMINI_KEY})
     async with (
         serve(google) as base,
         running(tmp_path, google=google, in_process=False, google_gemini_base_url=base) as rig,

@@ -5,16 +5,17 @@ handler.
 ``transport.py`` puts it behind httpx in the same process (that is the ``demo`` upstream),
 ``serving.py`` behind a loopback socket (tests, and ``python -m server.google_fake``).
 
-What tests set (each is a field of ``FakeGoogle`` and may change between requests):
+Everything is as strict as Google by default, and the key is a new free one. What tests set (each
+is a field of ``FakeGoogle`` and may change between requests):
 
     history=NEW_FREE            the past of every key in ``api_keys`` (``keys.py``: NEW_FREE,
                                 NEW_PAID, OLD_FREE, OLD_PAID, LEAKED, EXPIRED, INVALID, BLOCKED,
                                 STANDARD, ABROAD); closed and paid models follow from it
     keys={"k": LEAKED}          single keys with a past of their own
     old_vertex_projects={...}   projects that may still use the 2.5 family on Vertex AI
-    now=lambda: seconds         the calendar too: ends, closings and silent re-routes of
-                                ``table.py`` follow it (2.5 Pro answers as 3.8 Flash from
-                                2026-12-01 on); the answer's ``modelVersion`` names who answered
+    today="2026-12-01"          the calendar (else the date of ``now``): ends, closings and silent
+                                re-routes of ``table.py`` follow it (2.5 Pro answers as 3.8 Flash
+                                from that day on); ``modelVersion`` names who answered
     hop_tokens=30               what a 4.x model returns at once; above it ``CONTINUATION`` and a
                                 token, in the middle of a stream a checkpoint
     served_tier="standard"      the service tier served whatever was asked for

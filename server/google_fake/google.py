@@ -32,7 +32,7 @@ from server.google_fake.http import (
     parse_json,
     respond,
 )
-from server.google_fake.keys import OLD_PAID, Key, unknown
+from server.google_fake.keys import NEW_FREE, Key, unknown
 from server.google_fake.messages import Door
 from server.google_fake.model import Answer, Asked, Script
 from server.google_fake.oauth import OAuth
@@ -106,6 +106,8 @@ class FakeGoogle:
     """The scripted Google; every field may be changed between requests."""
 
     now: Callable[[], float] = time.time
+    today: str | None = None
+    """The ISO date of the calendar; None: the date of ``now``."""
     sleep: Sleep = asyncio.sleep
     chunk_delay_s: float = 0
     flavour: str = ""
@@ -114,16 +116,14 @@ class FakeGoogle:
     """Answers where nothing is prepared: the scripted model, or the demo's."""
     api_keys: set[str] = field(default_factory=lambda: {API_KEY})
     """Keys of the Gemini API whose past is ``history``."""
-    history: Key = OLD_PAID
+    history: Key = NEW_FREE
     keys: dict[str, Key] = field(default_factory=dict)
     """Keys with a past of their own; they need not stand in ``api_keys``."""
     catalogue: tuple[FakeModel, ...] = CATALOGUE
-    shows_others: bool = False
-    """``models.list`` has the entries that are no chat or embedding models, as Google's has."""
     account: accounts.Account = field(default_factory=accounts.onboarded)
     vertex_projects: set[str] = field(default_factory=lambda: {accounts.PROJECT})
     """Projects in which Vertex AI may be used."""
-    old_vertex_projects: set[str] = field(default_factory=lambda: {accounts.PROJECT})
+    old_vertex_projects: set[str] = field(default_factory=set)
     """Those of them that used the 2.5 family before that was closed to new and idle ones."""
     framing: Framing = field(default_factory=Framing)
     quota: dict[str, float] = field(default_factory=dict)
@@ -184,7 +184,9 @@ class FakeGoogle:
     # -- what the doors use ---------------------------------------------------------------------
 
     def day(self) -> str:
-        """The ISO date by the fake's clock; it drives ends and re-routes."""
+        """The ISO date that drives ends and re-routes."""
+        if self.today is not None:
+            return self.today
         return datetime.fromtimestamp(self.now(), UTC).date().isoformat()
 
     def key(self, given: str) -> Key:
@@ -195,11 +197,7 @@ class FakeGoogle:
 
     def models(self, door: Door) -> list[FakeModel]:
         """The models that a door shows, whether or not it lets everyone use them."""
-        shown = [
-            entry
-            for entry in self.catalogue
-            if door in entry.doors and (self.shows_others or entry.kind in ("text", "embedding"))
-        ]
+        shown = [entry for entry in self.catalogue if door in entry.doors]
         return [entry for entry in shown if self.served(entry.id, door) is not None]
 
     def model(self, model_id: str, door: Door) -> FakeModel | None:

@@ -25,9 +25,10 @@ class Demo(GeminiApi):
         # Only who wants the demo pays for it at start: 60 ms and some megabytes.
         from server.google_fake import demo  # noqa: PLC0415
         from server.google_fake.google import API_KEY, FakeGoogle  # noqa: PLC0415
+        from server.google_fake.keys import OLD_PAID  # noqa: PLC0415
         from server.google_fake.transport import InProcessTransport  # noqa: PLC0415
 
-        google = FakeGoogle(answering=demo.answer, chunk_delay_s=chunk_delay_s)
+        google = FakeGoogle(answering=demo.answer, chunk_delay_s=chunk_delay_s, history=OLD_PAID)
         http = httpx.AsyncClient(transport=InProcessTransport(google))
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
 

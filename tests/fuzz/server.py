@@ -21,6 +21,7 @@ from server.google_fake.transport import InProcessTransport
 from server.settings import Settings
 from server.sse import SSEReader
 from tests.faults import at_once
+from tests.support import old_google
 from webui.pages import create_pages
 
 Json = dict[str, Any]
@@ -99,7 +100,7 @@ class Server:
         self._folder = tempfile.TemporaryDirectory(prefix="fuzz-")
         self.folder = Path(self._folder.name)
         self.trouble = Trouble()
-        self.google = FakeGoogle(api_keys={KEY})
+        self.google = old_google(api_keys={KEY})
         self.transport = Scripted(self.google)
         settings = Settings(
             data_dir=self.folder, token_file=self.folder / "google_token.json", gemini_api_key=KEY

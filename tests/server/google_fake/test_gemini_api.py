@@ -43,8 +43,8 @@ async def test_fields_of_the_other_door_are_unknown(field: Json) -> None:
     [
         ("gemini-9", "generateContent"),
         ("gemini-embedding-001", "generateContent"),
-        ("gemini-2.5-flash", "embedContent"),
-        ("gemini-2.5-flash", "fly"),
+        ("gemini-3.8-flash", "embedContent"),
+        ("gemini-3.8-flash", "fly"),
         ("text-embedding-004", "embedContent"),
     ],
 )
@@ -77,7 +77,7 @@ async def test_count_tokens_equals_the_later_prompt_tokens() -> None:
         "systemInstruction": {"parts": [{"text": "Be terse, please."}]},
         "tools": [weather_tool()],
     }
-    whole = {"generateContentRequest": {"model": "models/gemini-2.5-flash", **request}}
+    whole = {"generateContentRequest": {"model": "models/gemini-3.8-flash", **request}}
     async with asking(FakeGoogle()) as ask:
         counted = (await ask.gemini(whole, method="countTokens")).json()["totalTokens"]
         bare = (await ask.gemini(HELLO, method="countTokens")).json()["totalTokens"]

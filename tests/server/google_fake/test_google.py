@@ -29,7 +29,7 @@ HELLO: Json = {"contents": [user("hello")]}
 def streaming(body: bytes = b'{"contents":[{"parts":[{"text":"hello"}]}]}') -> FakeRequest:
     return FakeRequest(
         method="POST",
-        path="/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+        path="/v1beta/models/gemini-3.8-flash:streamGenerateContent",
         query={"alt": "sse"},
         headers={"x-goog-api-key": API_KEY, "content-type": "application/json"},
         body=body,
@@ -85,11 +85,11 @@ async def test_a_whole_tool_conversation_on_the_strictest_model() -> None:
 
 
 async def test_a_long_beginning_is_cached_the_second_time() -> None:
-    system = {"systemInstruction": {"parts": [{"text": "word " * 2000}]}}
+    system = {"systemInstruction": {"parts": [{"text": "word " * 4000}]}}
     async with asking(FakeGoogle()) as ask:
         usages = [(await ask.gemini(HELLO | system)).json()["usageMetadata"] for _ in range(2)]
     assert "cachedContentTokenCount" not in usages[0]
-    assert usages[1]["cachedContentTokenCount"] > 2000
+    assert usages[1]["cachedContentTokenCount"] > 4096
     assert usages[0]["promptTokenCount"] == usages[1]["promptTokenCount"]
 
 
@@ -103,10 +103,10 @@ async def test_failures_come_in_order_and_run_out() -> None:
 
 async def test_failures_can_be_aimed_at_a_model_or_a_method() -> None:
     google = FakeGoogle()
-    google.fail(failures.not_found(), model="gemini-2.5-pro", times=None)
+    google.fail(failures.not_found(), model="gemini-3.6-flash", times=None)
     google.fail(failures.internal(), methods={"models"}, times=2)
     async with asking(google) as ask:
-        pro = [(await ask.gemini(HELLO, "gemini-2.5-pro")).status_code for _ in range(3)]
+        pro = [(await ask.gemini(HELLO, "gemini-3.6-flash")).status_code for _ in range(3)]
         flash = (await ask.gemini(HELLO)).status_code
         lists = [
             (await ask.http.get("/v1beta/models", headers=ask.key)).status_code for _ in range(3)
@@ -139,14 +139,14 @@ async def test_a_wrong_request_is_never_excused_by_a_failure() -> None:
 async def test_every_request_is_recorded() -> None:
     google = FakeGoogle(now=lambda: 42.0)
     async with asking(google) as ask:
-        await ask.gemini(HELLO, "gemini-2.5-pro")
+        await ask.gemini(HELLO, "gemini-3.6-flash")
         await ask.envelope(HELLO, "gemini-3-flash-preview")
         await ask.http.post("/token", data={"grant_type": "x"})
         await ask.http.get("/nowhere")
     first, second, third, fourth = google.requests
     assert (first.call, first.model, first.json, first.at) == (
         "generateContent",
-        "gemini-2.5-pro",
+        "gemini-3.6-flash",
         HELLO,
         42.0,
     )

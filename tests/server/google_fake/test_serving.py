@@ -10,7 +10,7 @@ from server.google_fake.google import API_KEY, FakeGoogle
 from tests.faults import until
 from tests.support import HANGS_S, events_of, serve, texts_of
 
-URL = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+URL = "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
 BODY = {"contents": [{"parts": [{"text": "hello"}]}]}
 KEY = {"x-goog-api-key": API_KEY}
 

@@ -11,7 +11,7 @@ from server.google_fake.stream import Framing
 from server.google_fake.transport import InProcessTransport
 from tests.support import events_of, texts_of
 
-URL = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+URL = "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
 BODY = {"contents": [{"parts": [{"text": "hello"}]}]}
 
 

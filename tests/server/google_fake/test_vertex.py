@@ -18,7 +18,7 @@ async def vertex(
     ask: Asking,
     body: Json,
     method: str = "generateContent",
-    model: str = "gemini-2.5-flash",
+    model: str = "gemini-3.8-flash",
     *,
     project: str = PROJECT,
     location: str = "global",
@@ -77,7 +77,7 @@ async def test_what_is_not_there_is_refused(where: Json, status: int, words: str
     [
         {"session_id": "s"},
         {"store": True},
-        {"model": "models/gemini-2.5-flash"},
+        {"model": "models/gemini-3.8-flash"},
         {"toolConfig": {"includeServerSideToolInvocations": True}},
         {"tools": [{"fileSearch": {}}]},
         {"contents": [user({"toolCall": {}})]},

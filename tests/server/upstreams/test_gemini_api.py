@@ -13,7 +13,7 @@ import pytest
 from server.errors import AuthenticationError, BadRequestError, OverloadedError, UpstreamError
 from server.gemini.types import EmbedCall, GenerateRequest
 from server.google_fake import failures
-from server.google_fake.google import API_KEY, FakeGoogle
+from server.google_fake.google import API_KEY
 from server.google_fake.transport import InProcessTransport
 from server.models import living_models
 from server.upstreams.base import Outgoing
@@ -22,6 +22,7 @@ from server.upstreams.gemini_api import (
     embed_bodies,
     read_model,
 )
+from tests.support import old_google
 
 Json = dict[str, Any]
 HELLO: GenerateRequest = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
@@ -30,7 +31,7 @@ BASE = "http://google.test"
 
 class World:
     def __init__(self) -> None:
-        self.google = FakeGoogle()
+        self.google = old_google()
         self.time = 1000.0
         self.http = httpx.AsyncClient(transport=InProcessTransport(self.google))
         self.upstream = self.new()

@@ -24,7 +24,6 @@ from server.errors import (
 from server.gemini.types import EmbedCall, GenerateRequest
 from server.google_fake import failures
 from server.google_fake.account import PROJECT
-from server.google_fake.google import FakeGoogle
 from server.google_fake.transport import InProcessTransport
 from server.models import Aliases
 from server.upstreams.base import Outgoing
@@ -37,7 +36,7 @@ from server.upstreams.vertex import (
     instance_bodies,
 )
 from tests.rig import Rig, running
-from tests.support import serve
+from tests.support import old_google, serve
 
 Json = dict[str, Any]
 HELLO: GenerateRequest = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
@@ -48,7 +47,7 @@ class World:
     """A fake Google, and credentials it takes: each minting is a new sign-in there."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.google = FakeGoogle()
+        self.google = old_google()
         self.http = httpx.AsyncClient(transport=InProcessTransport(self.google))
         self.file = tmp_path / "key.json"
         self.file.write_text("{}", "utf-8")
@@ -389,7 +388,7 @@ def test_texts_are_divided_as_predict_can_take_them(
 @asynccontextmanager
 async def rig(tmp_path: Path, kind: str) -> AsyncIterator[Rig]:
     """A server on Vertex AI: tokens come over a socket, everything else stays in the process."""
-    google = FakeGoogle()
+    google = old_google()
     async with serve(google) as tokens_at:
         if kind == "service_account":
             content = google.oauth.service_account(tokens_at, PROJECT)
