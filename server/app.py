@@ -238,9 +238,9 @@ class Edge:
                 await self._generate(request, dialect, operation, params)
             case CountTokens():
                 call = await self._call(request, operation.parse, params)
-                tokens, estimated = await self._pipeline.count(call)
+                count, estimated = await self._pipeline.count(call)
                 flag = {"x-token-estimate": "true"} if estimated else {}
-                await send_json(request, dialect, operation.encode(tokens), flag)
+                await send_json(request, dialect, operation.encode(count), flag)
             case ListModels():
                 models = await self._pipeline.models()
                 await send_json(request, dialect, operation.encode(models, params), {})

@@ -213,6 +213,8 @@ def _has_content(event: Event) -> bool:
 
 
 def _ends_badly(reader: EventReader) -> bool:
-    """Whether the answer has ended, as far as it was read, in a way that is no end."""
-    reason = reader.finish_reason
-    return reason in BROKEN_FINISHES or (reason == "OTHER" and not reader.saw_visible)
+    """Whether the answer has ended, as far as it was read, in a way that is no end. Of several
+    candidates one good one is enough."""
+    ends = reader.ends.values()
+    broken = all(end in BROKEN_FINISHES or end == "OTHER" for end in ends)
+    return bool(ends) and broken and not ("OTHER" in ends and reader.saw_visible)

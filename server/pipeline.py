@@ -24,7 +24,7 @@ from server.gemini.catalogue import catalogue
 from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
 from server.gemini.fit import fit
-from server.gemini.types import Call, Content, EmbedCall, Embedding, GenerateRequest, Usage
+from server.gemini.types import Call, Content, Count, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
 from server.json_codec import dumps
 from server.learned_models import LearnedModels
@@ -61,7 +61,7 @@ class Pipeline:
     quiet: Callable[[], None] = lambda: None
     """Called when the last request under way has ended."""
     inspector: Inspector = field(default_factory=lambda: Inspector(redact))
-    _counts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    _counts: OrderedDict[bytes, Count] = field(default_factory=OrderedDict)
     _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
 
     @contextlib.contextmanager
@@ -205,7 +205,7 @@ class Pipeline:
         base = self.doors.settings.google_gemini_base_url
         call.dropped += await self.attachments.settle(call, upstream.name, base)
 
-    async def count(self, call: Call) -> tuple[int, bool]:
+    async def count(self, call: Call) -> tuple[Count, bool]:
         """Tokens of what would be sent, and whether that is only an estimate.
 
         Never queued, and never fails because of upstream: editors ask for it all the time. Raises
@@ -214,7 +214,7 @@ class Pipeline:
         try:
             upstream = self.doors.chosen()
         except AuthenticationError:
-            return estimate_tokens(call.request), True
+            return Count(estimate_tokens(call.request)), True
         choice = await self._choice(call.model, upstream)
         model = choice.meant.models[0]
         await self._settle(call, upstream)
@@ -225,7 +225,7 @@ class Pipeline:
 
         out, key = await off_loop(fitted, when=call.large)
         if model.id in choice.aliases.refused:
-            return estimate_tokens(out.request), True
+            return Count(estimate_tokens(out.request)), True
         if key not in self._counts:
             try:
                 async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
@@ -233,7 +233,7 @@ class Pipeline:
             except (ProxyError, TimeoutError) as error:
                 if call.verbatim and isinstance(error, BadRequestError):
                     raise  # nobody else has judged this request
-                return estimate_tokens(out.request), True
+                return Count(estimate_tokens(out.request)), True
             if len(self._counts) > COUNTS_KEPT:
                 self._counts.popitem(last=False)
         self._counts.move_to_end(key)

@@ -58,6 +58,13 @@ class Rig:
         answer = await self.http.get("/usage")
         return cast("dict[str, Any]", answer.json())
 
+    async def google_answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the fake Google itself answers, without us between."""
+        async with httpx.AsyncClient(transport=InProcessTransport(self.google)) as http:
+            url = f"https://generativelanguage.googleapis.com/v1beta/{path}"
+            answer = await http.post(url, json=body, headers={"x-goog-api-key": GEMINI_KEY})
+        return cast("dict[str, Any]", answer.json())
+
     @property
     def sent(self) -> list[dict[str, Any]]:
         """The generate requests Google received, bodies only."""

@@ -29,7 +29,7 @@ from server.dialects.json_schema import answer_schema
 from server.dialects.losses import ignored
 from server.gemini.names import ToolNames
 from server.gemini.thinking import HEADROOM_TOKENS
-from server.gemini.types import Call, GenerateRequest, Json, Level, Thinking
+from server.gemini.types import Call, Count, GenerateRequest, Json, Level, Thinking
 
 _IGNORED = ignored(LOSSES)
 
@@ -63,8 +63,8 @@ def parse_count(body: Json, params: Params) -> Call:
     return _parse(body, params, counting=True)
 
 
-def encode_count(tokens: int) -> Json:
-    return {"input_tokens": tokens}
+def encode_count(count: Count) -> Json:
+    return {"input_tokens": count.tokens}
 
 
 def _parse(body: Json, params: Params, *, counting: bool) -> Call:

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from server.dialects.losses import Loss
 from server.errors import ProxyError
 from server.gemini.events import Event
-from server.gemini.types import Call, EmbedCall, Embedding, Json
+from server.gemini.types import Call, Count, EmbedCall, Embedding, Json
 from server.models import Model
 
 
@@ -80,7 +80,7 @@ class CountTokens:
     """Count the tokens of what would be sent."""
 
     parse: Callable[[Json, Params], Call]
-    encode: Callable[[int], Json]
+    encode: Callable[[Count], Json]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from server.dialects.gemini_native_embeddings import (
 from server.dialects.gemini_native_errors import encode_error
 from server.dialects.gemini_native_models import encode_model, encode_models
 from server.dialects.gemini_native_stream import encode_unary, encoder
-from server.gemini.types import Call, GenerateRequest, Json
+from server.gemini.types import Call, Count, GenerateRequest, Json
 
 
 def parse_unary(body: Json, params: Params) -> Call:
@@ -70,8 +70,9 @@ def _call(fields: Fields, params: Params) -> Call:
     )
 
 
-def encode_count(tokens: int) -> Json:
-    return {"totalTokens": tokens}
+def encode_count(count: Count) -> Json:
+    """Google's own answer; the number alone where it is an estimate."""
+    return count.answer or {"totalTokens": count.tokens}
 
 
 def speaks(headers: Mapping[str, str]) -> bool:

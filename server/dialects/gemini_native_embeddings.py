@@ -61,11 +61,13 @@ def encode_batch(call: EmbedCall, embedding: Embedding) -> Json:
 
 
 def _values(embedding: Embedding) -> list[Json]:
-    return [{"values": vector} for vector in embedding.vectors]
+    return [*embedding.entries] or [{"values": vector} for vector in embedding.vectors]
 
 
 def _usage(embedding: Embedding) -> Json:
-    """Tokens, where Google counted them."""
+    """What Google said beside the vectors; at least tokens, where it counted them."""
+    if embedding.beside:
+        return embedding.beside
     if embedding.estimated:
         return {}
     return {"usageMetadata": {"promptTokenCount": embedding.prompt_tokens}}

@@ -41,7 +41,7 @@ from server.dialects.openai_responses_tools import (
     repeated_tools,
 )
 from server.errors import ContextLengthError, ProxyError, RateLimitError
-from server.gemini.types import Call, Json
+from server.gemini.types import Call, Count, Json
 
 _IGNORED = ignored(LOSSES)
 
@@ -255,8 +255,8 @@ def encode_deleted(name: str) -> Json:
     return {"id": name, "object": "response", "deleted": True}
 
 
-def encode_count(tokens: int) -> Json:
-    return {"object": "response.input_tokens", "input_tokens": tokens}
+def encode_count(count: Count) -> Json:
+    return {"object": "response.input_tokens", "input_tokens": count.tokens}
 
 
 DIALECT = Dialect(

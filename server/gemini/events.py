@@ -167,6 +167,8 @@ class EventReader:
     choice: int = 0
     status: ModelStatus | None = None
     finish_reason: str | None = None
+    ends: dict[int, str] = field(default_factory=dict)
+    """Candidate -> its finish reason; a client's own request may ask for several."""
     saw_call: bool = False
     saw_visible: bool = False
     saw_thought: bool = False
@@ -204,7 +206,7 @@ class EventReader:
                 events.extend(self._candidate(candidate))
             feedback = _field(chunk, "promptFeedback")
             if isinstance(feedback, dict) and (blocked := _field(feedback, "blockReason")):
-                self.finish_reason = "BLOCKED"
+                self.finish_reason = self.ends[0] = "BLOCKED"
                 self._detail = str(blocked)
         return events
 
@@ -238,6 +240,8 @@ class EventReader:
         reason = _field(candidate, "finishReason")
         if isinstance(reason, str) and reason and reason != "FINISH_REASON_UNSPECIFIED":
             self.finish_reason = reason
+            index = candidate.get("index", 0)
+            self.ends[index if isinstance(index, int) else 0] = reason
             message = _field(candidate, "finishMessage")
             self._detail = message if isinstance(message, str) else None
 

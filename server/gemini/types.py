@@ -190,6 +190,19 @@ class Embedding:
     estimated: bool = False
     mock: bool = False
     """Hash-based stand-ins, not real embeddings; every place that shows them says so."""
+    entries: tuple[Json, ...] = ()
+    """For Gemini's own dialect: Google's ``ContentEmbedding`` of each input, as they came."""
+    beside: Json = field(default_factory=dict)
+    """For Gemini's own dialect: what Google's answer said beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokens of a request, and what Google said beside their number."""
+
+    tokens: int
+    answer: Json = field(default_factory=dict)
+    """The body of ``countTokens``; empty where the number is an estimate."""
 
 
 @dataclass(frozen=True, slots=True)

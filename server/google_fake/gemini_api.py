@@ -173,7 +173,8 @@ def _batch(model: FakeModel, body: Json) -> Json:
 
 def vector_of(model: FakeModel, body: Json, path: str) -> list[float]:
     """The vector for an ``EmbedContentRequest``, which lies at ``path`` in what was sent."""
-    texts = [part.get("text") for part in body.get("content", {}).get("parts", ())]
+    parts = body.get("content", {}).get("parts", ())
+    texts = [part.get("text") or part.get("inlineData", {}).get("data") for part in parts]
     if not texts or not all(texts):
         raise invalid(f"* {path}.content contains an empty Part.")
     dimensions = body.get("outputDimensionality", model.dimensions)

@@ -15,7 +15,7 @@ from server.adc import Adc
 from server.eligibility import Problem
 from server.gemini import known
 from server.gemini.media import Address
-from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest
+from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest
 from server.models import Model
 from server.oauth import Tokens
 from server.settings import Settings
@@ -80,7 +80,7 @@ class Upstream(Protocol):
         """Stream the answer. Closing the generator cancels the request upstream."""
         ...
 
-    async def count_tokens(self, out: Outgoing) -> int:
+    async def count_tokens(self, out: Outgoing) -> Count:
         """Tokens of exactly this request: system, tools and media included."""
         ...
 

@@ -30,7 +30,15 @@ from server.embeddings import mock_embedding
 from server.errors import ProxyError
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
-from server.gemini.types import Chunk, Content, EmbedCall, Embedding, GenerateRequest, Json
+from server.gemini.types import (
+    Chunk,
+    Content,
+    Count,
+    EmbedCall,
+    Embedding,
+    GenerateRequest,
+    Json,
+)
 from server.learned_models import fingerprint
 from server.models import Model, describe, living_models
 from server.oauth import Tokens
@@ -43,9 +51,9 @@ from server.upstreams.wire import (
     UNARY_S,
     ask,
     build_request,
+    count_of,
     open_stream,
     read_chunks,
-    total_tokens,
     whole_answer,
     with_token,
 )
@@ -118,11 +126,11 @@ class CodeAssist:
             async for batch in batches:
                 yield batch
 
-    async def count_tokens(self, out: Outgoing) -> int:
+    async def count_tokens(self, out: Outgoing) -> Count:
         """``countTokens`` takes contents only, so everything else is folded into them."""
         request = {"model": f"models/{self._spelt(out.model)}", "contents": countable(out.request)}
         answer = await self._ask(":countTokens", {"request": request})
-        return total_tokens(answer)
+        return count_of(answer)
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Mock vectors: Code Assist has no embeddings."""

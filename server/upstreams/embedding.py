@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from server.errors import BadRequestError, UpstreamError
 from server.gemini.catalogue import catalogue
-from server.gemini.types import EmbedCall, Embedding
+from server.gemini.types import EmbedCall, Embedding, Json
 from server.models import Model
+from server.upstreams.wire import prompt_tokens
 
 _LARGEST = 1e30
 """More than any vector holds, and little enough for its length to be a number."""
@@ -35,16 +37,33 @@ def texts_of(call: EmbedCall) -> list[str]:
     return texts
 
 
-def embedding_of(texts: Sequence[str], values: Iterable[object], counted_tokens: int) -> Embedding:
-    """The vectors of ``texts``, brought to length 1. ``counted_tokens``: 0 when Google is silent.
+def embedding_of(
+    call: EmbedCall, entries: Sequence[Json], counted_tokens: int, beside: Json | None = None
+) -> Embedding:
+    """The vectors of ``call``, one in the ``values`` of each entry, brought to length 1.
 
-    Raises ``UpstreamError`` when they are not one a text, or not numbers.
+    A request in Gemini's own form gets them as they came, with what stands beside them.
+    ``counted_tokens``: 0 when Google is silent. Raises ``UpstreamError`` when they are not one an
+    input, or not numbers.
     """
-    vectors = tuple(unit(_numbers(vector)) for vector in values)
+    texts = texts_of(call)
+    values = [_numbers(entry.get("values")) for entry in entries]
+    vectors = tuple(tuple(v) if call.requests else unit(v) for v in values)
     if len(vectors) != len(texts):
         raise UpstreamError(f"Google made {len(vectors)} vectors of {len(texts)} texts.")
     estimate = sum(-(-len(text) // 4) for text in texts)
-    return Embedding(vectors, counted_tokens or estimate, estimated=not counted_tokens)
+    counted = Embedding(vectors, counted_tokens or estimate, estimated=not counted_tokens)
+    return (
+        replace(counted, entries=tuple(entries), beside=beside or {}) if call.requests else counted
+    )
+
+
+def beside_of(answers: Sequence[Json], name: str) -> Json:
+    """What answers say beside ``name``: of several, the tokens in all."""
+    if len(answers) == 1:
+        return {key: value for key, value in answers[0].items() if key != name}
+    counted = sum(map(prompt_tokens, answers))
+    return {"usageMetadata": {"promptTokenCount": counted}} if counted else {}
 
 
 def _numbers(vector: object) -> list[float]:

@@ -16,13 +16,13 @@ from server.aside import off_loop
 from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
 from server.errors import ProxyError
 from server.gemini.known import Door
-from server.gemini.types import Chunk, EmbedCall, Embedding, Json
+from server.gemini.types import Chunk, Count, EmbedCall, Embedding, Json
 from server.learned_models import fingerprint
 from server.limits import VECTORS_AT_ONCE
 from server.models import Model, describe, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
-from server.upstreams.embedding import embedding_model, embedding_of, texts_of
+from server.upstreams.embedding import beside_of, embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.signs import Credential
 from server.upstreams.wire import (
@@ -31,9 +31,9 @@ from server.upstreams.wire import (
     as_chunk,
     ask,
     build_request,
+    count_of,
     prompt_tokens,
     stream_chunks,
-    total_tokens,
     versioned,
 )
 
@@ -90,13 +90,13 @@ class GeminiApi:
                     self._problem = None
                     yield batch
 
-    async def count_tokens(self, out: Outgoing) -> int:
+    async def count_tokens(self, out: Outgoing) -> Count:
         """Counts system instruction and tools as well."""
         wrapped = {"model": f"models/{out.model}", **sendable(out)}
         answer = await self._ask(
             f"/models/{quote(out.model, safe='')}:countTokens", {"generateContentRequest": wrapped}
         )
-        return total_tokens(answer)
+        return count_of(answer)
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
@@ -108,10 +108,11 @@ class GeminiApi:
             if answers:
                 await again()
             answers.append(await self._ask(path, body, short=False))
-        values = [e.get("values") for a in answers for e in dicts(a.get("embeddings"))]
+        entries = [entry for answer in answers for entry in dicts(answer.get("embeddings"))]
         counted = sum(prompt_tokens(answer) for answer in answers)
+        beside = beside_of(answers, "embeddings")
         return await off_loop(
-            lambda: embedding_of(texts, values, counted), when=len(texts) > VECTORS_AT_ONCE
+            lambda: embedding_of(call, entries, counted, beside), when=len(texts) > VECTORS_AT_ONCE
         )
 
     async def models(self) -> tuple[Model, ...]:

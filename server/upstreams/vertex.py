@@ -23,16 +23,16 @@ from server.eligibility import (
     problem_for,
     problem_of,
 )
-from server.errors import AuthenticationError, NotFoundError, ProxyError
+from server.errors import AuthenticationError, BadRequestError, NotFoundError, ProxyError
 from server.gemini.catalogue import catalogue, today
 from server.gemini.known import Door
-from server.gemini.types import Chunk, EmbedCall, Embedding, GenerateRequest, Json
+from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest, Json
 from server.learned_models import fingerprint
 from server.limits import VECTORS_AT_ONCE
 from server.models import Model, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
-from server.upstreams.embedding import embedding_model, embedding_of, texts_of
+from server.upstreams.embedding import beside_of, embedding_model, embedding_of, texts_of
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
     FIRST_BYTE_S,
@@ -40,10 +40,10 @@ from server.upstreams.wire import (
     as_chunk,
     ask,
     build_request,
+    count_of,
     open_stream,
     prompt_tokens,
     read_chunks,
-    total_tokens,
     versioned,
     whole_answer,
     with_token,
@@ -100,14 +100,14 @@ class Vertex:
             async for batch in batches:
                 yield batch
 
-    async def count_tokens(self, out: Outgoing) -> int:
+    async def count_tokens(self, out: Outgoing) -> Count:
         """Counts system instruction and tools as well."""
         request = out.request
         body: Json = {"contents": request.get("contents")}
-        for name in ("systemInstruction", "tools"):
+        for name in ("systemInstruction", "tools", "generationConfig"):
             if request.get(name):
                 body[name] = request.get(name)
-        return total_tokens(await self._ask(out.model, "countTokens", body))
+        return count_of(await self._ask(out.model, "countTokens", body))
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         """Real vectors of length 1; OpenAI's own model names lead to Google's embedding model."""
@@ -117,16 +117,18 @@ class Vertex:
         if not most:
             bodies = content_bodies(call, texts)
             answers = await self._ask_all(model, "embedContent", bodies, again)
-            values = [_object(a, "embedding").get("values") for a in answers]
-            return embedding_of(texts, values, sum(prompt_tokens(a) for a in answers))
+            entries = [_object(answer, "embedding") for answer in answers]
+            counted = sum(map(prompt_tokens, answers))
+            return embedding_of(call, entries, counted, beside_of(answers, "embedding"))
+        _only_text(call, model)
         bodies = instance_bodies(call, texts, most)
         answers = await self._ask_all(model, "predict", bodies, again)
         found = [_object(p, "embeddings") for a in answers for p in dicts(a.get("predictions"))]
         counts = [_object(entry, "statistics").get("token_count") for entry in found]
         counted = sum(count for count in counts if isinstance(count, int))
-        values = [entry.get("values") for entry in found]
+        entries = [{"values": entry.get("values")} for entry in found]
         return await off_loop(
-            lambda: embedding_of(texts, values, counted), when=len(texts) > VECTORS_AT_ONCE
+            lambda: embedding_of(call, entries, counted), when=len(texts) > VECTORS_AT_ONCE
         )
 
     list_is_fresh = True
@@ -268,11 +270,28 @@ def endpoint(location: str) -> str:
 
 
 def content_bodies(call: EmbedCall, texts: Sequence[str]) -> list[Json]:
-    """The ``embedContent`` bodies: it takes one text."""
+    """The ``embedContent`` bodies: it takes one content, of a client's own whatever is in it."""
+    if call.requests:
+        return [_own_body(request) for request in call.requests]
     options = _given(
         taskType=call.task_type, title=call.title, outputDimensionality=call.dimensions
     )
     return [{"content": {"role": "user", "parts": [{"text": text}]}, **options} for text in texts]
+
+
+def _own_body(request: Json) -> Json:
+    """A client's own ``EmbedContentRequest``; the address names the model."""
+    named = {"role": "user", **_object(request, "content")}
+    return {**{k: v for k, v in request.items() if k != "model"}, "content": named}
+
+
+def _only_text(call: EmbedCall, model: str) -> None:
+    """Raises ``BadRequestError`` for pictures and the like, which ``predict`` cannot take."""
+    for index, request in enumerate(call.requests):
+        for part in dicts(_object(request, "content").get("parts")):
+            if "text" not in part:
+                path = "content.parts" if len(call.requests) == 1 else f"requests[{index}].content"
+                raise BadRequestError(f"{path}: {model} embeds text only on vertex", param=path)
 
 
 def instance_bodies(call: EmbedCall, texts: Sequence[str], most: int) -> list[Json]:

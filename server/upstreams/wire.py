@@ -23,7 +23,7 @@ from server.errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from server.gemini.types import Chunk, Json
+from server.gemini.types import Chunk, Count, Json
 from server.inspector import note
 from server.json_codec import dumps
 from server.limits import LARGE_BODY_BYTES
@@ -394,12 +394,12 @@ def as_chunk(payload: Json) -> Chunk:
     return cast(Chunk, payload)
 
 
-def total_tokens(answer: Json) -> int:
-    """The number in an answer of ``countTokens``."""
+def count_of(answer: Json) -> Count:
+    """An answer of ``countTokens``."""
     total = answer.get("totalTokens")
     if not isinstance(total, int):
         raise UpstreamError("Google's token count has no number in it.")
-    return total
+    return Count(total, answer)
 
 
 def prompt_tokens(answer: Json) -> int:

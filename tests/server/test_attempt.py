@@ -190,5 +190,23 @@ async def test_a_count_of_a_bad_request_is_refused_not_guessed(house: House) -> 
     with pytest.raises(BadRequestError, match="no such field"):
         await house.pipeline.count(verbatim(**odd))
     house.upstream.count = lambda: UpstreamError("down")
-    tokens, estimated = await house.pipeline.count(verbatim(**odd))
-    assert (tokens > 0, estimated) == (True, True)
+    count, estimated = await house.pipeline.count(verbatim(**odd))
+    assert (count.tokens > 0, estimated) == (True, True)
+
+
+async def test_one_good_candidate_of_two_is_kept(house: House) -> None:
+    """In one piece and in a stream, whichever comes first; two bad ones are a failure."""
+    good = {"index": 1, "content": {"parts": [{"text": "fine"}]}, "finishReason": "STOP"}
+    bad = {"index": 0, "finishReason": "MALFORMED_FUNCTION_CALL"}
+    scripts: list[list[Any]] = [
+        [{"candidates": [bad, good]}],
+        [{"candidates": [good, bad]}],
+        [{"candidates": [bad]}, {"candidates": [good]}],
+        [{"candidates": [good]}, {"candidates": [bad]}],
+    ]
+    for script in scripts:
+        house.script(script)
+        assert chunks_of(await house.ask(verbatim())) == script
+    house.script([{"candidates": [bad, {**bad, "index": 1}]}])
+    with pytest.raises(BrokenAnswerError):
+        await house.ask(verbatim())

@@ -24,7 +24,7 @@ from server.fetch import Fetcher
 from server.gemini.events import Event, Finish, FunctionCall, TextDelta, UsageSeen
 from server.gemini.schema import simplify
 from server.gemini.signatures import BYPASS
-from server.gemini.types import Call, Chunk, EmbedCall, Embedding, Json, Thinking
+from server.gemini.types import Call, Chunk, Count, EmbedCall, Embedding, Json, Thinking
 from server.learned_models import LearnedModels
 from server.metrics import Metrics
 from server.models import Aliases, Model, living_models
@@ -86,7 +86,7 @@ class Scripted:
         finally:
             self.closed += 1
 
-    async def count_tokens(self, out: Outgoing) -> int:
+    async def count_tokens(self, out: Outgoing) -> Count:
         self.counted += 1
         result = self.count()
         if isinstance(result, ProxyError):
@@ -94,7 +94,7 @@ class Scripted:
         if isinstance(result, asyncio.Event):
             await result.wait()
         assert isinstance(result, int)
-        return result
+        return Count(result, {"totalTokens": result})
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         assert model
@@ -605,8 +605,9 @@ async def test_a_retry_that_meets_a_pause_gives_its_own_reason(tmp_path: Path) -
 
 async def test_counts_are_cached_and_never_queued(patient: House) -> None:
     patient.throttle.hold(("scripted", "gemini-2.5-pro"), 50)
-    assert await patient.pipeline.count(call()) == (42, False)
-    assert await patient.pipeline.count(call()) == (42, False)
+    known = Count(42, {"totalTokens": 42})
+    assert await patient.pipeline.count(call()) == (known, False)
+    assert await patient.pipeline.count(call()) == (known, False)
     assert patient.upstream.counted == 1
     await patient.pipeline.count(call("other"))
     assert patient.upstream.counted == 2
@@ -615,9 +616,9 @@ async def test_counts_are_cached_and_never_queued(patient: House) -> None:
 
 async def test_a_count_upstream_cannot_give_is_an_estimate(house: House) -> None:
     house.upstream.count = lambda: UpstreamError("no")
-    tokens, estimated = await house.pipeline.count(call("x" * 400))
+    count, estimated = await house.pipeline.count(call("x" * 400))
     assert estimated
-    assert tokens > 90
+    assert count.tokens > 90
 
 
 async def test_embeddings_take_a_turn_and_are_recorded(house: House) -> None:

@@ -13,7 +13,7 @@ from server.dialects.anthropic_stream import Notes, StreamEncoder, encode_respon
 from server.dialects.base import Generate, Params
 from server.errors import BadRequestError
 from server.gemini.events import Finish, TextDelta
-from server.gemini.types import Call, Json, Level, Thinking
+from server.gemini.types import Call, Count, Json, Level, Thinking
 from server.limits import BODY_DEPTH
 
 SESSION = "00000000-0000-4000-8000-000000000000"
@@ -333,7 +333,7 @@ def test_counting_needs_no_max_tokens() -> None:
     body: Json = {"model": "gemini-2.5-pro", "messages": [{"role": "user", "content": "foo"}]}
     call = parse_count({**body, "tools": []}, Params())
     assert call.request == {"contents": [{"role": "user", "parts": [{"text": "foo"}]}]}
-    assert MessageTokensCount.model_validate(encode_count(7)).input_tokens == 7
+    assert MessageTokensCount.model_validate(encode_count(Count(7))).input_tokens == 7
 
 
 def test_n8ns_credential_test_is_answered() -> None:

@@ -451,3 +451,18 @@ async def test_the_sdk_waits_through_keep_alives(tmp_path: Path) -> None:
             model="gemini-2.5-flash", contents="Hello"
         )
         assert await text_from(stream) == "You said: Hello"
+
+
+async def test_counts_and_vectors_come_as_google_sends_them(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        counted = await rig.http.post(f"{MODEL}:countTokens", json=HELLO)
+        asked = {"contents": HELLO["contents"], "model": "models/gemini-2.5-flash"}
+        own = await rig.google_answer("models/gemini-2.5-flash:countTokens", asked)
+        assert counted.json() == own
+        assert own["promptTokensDetails"]
+        body = {"content": {"parts": [{"text": "one"}]}, "outputDimensionality": 8}
+        path = "/v1beta/models/gemini-embedding-001:embedContent"
+        vector = (await rig.http.post(path, json=body)).json()["embedding"]["values"]
+        batch = {"requests": [{"model": "models/gemini-embedding-001", **body}]}
+        own = await rig.google_answer("models/gemini-embedding-001:batchEmbedContents", batch)
+        assert vector == own["embeddings"][0]["values"]

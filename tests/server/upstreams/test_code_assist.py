@@ -301,7 +301,9 @@ async def test_tokens_are_counted_with_system_and_tools(world: World) -> None:
         "tools": tools,
     }
     full = Outgoing(model="gemini-2.5-flash", request=request, session="s", prompt_id="p")
-    assert await world.upstream.count_tokens(full) > await world.upstream.count_tokens(plain) + 80
+    assert (await world.upstream.count_tokens(full)).tokens > (
+        await world.upstream.count_tokens(plain)
+    ).tokens + 80
     sent = world.google.calls("countTokens")[-1].json
     assert set(sent) == {"request"}
     assert sent["request"]["model"] == "models/gemini-2.5-flash"

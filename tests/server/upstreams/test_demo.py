@@ -56,7 +56,7 @@ async def test_it_calls_a_tool_only_where_the_client_forces_it(demo: Demo) -> No
 
 async def test_counting_agrees_with_answering(demo: Demo) -> None:
     out = outgoing("hello", tools=[weather_tool()], systemInstruction={"parts": [{"text": "x"}]})
-    counted = await demo.count_tokens(out)
+    counted = (await demo.count_tokens(out)).tokens
     seen = await chunks(demo, out)
     assert counted == seen[-1]["usageMetadata"]["promptTokenCount"]
 

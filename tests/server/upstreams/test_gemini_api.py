@@ -133,9 +133,9 @@ async def test_nothing_translated_is_stored_at_google_unless_the_setting_says_so
 
 
 async def test_counting_includes_system_and_tools(world: World) -> None:
-    plain = await world.upstream.count_tokens(outgoing())
+    plain = (await world.upstream.count_tokens(outgoing())).tokens
     system = {"parts": [{"text": "Be terse. " * 40}]}
-    full = await world.upstream.count_tokens(outgoing(systemInstruction=system))
+    full = (await world.upstream.count_tokens(outgoing(systemInstruction=system))).tokens
     assert full > plain + 50
     sent = world.google.calls("countTokens")[-1].json["generateContentRequest"]
     assert sent["model"] == "models/gemini-2.5-flash"

@@ -123,12 +123,14 @@ async def test_a_unary_answer_is_one_chunk(world: World) -> None:
     assert world.google.requests[0].call == "generateContent"
 
 
-async def test_counting_includes_system_and_tools_and_nothing_else(world: World) -> None:
+async def test_counting_includes_system_tools_and_settings(world: World) -> None:
     system = {"parts": [{"text": "Be terse. " * 40}]}
-    plain = await world.upstream.count_tokens(outgoing())
+    plain = (await world.upstream.count_tokens(outgoing())).tokens
     out = outgoing(systemInstruction=system, generationConfig={"topK": 1}, tools=[])
-    assert await world.upstream.count_tokens(out) > plain + 50
-    assert world.google.calls("countTokens")[1].json == {**HELLO, "systemInstruction": system}
+    assert (await world.upstream.count_tokens(out)).tokens > plain + 50
+    settings = {"generationConfig": {"topK": 1}}
+    sent = {**HELLO, "systemInstruction": system, **settings}
+    assert world.google.calls("countTokens")[1].json == sent
 
 
 async def test_no_name_can_leave_its_place_in_the_address(tmp_path: Path) -> None:
@@ -463,3 +465,16 @@ async def test_ended_credentials_reach_the_client_as_a_401_with_the_remedy(tmp_p
     assert answer.status_code == 401
     assert answer.headers["x-should-retry"] == "false"
     assert "gcloud auth application-default login" in answer.json()["error"]["message"]
+
+
+async def test_pictures_are_embedded_where_the_model_can(world: World) -> None:
+    """Gemini's own request goes as it is; a model behind ``predict`` takes text only."""
+    blob = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+    request: Json = {"content": {"parts": [{"text": "a"}, blob]}, "outputDimensionality": 256}
+    call = EmbedCall(dialect="gemini", model="m", inputs=("a",), requests=(request,))
+    embedding = await world.upstream.embed(call, "gemini-embedding-2")
+    (sent,) = world.google.calls("embedContent")
+    assert sent.json == {**request, "content": {"role": "user", **request["content"]}}
+    assert len(embedding.entries[0]["values"]) == 256
+    with pytest.raises(BadRequestError, match="embeds text only on vertex"):
+        await world.upstream.embed(call, "text-embedding-005")

@@ -19,7 +19,7 @@ from server.errors import (
     ProxyError,
     UpstreamError,
 )
-from server.gemini.types import Chunk
+from server.gemini.types import Chunk, Count
 from server.upstreams import wire
 
 Json = dict[str, Any]
@@ -253,9 +253,10 @@ async def test_two_refusals_are_the_end() -> None:
 
 
 def test_counts_are_read_where_they_are() -> None:
-    assert wire.total_tokens({"totalTokens": 7}) == 7
+    answer = {"totalTokens": 7, "promptTokensDetails": []}
+    assert wire.count_of(answer) == Count(7, answer)
     with pytest.raises(UpstreamError):
-        wire.total_tokens({})
+        wire.count_of({})
     assert wire.prompt_tokens({"usageMetadata": {"promptTokenCount": 3}}) == 3
     assert wire.prompt_tokens({"usageMetadata": None}) == wire.prompt_tokens({}) == 0
 
