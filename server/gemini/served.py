@@ -7,6 +7,9 @@ Google re-routes retired ids without saying so in any other place (google-2026-1
 import re
 from dataclasses import dataclass
 
+from server.gemini.catalogue import catalogue
+from server.gemini.known import DOORS
+
 _REVISION = re.compile(r"(?:-(?:\d+|preview|exp|default))+")
 
 
@@ -34,7 +37,8 @@ def served_id(version: str, asked: str) -> str:
             longer.startswith(shorter) and _REVISION.fullmatch(longer, len(shorter))
         ):
             return asked
-    return model
+    spelt = {catalogue().usual_spelling(model, door) for door in DOORS}
+    return asked if asked in spelt else model
 
 
 def read_status(value: object) -> ModelStatus | None:

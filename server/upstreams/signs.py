@@ -84,12 +84,15 @@ _CAP = _any(
     rf"\b{_SPENDING}(?:[^\w.]+(?!and\b|details?\b)\w+){{0,2}}?[^\w.]+{_ENDS}\b",
     rf"\b{_ENDS}\b[^\w.]+(?:on|of|for)\b(?:[^\w.]+\w+){{0,2}}?[^\w.]+{_SPENDING}\b",
     rf"\bbudget\b§{{0,40}}?\b(?:{_NONE_LEFT}|exceeded|reached|hit)\b",
+    r"\busage[^\w.]+cap\b",
+    r"\$\s?\d[\d,.]*\b[^!?\n]{0,40}?\b(?:caps?|limit|budget)\b",
+    r"\b(?:caps?|limit|budget)\b[^!?\n]{0,30}?\$\s?\d",
     rf"\b(?:exceed\w*|reach\w*|hit|over)\b§{{0,30}}?\b{_SPENDING}[^\w.]+{_ENDS}\b",
 )
 _BILLING_OFF = _any(
     r"\bbilling\b(?! details)§{0,60}?\b(?:disabled|not (?:been )?(?:enabled|active|activated|open|"
-    r"set up|configured)|inactive|deactivated|closed|suspended|stopped|delinquent|past due|invalid|"
-    r"missing|required|must be enabled|to be enabled)\b",
+    r"set up|configured|found|linked|attached)|inactive|deactivated|closed|suspended|stopped|"
+    r"delinquent|past due|invalid|missing|required|must be enabled|to be enabled)\b",
     r"\b(?:disabled|inactive|closed|suspended|no(?: active| valid)?|without)\b[^\w.]+billing\b",
 )
 _ENABLE_BILLING = _any(
@@ -101,7 +104,10 @@ _UNPAID = _any(
     r"rejected|outstanding|invalid)\b",
     r"\b(?:overdue|unpaid|outstanding|past due)\b[^\w.]+(?:\w+[^\w.]+)?"
     r"(?:invoices?|payments?|balance|bills?|amount|charges)\b",
-    r"\bdunning\b",
+    r"\b(?:dunning|non-?payment|payment required)\b",
+    r"\b(?:add|update|provide)\b[^\w.]+(?:\w+[^\w.]+){0,2}?payment method\b",
+    r"\b(?:credit |debit )?card\b§{0,30}?\b(?:declined|expired|rejected|invalid)\b",
+    r"\b(?:free )?trial\b§{0,40}?\b(?:ended|expired|over|used up)\b",
 )
 _WINDOW = re.compile(r"rolling|per[- ](?:minute|hour)|\b\d+[- ]?min|minutes?\b", re.I)
 
@@ -177,7 +183,9 @@ SIGNS: tuple[Sign, ...] = (
         reasons=frozenset({"UNSUPPORTED_LOCATION", "LOCATION_NOT_SUPPORTED"}),
         words=_any(
             r"\b(?:location|country|region)\b(?: is)? "
-            r"(?:not (?:supported|available)|unsupported)\b§*\bapi\b"
+            r"(?:not (?:supported|available)|unsupported)\b§*\bapi\b",
+            r"\bnot (?:yet )?(?:available|supported|offered)\b§{0,20}\byour (?:current )?"
+            r"(?:country|region|location|territory)\b",
         ),
     ),
     Sign(code="PAYMENT_REQUIRED", words=_UNPAID, statuses=(402, 403, 429)),

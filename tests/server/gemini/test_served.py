@@ -18,6 +18,7 @@ from server.gemini.served import ModelStatus, read_status, served_id
         ("gemini-3.5-flash-lite", "gemini-3.5-flash", "gemini-3.5-flash-lite"),
         ("gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.5-flash"),
         ("gemini-3.8-flash", "gemini-3.8-flash", "gemini-3.8-flash"),
+        ("gemini-3-flash", "gemini-3.5-flash", "gemini-3.5-flash"),
         ("gemini-3.8-flash-001", "gemini-3.8-flash", "gemini-3.8-flash"),
         ("gemini-3.8-flash-preview-09-2026", "gemini-3.8-flash", "gemini-3.8-flash"),
         ("gemini-3.8-flash", "gemini-3.8-flash-001", "gemini-3.8-flash-001"),
