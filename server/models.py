@@ -343,6 +343,8 @@ class Aliases:
                 return found
             seen.add(found)
             found = known.model(found).successor
+        if known.model(model_id).kind != "chat":
+            return None
         tier: Tier = "fast" if tier_of(model_id) == "fast" else "main"
         others = (other for other in self.candidates(tier, available) if other != model_id)
         return next(others, None)

@@ -36,6 +36,7 @@ from server.retry import Retries
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, Ticket
 from server.upstreams.base import Outgoing, Turn, Upstream
+from server.upstreams.embedding import embedding_model
 from server.usage import UsageLog
 
 COUNT_TIMEOUT_S = 2.0
@@ -263,11 +264,32 @@ class Pipeline:
     async def _embed_upstream(
         self, call: EmbedCall, upstream: Upstream, exchange: Exchange
     ) -> Embedding:
+        """Google's vectors. A name of OpenAI's leads to the first embedding model that is listed
+        and not refused."""
+        name, aliases = exchange.model, self.doors.aliases(upstream)
+        listed = await self.doors.available(upstream)
+        while True:
+            refused_now = self.doors.learned.refused(upstream.credential)
+            there = [model for model in listed if model.id not in refused_now]
+            exchange.model = embedding_model(name, there)
+            model = describe(exchange.model)
+            choice = Choice(upstream, aliases, there, Meant((model,)), self.doors.learned)
+            choice.check()
+            try:
+                return await self._embed_with(call, upstream, exchange)
+            except ModelRefusedError as error:
+                await self._learn(choice, model, error)
+                if exchange.model == name:
+                    raise choice.refusal(model, error) from error
+
+    async def _embed_with(
+        self, call: EmbedCall, upstream: Upstream, exchange: Exchange
+    ) -> Embedding:
         ticket = self.throttle.ticket((upstream.name, exchange.model))
         exchange.tickets.append(ticket)
         retries = Retries(ticket, self.sleep, self.repairs)
         out = Outgoing(model=exchange.model, request={}, session="", prompt_id="")
-        await ticket.turn()
+        await ticket.turn(further=exchange.attempts > 0)
         while True:
             exchange.attempts += 1
             try:

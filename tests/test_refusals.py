@@ -328,6 +328,22 @@ async def test_a_licence_that_is_missing_as_a_whole_is_answered_at_once(tmp_path
         assert rig.gateway.models().refused == ()
 
 
+@pytest.mark.parametrize("name", ["text-embedding-3-small", "gemini-embedding-001"])
+async def test_a_dead_embedding_model_is_learnt_too(tmp_path: Path, name: str) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    dead = refuse(keys.no_longer_available("gemini-embedding-001"))
+    google.fail(dead, model="gemini-embedding-001", methods={"batchEmbedContents"}, times=None)
+    async with running(tmp_path, google=google) as rig:
+        for _ in range(2):
+            answer = await rig.http.post("/v1/embeddings", json={"model": name, "input": "x"})
+            exact = name.startswith("gemini")
+            assert answer.status_code == (404 if exact else 200)
+            used = "gemini-embedding-2"
+            assert used in (answer.text if exact else answer.headers["x-gemini-model"])
+        tried = [entry.model for entry in rig.google.calls("batchEmbedContents")]
+        assert tried == ["gemini-embedding-001"] + ([] if exact else [used, used])
+
+
 # ── a session whose model dies ──
 
 WEATHER: Json = {
