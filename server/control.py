@@ -97,7 +97,8 @@ class Status:
     update: str | None = None
     """The version of a newer release."""
     refused: tuple[str, ...] = ()
-    """A sentence for each model that Google refuses to the credential in use."""
+    """A sentence for each model that Google refuses to the credential in use; not for names that
+    it does not know, which may be slips."""
     ending: tuple[str, ...] = ()
     """A sentence for each model in use that ends within two weeks."""
 
@@ -128,7 +129,7 @@ def read_status(gateway: Gateway) -> Status:
         update=gateway.updates.state.version,
         pinned=frozenset(name for name in settings.sources if settings.pinned(name)),
         quota=by_family(_code_assist_quota(gateway)),
-        refused=tuple(mark.sentence for mark in models.refused),
+        refused=tuple(mark.sentence for mark in models.refused if mark.why != "unknown"),
         ending=tuple(end.sentence for end in models.ending),
     )
 

@@ -20,6 +20,7 @@ from server.files import write_private
 from server.gemini.catalogue import catalogue
 from server.gemini.served import ModelStatus
 from server.model_refusals import WORDS, Why
+from server.redaction import blank_shapes
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +125,8 @@ class LearnedModels:
 
     async def refuse(self, credential: str, model: str, why: Why) -> bool:
         """Mark ``model``; whether that is news. A quota of 0 for a paid model shows a free key."""
-        if not credential or len(model) > _LONGEST:
-            return False
+        if not credential or len(model) > _LONGEST or blank_shapes(model) != model:
+            return False  # a key typed where a model's name belongs is not kept
         news = model not in self.refused(credential)
         known = self._of(credential)
         known.refused[model] = Refused(model=model, since=self._now(), why=why)

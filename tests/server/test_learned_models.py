@@ -86,6 +86,12 @@ async def test_two_servers_on_a_folder_keep_each_others_marks(tmp_path: Path, cl
     assert set(LearnedModels(tmp_path, now=clock).refused("mine")) == {"gemini-a", "gemini-b"}
 
 
+async def test_a_key_typed_as_a_name_is_not_learnt(tmp_path: Path, clock: Clock) -> None:
+    learned = LearnedModels(tmp_path, now=clock)
+    assert not await learned.refuse("mine", "AQ.Ab8RN6synthetic", "unknown")
+    assert not (tmp_path / FILE).exists()
+
+
 async def test_forgetting_is_for_one_credential(tmp_path: Path, clock: Clock) -> None:
     learned = LearnedModels(tmp_path, now=clock)
     await learned.refuse("mine", FREE, "gone")
