@@ -15,7 +15,8 @@ import pytest
 
 from server.fetch import Fetcher
 from server.gemini.signatures import BYPASS
-from server.google_fake import failures
+from server.google_fake import failures, rules
+from server.google_fake.http import invalid
 from server.google_fake.model import Answer
 from server.google_fake.stream import Framing
 from tests.rig import Rig, running
@@ -599,3 +600,45 @@ async def test_anthropic_extra_rows(rig: Rig) -> None:
     assert [b["type"] for b in answer["content"]].count("tool_use") == 1
     config = rig.sent[-1]["toolConfig"]["functionCallingConfig"]
     assert config == {"mode": "ANY", "allowedFunctionNames": ["look"]}
+
+
+STUBBORN = {"x": {"type": "string", "pattern": "^a"}}
+MINUTES = {"minutes": {"type": "integer", "enum": [60, 1440]}, "at": {"type": ["string", "null"]}}
+
+
+def refuse_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Google that also refuses ``pattern``."""
+    check = rules.check_json_schema
+
+    def stricter(schema: object, path: str) -> None:
+        check(schema, path)
+        if '"pattern":' in json.dumps(schema):
+            raise invalid(f"* GenerateContentRequest.{path}: pattern is not supported.")
+
+    monkeypatch.setattr(rules, "check_json_schema", stricter)
+
+
+async def test_a_refused_tool_costs_one_request_and_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_patterns(monkeypatch)
+    declared = [
+        tool("wait", type="object", properties=MINUTES, required=["minutes"]),
+        tool("bad", type="object", properties=STUBBORN),
+    ]
+    counts = []
+    for _start in range(2):
+        async with running(tmp_path) as rig:
+            for _turn in range(2):
+                before = len(rig.sent)
+                forced = {"type": "function", "function": {"name": "wait"}}
+                answer = await chat(rig, [user("go")], tools=declared, tool_choice=forced)
+                counts.append(len(rig.sent) - before)
+                wait, bad = rig.sent[-1]["tools"][0]["functionDeclarations"]
+                assert wait["parametersJsonSchema"]["properties"] == MINUTES
+                assert bad["parametersJsonSchema"]["properties"]["x"]["type"] == "string"
+                arguments = json.loads(
+                    answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]
+                )
+                assert arguments["minutes"] == 60
+    assert counts == [2, 1, 1, 1]

@@ -168,7 +168,8 @@ class _Fitter:
 def _tool_config(config: Json, declared: Sequence[str]) -> Json:
     """Names may only be demanded when calling is, and only declared ones."""
     calling = {**config.get("functionCallingConfig", {})}
-    names = [name for name in calling.pop("allowedFunctionNames", ()) if name in declared]
+    known = set(declared)
+    names = [name for name in calling.pop("allowedFunctionNames", ()) if name in known]
     if names and calling.get("mode") in ("ANY", "VALIDATED"):
         calling["allowedFunctionNames"] = names
     rest = {key: value for key, value in config.items() if key != "functionCallingConfig"}
@@ -193,8 +194,10 @@ def _with_media_placed(content: Content, model: Traits) -> Content:
 def _split_media(result: Json, model: Traits) -> tuple[Json, list[Json]]:
     result = _with_lines(result)
     parts = result.get("parts", ())
-    nested = [part for part in parts if model.media_in_results and _can_nest(part)]
-    moved = [part for part in parts if part not in nested]
+    nested: list[Json] = []
+    moved: list[Json] = []
+    for part in parts:
+        (nested if model.media_in_results and _can_nest(part) else moved).append(part)
     bare = {key: value for key, value in result.items() if key != "parts"}
     if moved and bare.get("response") == {"output": ""}:
         bare["response"] = {"output": f"Binary content provided ({len(moved)} item(s))."}

@@ -6,9 +6,10 @@ the next content, by exactly as many results in the same order (protocol notes `
 results; all of that is mended here, and nothing a client said is lost.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, count, groupby
+from dataclasses import dataclass, field
+from itertools import count, groupby
 
 from server.gemini.types import Content, Json
 
@@ -65,43 +66,67 @@ def _merged(contents: Iterable[Content]) -> list[Content]:
     ]
 
 
+@dataclass(slots=True)
+class _Known:
+    """The calls of the latest turn that made one with a certain id."""
+
+    turn: int
+    calls: list[_Call] = field(default_factory=list)
+    answered: int = 0
+    """How many of the calls have a result: they get them in their order."""
+
+    def answer(self, part: Json) -> None:
+        """Two calls of one turn may share an id by mistake: each gets a result, then the last."""
+        self.calls[min(self.answered, len(self.calls) - 1)].result = part
+        self.answered += 1
+
+
 def _pair(turns: Sequence[Content]) -> tuple[list[_Call], list[Json]]:
     """Every call with its result, and the results that belong to no call.
 
     A result belongs to the latest call before it with its id; of several, the last one counts.
     """
     calls: list[_Call] = []
-    latest: dict[str, list[_Call]] = {}
+    latest: dict[str, _Known] = {}
     orphans: list[tuple[int, Json]] = []
     for turn, content in enumerate(turns):
         for part in content["parts"]:
             if "functionCall" in part:
                 call = _Call(turn, str(part["functionCall"].get("id", "")), part)
-                same_id = latest.get(call.id, [])
-                latest[call.id] = [*(c for c in same_id if c.turn == turn), call]
+                known = latest.get(call.id)
+                if known is None or known.turn != turn:
+                    known = latest[call.id] = _Known(turn)
+                known.calls.append(call)
                 calls.append(call)
             elif is_result(part):
-                named = latest.get(str(part["functionResponse"].get("id", "")), [])
-                if named:
-                    # Two calls of one turn may share an id by mistake: each gets a result first.
-                    open_call = next((call for call in named if call.result is None), named[-1])
-                    open_call.result = part
+                known = latest.get(str(part["functionResponse"].get("id", "")))
+                if known is not None:
+                    known.answer(part)
                 else:
                     orphans.append((turn, part))
-    return calls, [part for turn, part in orphans if not _adopt(part, turn, calls)]
+    adopted = _adopt(orphans, calls)
+    return calls, [part for _, part in orphans if id(part) not in adopted]
 
 
-def _adopt(part: Json, turn: int, calls: Sequence[_Call]) -> bool:
-    """Give a result with an unknown id to the one unanswered call of its name just before it."""
-    name = part["functionResponse"].get("name")
-    before = max((call.turn for call in calls if call.turn < turn), default=-1)
-    open_calls = [
-        call for call in calls if call.turn == before and call.result is None and call.name == name
-    ]
-    if len(open_calls) != 1:
-        return False
-    open_calls[0].result = part
-    return True
+def _adopt(orphans: Sequence[tuple[int, Json]], calls: Sequence[_Call]) -> set[int]:
+    """Give results with an unknown id to the one unanswered call of their name just before them.
+
+    Returns the ``id`` of each part that found its call.
+    """
+    turns = list(dict.fromkeys(call.turn for call in calls))
+    unanswered: dict[tuple[int, object], list[_Call]] = {}
+    for call in calls:
+        if call.result is None:
+            unanswered.setdefault((call.turn, call.name), []).append(call)
+    adopted: set[int] = set()
+    for turn, part in orphans:
+        before = bisect_left(turns, turn)
+        name = part["functionResponse"].get("name")
+        candidates = unanswered.get((turns[before - 1], name), ()) if before else ()
+        if len(candidates) == 1 and candidates[0].result is None:
+            candidates[0].result = part
+            adopted.add(id(part))
+    return adopted
 
 
 def _rebuilt(
@@ -125,11 +150,12 @@ def _rebuilt(
 def _with_distinct_ids(calls: Iterable[_Call]) -> list[_Call]:
     """Gemini 3.5 and later match results by id, so two calls of a turn must not share one."""
     seen: set[str] = set()
+    numbers: dict[str, Iterator[int]] = {}
     distinct: list[_Call] = []
     for call in calls:
-        wanted = call.id or f"call_{call.turn}"
-        numbered = (f"{wanted}_{number}" for number in count(2))
-        own = next(name for name in chain([wanted], numbered) if name not in seen)
+        wanted = own = call.id or f"call_{call.turn}"
+        while own in seen:
+            own = f"{wanted}_{next(numbers.setdefault(wanted, count(2)))}"
         seen.add(own)
         part = {**call.part, "functionCall": {**call.part["functionCall"], "id": own}}
         distinct.append(_Call(call.turn, own, part, call.result))

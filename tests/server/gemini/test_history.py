@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -266,3 +267,52 @@ def test_no_result_is_lost_unless_a_later_one_replaces_it(contents: list[Content
     results = parts_of(contents, "functionResponse")
     last = {response["id"]: index for index, response in enumerate(results)}
     assert all(f"<{index}>" in kept for index in last.values())
+
+
+def many(calls: int) -> dict[str, list[Content]]:
+    """Histories that took seconds for a tenth of the calls when the work was quadratic."""
+    ids = [f"c{n}" for n in range(calls)]
+    turns = [content for n in ids for content in (model(call(n)), user(answered(f"other-{n}")))]
+    return {
+        "unknown ids, turn by turn": turns,
+        "unknown ids, at once": [
+            model(*(call(n, name=n) for n in ids)),
+            user(*(answered(f"other-{n}", name=n) for n in ids)),
+        ],
+        "unknown ids, one name": [
+            model(*map(call, ids)),
+            user(*(answered(f"other-{n}") for n in ids)),
+        ],
+        "results without calls": [model("a"), user(*map(result, ids))],
+        "one id": [model(*(call("same") for _ in ids)), user(*(result("same") for _ in ids))],
+        "one id, and its numbers": [
+            model(*(call("x") for _ in ids), *(call(f"x_{n}") for n in range(calls))),
+            user(*(result("x") for _ in ids)),
+        ],
+        "one id, turn by turn": [
+            content for _ in ids for content in (model(call("same")), user(result("same")))
+        ],
+    }
+
+
+LARGE = many(10_000)
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_the_work_grows_with_the_number_of_calls(case: str) -> None:
+    began = time.process_time()
+    repaired = repair(LARGE[case])
+    assert time.process_time() - began < 4
+    assert sum(len(content["parts"]) for content in repaired) >= 10_000
+
+
+def test_twenty_calls_with_unknown_results_are_told_apart_by_name() -> None:
+    repaired = repair(many(20)["unknown ids, at once"])
+    results = [part["functionResponse"] for part in repaired[-1]["parts"]]
+    assert [r["id"] for r in results] == [f"c{n}" for n in range(20)]
+    assert all(r["response"] == {"output": "ok"} for r in results)
+    told = repair(many(20)["unknown ids, one name"])[-1]["parts"]
+    assert [part.get("functionResponse", {}).get("response") for part in told[:20]] == [
+        {"error": NO_RESULT}
+    ] * 20
+    assert len(told) == 40
