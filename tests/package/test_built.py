@@ -78,7 +78,14 @@ def test_it_is_small_and_holds_what_it_must(dist: Path) -> None:
     names = {path.name for path in built(dist).rglob("*")}
     assert [name for name in names if name.startswith(SYSTEM_LIBRARIES)] == []
     assert names.isdisjoint({"numpy", "hypothesis", "openai", "_tkinter.so", "pytest", "Xlib"})
-    assert {"COPYING.LGPL", "Python.txt", "cacert.pem", "layout.html", "style.css"} <= names
+    assert {
+        "COPYING.LGPL",
+        "Python.txt",
+        "cacert.pem",
+        "layout.html",
+        "style.css",
+        "models.toml",
+    } <= names
 
 
 def test_the_self_test_passes(dist: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +96,7 @@ def test_the_self_test_passes(dist: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert report["frozen"] is True
     names = [step["name"] for step in report["steps"] if step["ok"]]
     assert {"the window shows the page", "the server stops", "the server starts again"} <= {*names}
+    assert "the table of models is read" in names
 
 
 def test_without_streams_it_serves_pages_and_licences(dist: Path, tmp_path: Path) -> None:
