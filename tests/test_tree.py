@@ -52,6 +52,7 @@ TESTED_ELSEWHERE = {
 WHOLE_PROGRAM = {
     "tests/test_main.py",
     "tests/test_models_live.py",
+    "tests/test_names.py",
     "tests/test_fuzz.py",
     "tests/test_supply.py",
     "tests/test_secrets.py",
