@@ -125,7 +125,7 @@ class Access:
             return False
         path = self._settings.data_dir / "api_key"
         found = read_key(path)
-        self.generated_key = found or OURS + secrets.token_urlsafe(24)
+        self.generated_key = found or self.generated_key or OURS + secrets.token_urlsafe(24)
         learn(self.generated_key, stay="configured")
         self._ring = Keyring(self._settings, self.generated_key)
         if found:
@@ -158,7 +158,8 @@ class Access:
             )
         in_headers = _header_keys(headers)
         given = tuple(dict.fromkeys((*in_headers, *address_keys)))
-        key = self._ring.find(given[0]) if given else None
+        known = self._ring.find(given[0]) if given else None
+        key = known if known and not known.is_over else None
         if not (in_headers and key):
             self._check_host(headers.get("host"))
         origin = self._check_origin(headers)
@@ -171,7 +172,10 @@ class Access:
             return Caller(local, origin, here=here)
         if len(given) > 1:
             raise BadRequestError("Two different keys were sent with this request: send one.")
-        kind, digest = self._kind_of(headers, key, given, here=here, area=area)
+        kind: Kind = "no key"
+        digest = ""
+        if key is not None or not (known or any(word.startswith(OURS) for word in given)):
+            kind, digest = self._kind_of(headers, key, here=here, area=area)
         self._check_right(kind, matter, wrong=bool(given) and key is None)
         return Caller(local, origin, kind, digest, here)
 
@@ -179,7 +183,6 @@ class Access:
         self,
         headers: Mapping[str, str],
         key: Key | None,
-        given: tuple[str, ...],
         *,
         here: bool,
         area: Area,
@@ -187,8 +190,6 @@ class Access:
         """Who asks, and the digest of the key that says so."""
         if key is not None and key.kind == "named key":
             return "named key", key.digest
-        if key is None and any(word.startswith(OURS) for word in given):
-            return "no key", ""
         session = None
         if key is None and area == "page":
             session = self.session_in(headers.get("cookie", ""))
@@ -214,6 +215,13 @@ class Access:
             should_retry=False,
         )
 
+    def caller_refused(self, headers: Mapping[str, str]) -> Caller:
+        """Who is turned away; a page of an allowed Origin may read why."""
+        try:
+            return Caller(False, self._check_origin(headers))
+        except PermissionDeniedError:
+            return Caller(False, None)
+
     def may(self, kind: Kind, matter: Matter) -> bool:
         """The decision of ``server.rights`` under these settings."""
         return may(kind, matter, admin_key=self._settings.admin_key is not None)
@@ -224,7 +232,8 @@ class Access:
 
     def is_key(self, candidate: str) -> bool:
         """Whether ``candidate`` is one of our keys; each comparison takes constant time."""
-        return self._ring.find(candidate) is not None
+        key = self._ring.find(candidate)
+        return key is not None and not key.is_over
 
     def _check_host(self, host: str | None) -> None:
         parsed = _HOST.fullmatch(host or "")
@@ -298,7 +307,7 @@ class Access:
         Raises ``WrongKeyError``, or ``WrongKindOfKeyError`` for one that does not open pages.
         """
         key = self._ring.find(candidate)
-        if key is None:
+        if key is None or key.is_over:
             raise WrongKeyError("That is not the key of this server.")
         kind: Kind = "this machine" if here and key.kind != "named key" else key.kind
         self._check_right(kind, "page", wrong=False)

@@ -174,6 +174,7 @@ class Edge:
 
     async def _refuse(self, request: Request, dialect: Dialect, error: ProxyError) -> None:
         """A browser gets a page where it asked for one, everybody else the dialect's error."""
+        request.caller = self.access.caller_refused(request.headers)
         if isinstance(error, WrongKeyError):
             await self._slow_down(request)
         by_key = isinstance(error, AuthenticationError | WrongKindOfKeyError)

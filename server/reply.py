@@ -5,7 +5,7 @@ import contextlib
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
 from typing import Any, cast
@@ -23,6 +23,8 @@ from server.limits import HEADER_CHARS, VECTORS_AT_ONCE
 log = logging.getLogger(__name__)
 
 _PIECE = 100_000
+
+_OUR_HEADERS = ("x-", "retry-after", "request-id")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -161,7 +163,8 @@ async def send_head(
     request: Request, status: int, headers: Mapping[str, str], dialect: Dialect | None
 ) -> None:
     names = {"x-request-id", dialect.request_id_header if dialect else "x-request-id"}
-    every = {**headers, **dict.fromkeys(sorted(names), request.id), **cors(request)}
+    every = {**headers, **dict.fromkeys(sorted(names), request.id)}
+    every |= cors(request, every)
     if request.last:
         every["connection"] = "close"
     await request.send(
@@ -175,14 +178,16 @@ async def send_head(
     )
 
 
-def cors(request: Request) -> dict[str, str]:
+def cors(request: Request, headers: Iterable[str]) -> dict[str, str]:
+    """What lets a page of an allowed Origin read the answer, and those of its headers that are
+    ours."""
     origin = request.caller.allowed_origin
     if origin is None:
         return {}
+    ours = [name for name in headers if name.startswith(_OUR_HEADERS)]
     return {
         "access-control-allow-origin": origin,
-        "access-control-expose-headers": "x-request-id, x-gemini-model, "
-        "x-gemini-model-version, x-proxy-dropped, x-queue-wait-ms, retry-after",
+        "access-control-expose-headers": ", ".join(ours),
         "vary": "Origin",
     }
 

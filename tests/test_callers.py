@@ -240,3 +240,26 @@ async def test_every_dialect_answers_with_a_key_in_each_header(tmp_path: Path) -
                 given = f"Bearer {KEY}" if name == "authorization" else KEY
                 answer = await rig.http.post(path, json=body, headers={name: given})
                 assert answer.status_code == 200
+
+
+async def test_a_page_of_an_allowed_origin_reads_answers_refusals_and_our_headers(
+    tmp_path: Path,
+) -> None:
+    origin = {"origin": "http://localhost:3000"}
+    async with running(tmp_path, api_keys=(KEY,), rate_limit_s=0.001) as rig:
+        path, body = BODIES["openai"]
+        mine = {**origin, "x-api-key": KEY}
+        answer = await rig.http.post(path, json={**body, "logit_bias": {"1": 2}}, headers=mine)
+        refused = await rig.http.post(path, json=body, headers=origin)
+        rig.google.fail(failures.quota_exhausted())
+        limited = await rig.http.post(path, json=body, headers=mine)
+        assert (answer.status_code, refused.status_code, limited.status_code) == (200, 401, 429)
+        for one in (answer, refused, limited):
+            assert one.headers["access-control-allow-origin"] == origin["origin"]
+            shown = one.headers["access-control-expose-headers"].split(", ")
+            ours = {name for name in one.headers if name.startswith(("x-", "retry-after"))}
+            assert ours <= set(shown)
+        assert "x-gemini-model" in answer.headers["access-control-expose-headers"]
+        assert "retry-after" in limited.headers["access-control-expose-headers"]
+        foreign = await rig.http.post(path, json=body, headers={"origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in foreign.headers

@@ -2,6 +2,7 @@
 
 import stat
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,31 @@ def test_a_preflight_needs_no_key_but_a_known_origin(settings: Settings) -> None
     check(access, method="OPTIONS", origin="http://localhost:3000", **asked)
     with pytest.raises(ProxyError):
         check(access, method="OPTIONS", origin="https://evil.example", **asked)
+
+
+@pytest.mark.parametrize("peer", [LOCAL, LAN])
+def test_a_named_key_that_is_over_opens_nothing_here_either(settings: Settings, peer: str) -> None:
+    for day, opens in ((date(2999, 1, 1), True), (date(2001, 1, 1), False)):
+        keys = {"bob": NamedKey(digest_of("bobs-key"), day)}
+        access = ready(replace(settings, named_keys=keys))
+        if opens:
+            assert check(access, peer, x_api_key="bobs-key").kind == "named key"
+            continue
+        with pytest.raises(WrongKeyError):
+            check(access, peer, x_api_key="bobs-key")
+
+
+def test_without_a_file_the_generated_key_stays_what_it_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("server.access.write_private", refuse)
+    access = ready(settings)
+    first = access.generated_key
+    access.ensure_key()
+    assert access.generated_key == first
 
 
 def cookie_of(access: Access, value: str) -> str:

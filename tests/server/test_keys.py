@@ -40,8 +40,9 @@ def test_the_generated_key_stays_beside_named_and_admin_keys(tmp_path: Path) -> 
 @pytest.mark.parametrize(("days", "opens"), [(0, True), (1, True), (-1, False)])
 def test_a_named_key_ends_with_its_last_day(tmp_path: Path, days: int, opens: bool) -> None:
     key = NamedKey(digest_of("gp-bob"), TODAY + timedelta(days))
-    ring = Keyring(Settings(data_dir=tmp_path, named_keys={"bob": key}), None)
-    assert (ring.find("gp-bob") is not None) is opens
+    found = Keyring(Settings(data_dir=tmp_path, named_keys={"bob": key}), None).find("gp-bob")
+    assert found is not None
+    assert found.is_over is not opens
 
 
 @pytest.mark.parametrize(
