@@ -1,6 +1,6 @@
 """What requests to Anthropic's endpoints lose on their way to Gemini."""
 
-from server.dialects.losses import Loss
+from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
 from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
@@ -21,6 +21,13 @@ LOSSES = (
         "dropped",
         "a request is answered by the model it asked for",
         {"fallbacks": [{"model": "m"}]},
+    ),
+    *schema_losses(
+        ("tools[].input_schema", {"tools": [{"name": "f", "input_schema": LOSSY_SCHEMA}]}),
+        (
+            "output_config.format.schema",
+            {"output_config": {"format": {"type": "json_schema", "schema": LOSSY_SCHEMA}}},
+        ),
     ),
     Loss(
         "tools[]",

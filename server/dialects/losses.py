@@ -32,3 +32,20 @@ class Loss:
 def ignored(losses: Iterable[Loss], path: str = "") -> frozenset[str]:
     """The fields of one address that may be passed over in silence (``Fields.unread``)."""
     return frozenset(loss.field for loss in losses if loss.fate == "ignored" and loss.path == path)
+
+
+LOSSY_SCHEMA: Json = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "not": {"required": ["b"]},
+}
+"""A schema of which Gemini does not know all."""
+
+
+def schema_losses(*holders: tuple[str, Json]) -> tuple[Loss, ...]:
+    """The rows of a dialect for schemas: the field that holds one, and a body with a lossy one."""
+    said = (
+        "as `if`, `multipleOf`, `patternProperties` and all else in a schema that Gemini has no "
+        "word for, at its own path: told in the description where it fits"
+    )
+    return tuple(Loss(f"{holder}.not", "dropped", said, body) for holder, body in holders)

@@ -1,6 +1,6 @@
 """What requests to OpenAI's endpoints lose on their way to Gemini."""
 
-from server.dialects.losses import Loss
+from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
 from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
@@ -25,6 +25,20 @@ LOSSES = (
     Loss("top_logprobs", "dropped", "not passed on in this version", {"top_logprobs": 3}),
     Loss("prediction", "dropped", "Gemini has no counterpart", {"prediction": {"type": "content"}}),
     Loss("verbosity", "dropped", "Gemini has no counterpart", {"verbosity": "low"}),
+    *schema_losses(
+        (
+            "tools[].function.parameters",
+            {
+                "tools": [
+                    {"type": "function", "function": {"name": "f", "parameters": LOSSY_SCHEMA}}
+                ]
+            },
+        ),
+        (
+            "response_format.json_schema.schema",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": LOSSY_SCHEMA}}},
+        ),
+    ),
     Loss(
         "tools[]",
         "dropped",

@@ -1,6 +1,6 @@
 """What requests to the Responses API lose on their way to Gemini."""
 
-from server.dialects.losses import Loss
+from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
 from server.gemini.types import Json
 
 _PICTURE: Json = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"}
@@ -15,6 +15,16 @@ LOSSES = (
     Loss("n", "dropped", "this API has one answer", {"n": 2}),
     Loss("top_logprobs", "dropped", "not passed on in this version", {"top_logprobs": 3}),
     Loss("text.verbosity", "dropped", "Gemini has no counterpart", {"text": {"verbosity": "low"}}),
+    *schema_losses(
+        (
+            "tools[].parameters",
+            {"tools": [{"type": "function", "name": "f", "parameters": LOSSY_SCHEMA}]},
+        ),
+        (
+            "text.format.schema",
+            {"text": {"format": {"type": "json_schema", "name": "n", "schema": LOSSY_SCHEMA}}},
+        ),
+    ),
     Loss(
         "tools[]",
         "dropped",

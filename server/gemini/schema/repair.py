@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from server.gemini.schema.simple import simplify
+from server.gemini.schema.simple import is_deep, simplify
 from server.gemini.types import GenerateRequest, Json
 
 _INDEX = re.compile(r"function_?declarations\[(\d{1,6})\]", re.I)
 _QUOTED = re.compile(r"[`'\"]([A-Za-z_][A-Za-z0-9_.:-]{0,127})[`'\"]")
 _ANSWER = re.compile(r"response_?(?:json_?)?schema", re.I)
+_DEEP = re.compile(r"\b(?:depth|deep|deeply|nest(?:ed|ing))\b", re.I)
 _DECLARATIONS = "functionDeclarations"
 _PARAMETERS = "parametersJsonSchema"
 _RESPONSE = "responseJsonSchema"
@@ -92,7 +93,8 @@ def schemas(request: GenerateRequest) -> Iterator[tuple[int, Json]]:
 
 def _named(request: GenerateRequest, refusal: str) -> set[int]:
     """The declarations (or ``ANSWER``) that a refusal speaks of."""
-    indices = {int(index) for index in _INDEX.findall(refusal)}
+    if indices := {int(index) for index in _INDEX.findall(refusal)}:
+        return indices
     quoted = set(_QUOTED.findall(refusal))
     for tool in request.get("tools", ()):
         for index, declaration in enumerate(tool.get(_DECLARATIONS, ())):
@@ -100,4 +102,6 @@ def _named(request: GenerateRequest, refusal: str) -> set[int]:
                 indices.add(index)
     if not indices and _ANSWER.search(refusal):
         indices.add(ANSWER)
+    if not indices and _DEEP.search(refusal):
+        indices = {index for index, schema in schemas(request) if is_deep(schema)}
     return indices

@@ -68,6 +68,13 @@ def _outline(schema: Json) -> Json:
     return out
 
 
+def is_deep(schema: Json, depth: int = 0) -> bool:
+    """Whether a cleaned schema has levels below the last one."""
+    below = [*schema.get("properties", {}).values(), *schema.get("prefixItems", ())]
+    below += [*schema.get("anyOf", ()), schema.get("items"), schema.get("additionalProperties")]
+    return depth > DEEPEST or any(is_deep(sub, depth + 1) for sub in below if isinstance(sub, dict))
+
+
 def types_of(schema: Json) -> list[str] | None:
     """Every type that a cleaned schema declares, those of its branches included; None: any."""
     declared = schema.get("type")

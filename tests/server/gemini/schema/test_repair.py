@@ -54,6 +54,18 @@ def test_what_google_named_is_made_plainer_else_everything(refusal: str, changed
     assert list(mended.dropped) == names
 
 
+def test_of_a_depth_that_is_refused_only_deep_schemas_are_made_plainer() -> None:
+    deep = obj(leaf={"type": "string"})
+    for _ in range(20):
+        deep = obj(inner=deep)
+    declared = [{"name": n, "parametersJsonSchema": s} for n, s in (("a", MINUTES), ("b", deep))]
+    request: GenerateRequest = {"tools": [{"functionDeclarations": declared}]}
+    refusal = "Request contains an invalid argument: maximum schema depth exceeded."
+    assert repair(request, refusal).changed == {1}
+    request["tools"][0]["functionDeclarations"].pop()
+    assert repair(request, refusal).changed == {0}
+
+
 def test_types_survive_even_when_everything_is_made_plainer() -> None:
     wait = repair(REQUEST, "").request["tools"][1]["functionDeclarations"][0]
     properties = wait["parametersJsonSchema"]["properties"]
