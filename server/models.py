@@ -8,12 +8,13 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 
 from server.errors import NotFoundError
 from server.gemini.catalogue import Catalogue, catalogue, today, use
 from server.gemini.catalogue_file import OVERLAY, CatalogueError, read_table
-from server.gemini.known import Door, Kind, Known, Tier
+from server.gemini.known import Door, Kind, Tier
 from server.model_names import (
     LONGEST_NAME,
     STABLE_NAMES,
@@ -48,6 +49,7 @@ def use_own_models(data_dir: Path) -> None:
 
 
 _LONG_AGO = date(2025, 1, 1)
+"""The release of a model of the table that gives none; a model outside the table counts as new."""
 _FOR: Mapping[Door, str] = {
     "free": "for free keys",
     "paid": "for paid keys",
@@ -97,35 +99,38 @@ def describe(model_id: str, **listed: object) -> Model:
     """A ``Model`` for an id. ``listed``: what the upstream says of it; what the table knows of its
     limits and kind counts more.
     """
-    known = catalogue().model(model_id)
+    model, table = _described(catalogue(), model_id[:LONGEST_NAME])
+    return replace(model, **{**listed, **table}) if listed else model  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=512)
+def _described(known_models: Catalogue, model_id: str) -> tuple[Model, Mapping[str, object]]:
+    """A model, and those of its fields that the table knows best."""
+    known = known_models.model(model_id)
+    table = {
+        "kind": known.kind,
+        "input_limit_tokens": known.context_tokens,
+        "output_limit_tokens": known.traits.output_tokens,
+    }
+    day = known.released or (_LONG_AGO if known.listed else known_models.checked)
     model = Model(
         id=model_id,
         display_name=known.name,
-        kind=known.kind,
-        created=_created(known),
+        created=int(datetime.combine(day, time(), UTC).timestamp()),
         methods=_METHODS.get(known.kind, _GENERATES),
+        **table,  # type: ignore[arg-type]
     )
-    model = replace(model, **listed)  # type: ignore[arg-type]
-    if not known.listed:
-        return model
-    return replace(
-        model,
-        kind=known.kind,
-        input_limit_tokens=known.context_tokens,
-        output_limit_tokens=known.traits.output_tokens,
-    )
-
-
-def _created(known: Known) -> int:
-    """A model that the table does not know is taken for the newest, and is listed first."""
-    day = known.released or (_LONG_AGO if known.listed else catalogue().checked)
-    return int(datetime.combine(day, time(), UTC).timestamp())
+    return model, table if known.listed else {}
 
 
 def living_models(door: Door, on: date | None = None) -> tuple[Model, ...]:
     """What the catalogue knows to be served at a door, newest first: for want of a better list."""
-    day = on or today()
-    found = [describe(known.id) for known in catalogue().models() if known.living(door, day)]
+    return _living(catalogue(), door, on or today())
+
+
+@lru_cache(maxsize=8)
+def _living(known: Catalogue, door: Door, day: date) -> tuple[Model, ...]:
+    found = [describe(model.id) for model in known.models() if model.living(door, day)]
     return tuple(sorted(found, key=_newest_first))
 
 
