@@ -9,7 +9,7 @@ answer, ``anthropic_errors`` a failure, ``anthropic_models`` the model list. Sou
 import json
 from collections.abc import Mapping
 
-from server.dialects.anthropic_blocks import Conversation
+from server.dialects.anthropic_blocks import Conversation, plain
 from server.dialects.anthropic_errors import encode_error
 from server.dialects.anthropic_losses import LOSSES
 from server.dialects.anthropic_models import encode_model, encode_models
@@ -98,7 +98,7 @@ def _parse(body: Json, params: Params, *, counting: bool) -> Call:
         downloads=conversation.incoming.downloads,
         pictures=conversation.incoming.pictures,
         session=_session(fields, params.headers),
-        dropped=fields.unread(_IGNORED) + tuple(conversation.incoming.left_out),
+        dropped=fields.unread(_IGNORED, plain) + tuple(conversation.incoming.left_out),
         options=Notes(visibility, tools.search_only, max_tokens == 0),
     )
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from server.dialects.anthropic_envelope import unseal
 from server.dialects.anthropic_tools import ToolChange
@@ -42,7 +43,7 @@ class Conversation:
     """Names of tools that the conversation refers to or has called."""
     changes: list[ToolChange] = field(default_factory=list)
     carried: dict[str, CarriedSignature] = field(default_factory=dict)
-    incoming: Incoming = field(default_factory=Incoming)
+    incoming: Incoming = field(default_factory=lambda: Incoming(plain=plain))
     _signature: CarriedSignature | None = None
     """Of the last thinking block of this message: it belongs to the next tool_use."""
 
@@ -108,7 +109,7 @@ class Conversation:
 
     def _parts(self, block: Fields) -> list[Json]:
         """The Gemini parts of one content block; none for a type that means nothing to Gemini."""
-        return self.incoming.usable(_TAG.sub("", block.path), lambda: self._read_block(block))
+        return self.incoming.usable(block.path, partial(self._read_block, block))
 
     def _read_block(self, block: Fields) -> Iterator[Json]:
         kind = block.required_string("type")
@@ -287,6 +288,12 @@ _READERS: dict[str, Callable[[Conversation, Fields], Iterator[Json]]] = {
 
 _TAG = re.compile(rf"(?<=\d)\.(?:{'|'.join(_READERS)})(?=\.)")
 """The variant of a union behind an index: a part of Anthropic's paths, but no field."""
+
+
+def plain(path: str) -> str:
+    """A path without such variants."""
+    return _TAG.sub("", path)
+
 
 _IN_RESULTS = ("text", "image", "document", "search_result")
 

@@ -7,7 +7,7 @@ in ``x-proxy-dropped``.
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -26,52 +26,39 @@ def wrong(path: str, problem: str, *, code: str | None = None) -> BadRequestErro
 
 @dataclass(slots=True)
 class Ledger:
-    """What was read of the objects of one body."""
+    """What was read of the objects of one body. An object that is not in here was taken whole."""
 
-    read: dict[int, set[str]] = field(default_factory=dict)
-    """``id`` of an object -> the names asked for. An object that is not in here was taken whole."""
+    entries: dict[int, tuple[Json, set[str], str]] = field(default_factory=dict)
+    """``id`` of an object -> the object, the names asked for, its path."""
     left_out: set[int] = field(default_factory=set)
     """Objects of which nothing is used."""
-    lost: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    """``id`` of a schema -> the paths in it that could not be said to Gemini."""
+    lost: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Path of a schema, and the paths in it that could not be said to Gemini."""
     schemas: Cleaner = field(default_factory=Cleaner)
     """Cleans the schemas of this body."""
-    wrapped: list[Json] = field(default_factory=list)
-    """Keeps them alive: an ``id`` is given again."""
 
-    def names_of(self, value: Json) -> set[str]:
-        """Where to note what is read of ``value``."""
-        if id(value) not in self.read:
-            self.read[id(value)] = set()
-            self.wrapped.append(value)
-        return self.read[id(value)]
+    def unread(self, silent: Container[str], plain: Callable[[str], str]) -> Iterator[str]:
+        """The paths that were not read; indices are ``[]``."""
+        for key, (value, names, path) in self.entries.items():
+            if key in self.left_out:
+                yield place(plain(path))
+            elif not value.keys() <= names:
+                for name in [name for name in value if name not in names]:
+                    at = joined(place(plain(path)), name)
+                    known = at in silent or f"*.{name}" in silent
+                    if value[name] is not None and not known:
+                        yield at
+        for path, losses in self.lost:
+            at = place(plain(path))
+            yield from (joined(at, loss) if loss else at for loss in losses)
 
-    def unread(self, value: object, path: str, silent: Container[str]) -> Iterator[str]:
-        """The paths below ``value`` that were not read; indices are ``[]``."""
-        if isinstance(value, list):
-            if not value or type(value[0]) not in (int, float):  # token ids: many, and no objects
-                for item in value:
-                    yield from self.unread(item, f"{path}[]", silent)
-            return
-        if not isinstance(value, dict):
-            return
-        if id(value) in self.left_out:
-            yield path
-        elif id(value) in self.read:
-            yield from self._unread_names(value, path, silent)
-        else:  # taken whole
-            for lost in self.lost.get(id(value), ()):
-                yield joined(path, lost) if lost else path
 
-    def _unread_names(self, value: Json, path: str, silent: Container[str]) -> Iterator[str]:
-        names = self.read[id(value)]
-        for name, inner in value.items():
-            if name not in names:
-                at = joined(path, name)
-                if inner is not None and at not in silent and f"*.{name}" not in silent:
-                    yield at
-            elif isinstance(inner, dict | list):
-                yield from self.unread(inner, joined(path, name), silent)
+_INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
+
+
+def place(path: str) -> str:
+    """A path of either notation as ``x-proxy-dropped`` names it: indices are ``[]``."""
+    return _INDEX.sub("[]", path)
 
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -100,28 +87,29 @@ class Fields:
     _read: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._read = self.ledger.names_of(self.raw)
+        entries, key = self.ledger.entries, id(self.raw)
+        entry = entries.get(key)
+        if entry is None:
+            entry = entries[key] = (self.raw, set(), self.path)
+        self._read = entry[1]
 
     @classmethod
-    def of(
-        cls,
-        value: object,
-        path: str = "",
-        notation: Notation = "brackets",
-        ledger: Ledger | None = None,
-    ) -> "Fields":
-        """Wrap ``value``, which must be an object; ``ledger``: of the body that it stands in."""
+    def of(cls, value: object, path: str = "", notation: Notation = "brackets") -> "Fields":
+        """Wrap ``value``, which must be an object, with a ledger of its own."""
         if not isinstance(value, dict):
             raise wrong(path, "Input should be a valid object")
-        return cls(value, path, notation, ledger or Ledger())
+        return cls(value, path, notation)
 
     def wrap(self, value: object, path: str) -> "Fields":
         """Wrap another object of the same body, which ``get`` gave."""
-        return Fields.of(value, path, self.notation, self.ledger)
+        if not isinstance(value, dict):
+            raise wrong(path, "Input should be a valid object")
+        return Fields(value, path, self.notation, self.ledger)
 
     def changed(self, **changes: object) -> "Fields":
         """This object with other values in places; what is read of it counts as read here."""
         twin = Fields({**self.raw, **changes}, self.path, self.notation, self.ledger)
+        del self.ledger.entries[id(twin.raw)]  # no object of the body
         twin._read = self._read
         return twin
 
@@ -149,12 +137,15 @@ class Fields:
         """Nothing of this object is used: it is named itself, once, instead of its fields."""
         self.ledger.left_out.add(id(self.raw))
 
-    def unread(self, silent: Container[str] = ()) -> tuple[str, ...]:
-        """Each distinct path below this object that was sent, is not null, and was not read.
+    def unread(
+        self, silent: Container[str] = (), plain: Callable[[str], str] = str
+    ) -> tuple[str, ...]:
+        """Each distinct path of the body that was sent, is not null, and was not read.
 
         ``silent``: paths that need not be named; ``*.name`` stands for that field at any depth.
+        ``plain`` takes out of a path what is no field.
         """
-        return tuple(dict.fromkeys(self.ledger.unread(self.raw, "", silent)))
+        return tuple(dict.fromkeys(self.ledger.unread(silent, plain)))
 
     def string(self, name: str) -> str | None:
         value = self.get(name)

@@ -10,15 +10,15 @@ def arguments_schema(fields: Fields, name: str) -> Json | None:
     schema = fields.whole(name)
     if schema is None:
         return None
-    return _noted(fields, schema, fields.ledger.schemas.arguments(schema))
+    return _noted(fields, name, fields.ledger.schemas.arguments(schema))
 
 
 def answer_schema(fields: Fields, name: str) -> Json | None:
     """The schema of a structured answer; None when it is absent, or says nothing but "JSON"."""
     schema = fields.whole(name)
-    return None if schema is None else _noted(fields, schema, fields.ledger.schemas.answer(schema))
+    return None if schema is None else _noted(fields, name, fields.ledger.schemas.answer(schema))
 
 
-def _noted(fields: Fields, schema: Json, cleaned: Cleaned) -> Json | None:
-    fields.ledger.lost[id(schema)] = cleaned.losses
+def _noted(fields: Fields, name: str, cleaned: Cleaned) -> Json | None:
+    fields.ledger.lost.append((fields.at(name), cleaned.losses))
     return cleaned.schema

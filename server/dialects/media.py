@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, unquote_to_bytes
 
-from server.dialects.fields import wrong
+from server.dialects.fields import place, wrong
 from server.errors import BadRequestError
 from server.gemini.media import DRAWINGS, MEDIA, PICTURES, stand_in
 from server.gemini.types import Download, Json, Picture
@@ -20,7 +20,6 @@ from server.gemini.types import Download, Json, Picture
 _SAME = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _URL_SAFE = str.maketrans("-_", "+/")
-_INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
 BAD_MEDIA = "unsupported_image_media_type"
 BAD_URL = "invalid_image_url"
 
@@ -51,22 +50,28 @@ class Incoming:
     """Paths of parts in place of which a line of text stands."""
     earlier: bool = False
     """Whether the message being read belongs to an earlier turn."""
-    _place: str = ""
-    """The part being read."""
+    plain: Callable[[str], str] = str
+    """Takes out of a path what is no field."""
+    _path: str = ""
+    """Of the part being read."""
 
     def usable(self, path: str, read: Callable[[], Iterable[Json]]) -> list[Json]:
         """The parts that ``read`` gives of the content at ``path``; in an earlier turn a line of
         text where it raises ``BadRequestError``."""
-        around, self._place = self._place, place(path)
+        around, self._path = self._path, path
         try:
             return list(read())
         except BadRequestError as error:
             if not self.earlier:
                 raise
-            self.left_out.append(self._place)
+            self.left_out.append(self._place())
             return [stand_in(error.message.removeprefix(f"{error.param}: "))]
         finally:
-            self._place = around
+            self._path = around
+
+    def _place(self) -> str:
+        """Of the part being read, as ``x-proxy-dropped`` names it."""
+        return place(self.plain(self._path))
 
     def media(self, mime: str, data: str, path: str) -> Json:
         """Strict base64 ``data`` as the part Gemini takes for this type."""
@@ -76,7 +81,7 @@ class Incoming:
         part: Json = {"inlineData": {"mimeType": mime, "data": data}}
         if mime.startswith("image/") and mime not in PICTURES:
             self.pictures.append(
-                Picture(part=part, param=path, earlier=self.earlier, place=self._place)
+                Picture(part=part, param=path, earlier=self.earlier, place=self._place())
             )
         return part
 
@@ -110,15 +115,10 @@ class Incoming:
                 media=media,
                 mime=mime,
                 earlier=self.earlier,
-                place=self._place,
+                place=self._place(),
             )
         )
         return part
-
-
-def place(path: str) -> str:
-    """A path of either notation as ``x-proxy-dropped`` names it: indices are ``[]``."""
-    return _INDEX.sub("[]", path)
 
 
 def strict_base64(data: str, path: str) -> str:

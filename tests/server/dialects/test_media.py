@@ -6,7 +6,8 @@ import pytest
 
 from server.dialects import DIALECTS
 from server.dialects.base import Generate, Params
-from server.dialects.media import Incoming, newest_turn, place, strict_base64
+from server.dialects.fields import place
+from server.dialects.media import Incoming, newest_turn, strict_base64
 from server.errors import BadRequestError
 from server.gemini.types import Call, Json
 
