@@ -116,7 +116,7 @@ class LearnedModels:
         """The model that was last seen to answer for ``model``, where that was another one."""
         known = self._known.get(credential)
         found = known.answering.get(model) if known else None
-        return found.by if found and found.since > self._now() - KEPT_S else None
+        return found.by if found and self._counts(found) else None
 
     def plan(self, credential: str) -> str:
         """``free`` or ``paid`` where a key is known to be that, else empty."""
@@ -171,13 +171,16 @@ class LearnedModels:
             await asyncio.to_thread(self._save, ours=credential)
 
     def _is_known(self, ending: Ending | None, status: ModelStatus) -> bool:
-        if ending is None or ending.since <= self._now() - KEPT_S:
+        if ending is None or not self._counts(ending):
             return False
         return (ending.stage, ending.retirement) == (status.stage, status.retirement)
 
     def _living(self, marks: Mapping[str, _Mark]) -> dict[str, _Mark]:
-        oldest = self._now() - KEPT_S
-        return {model: mark for model, mark in marks.items() if mark.since > oldest}
+        return {model: mark for model, mark in marks.items() if self._counts(mark)}
+
+    def _counts(self, mark: Refused | Answering | Ending) -> bool:
+        """Not older than half a day; nor from the future of a clock that was set back."""
+        return -KEPT_S < self._now() - mark.since < KEPT_S
 
     def _of(self, credential: str) -> Learned:
         return self._known.setdefault(credential, Learned())

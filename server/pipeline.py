@@ -132,6 +132,9 @@ class Pipeline:
         )
 
     async def _learn(self, choice: "Choice", model: Model, error: ModelRefusedError) -> None:
+        """Keep what was refused; not that a model of another kind cannot do this operation."""
+        if model.embeds != choice.embeds:
+            return
         if await self.doors.learned.refuse(choice.upstream.credential, model.id, error.why):
             self.usage.publish({"type": "changed"})
 
@@ -273,7 +276,7 @@ class Pipeline:
             there = [model for model in listed if model.id not in refused_now]
             exchange.model = embedding_model(name, there)
             model = describe(exchange.model)
-            choice = Choice(upstream, aliases, there, Meant((model,)), self.doors.learned)
+            choice = Choice(upstream, aliases, there, Meant((model,)), self.doors.learned, True)
             choice.check()
             try:
                 return await self._embed_with(call, upstream, exchange)
@@ -315,6 +318,8 @@ class Choice:
     available: Sequence[Model]
     meant: Meant
     learned: LearnedModels
+    embeds: bool = False
+    """Whether vectors are wanted."""
 
     def check(self) -> None:
         """Raises the refusal that is already known, where exactly that model was asked for."""

@@ -58,6 +58,7 @@ WHOLE_PROGRAM = {
     "tests/test_secrets.py",
     "tests/test_schemathesis.py",
     "tests/test_tree.py",
+    "tests/test_dead_models.py",
     "tests/test_refusals.py",
     "tests/test_unread.py",
     "tests/test_small_limits.py",

@@ -54,6 +54,15 @@ async def test_a_mark_is_forgotten_after_half_a_day(tmp_path: Path, clock: Clock
     clock.time += KEPT_S + 1
     assert learned.refused("mine") == {}
     assert LearnedModels(tmp_path, now=clock).refused("mine") == {}
+    await refusals_from_tomorrow(tmp_path, clock)
+    assert LearnedModels(tmp_path, now=clock).refused("mine") == {}
+
+
+async def refusals_from_tomorrow(tmp_path: Path, clock: Clock) -> None:
+    """As a clock leaves them that is set back afterwards."""
+    clock.time += 86_400
+    await LearnedModels(tmp_path, now=clock).refuse("mine", FREE, "unknown")
+    clock.time -= 86_400
 
 
 async def test_an_answer_takes_the_mark_away(tmp_path: Path, clock: Clock) -> None:
