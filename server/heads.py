@@ -4,6 +4,7 @@ What two programs on the way could read differently (a second Host, two lengths,
 the target) is settled or refused before the access check looks at it.
 """
 
+from collections import Counter
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -63,13 +64,13 @@ def without_key(scope: Scope) -> tuple[Scope, tuple[str, ...]]:
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers by name, in lower case; one sent twice is the list of its values, as RFC 9110
     (section 5.3) has it, so that a second line cannot hide the first."""
-    headers: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if name in headers:
-            value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
-        headers[name] = value
-    return headers
+        found.setdefault(raw_name.decode("latin-1").lower(), []).append(raw_value.decode("latin-1"))
+    return {
+        name: values[0] if len(values) == 1 else ("; " if name == "cookie" else ", ").join(values)
+        for name, values in found.items()
+    }
 
 
 def check_head(scope: Scope) -> None:
@@ -80,7 +81,7 @@ def check_head(scope: Scope) -> None:
     if not scope["query_string"].isascii():
         raise BadRequestError("The address holds bytes that must be percent-encoded.")
     names = [name.decode("latin-1").lower() for name, _ in scope["headers"]]
-    twice = sorted({name for name in names if name in _ONCE and names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if name in _ONCE and times > 1)
     if twice:
         raise BadRequestError(f"The header {twice[0]} was sent more than once.")
     if "transfer-encoding" in names and "content-length" in names:

@@ -33,6 +33,12 @@ VECTORS = 2048
 VECTOR_LENGTH = 3072
 """Numbers in one vector: the most that Google's models give."""
 
+# Stop sequences that are matched here, in every piece of an answer
+
+STOPS = 100
+STOP_CHARS = 4096
+"""Of all of them."""
+
 # Names and texts that a client or Google chooses, and that are kept, logged or shown
 
 NAME_CHARS = 1024

@@ -22,6 +22,8 @@ API_ROOTS = (
 """What an address of an API begins with; also addresses of other programs' APIs, where nothing is:
 who calls these is never a browser."""
 
+MOST_VERSIONS = 4
+"""In one path: more are no base URL put before another."""
 _VERSION = re.compile(r"/v1(?:beta|alpha)?(?=/|$)")
 _ALPHA = re.compile(r"/v1alpha(?=/|$)")
 _COMPATIBLE = "/openai"
@@ -36,7 +38,10 @@ Found = tuple[Dialect, Route, Mapping[str, str]]
 def canonical(path: str) -> str:
     """The path as routes are written: base URLs come with, without and with a doubled version."""
     version, rest = "/v1", path.removeprefix("/anthropic")
-    while found := _VERSION.match(rest):
+    for _ in range(MOST_VERSIONS):
+        found = _VERSION.match(rest)
+        if found is None:
+            break
         version, rest = _ALPHA.sub("/v1beta", found[0]), rest[found.end() :]
         if version == "/v1beta" and rest.partition("/")[2].partition("/")[0] == "openai":
             version, rest = "/v1", rest.removeprefix(_COMPATIBLE)

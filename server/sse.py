@@ -39,6 +39,9 @@ class SSEReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event completed by these bytes."""
+        if self._buffer and not _BLANK_LINE.search(self._buffer[-_LONGEST_BLANK_LINE:] + data):
+            self._buffer += data  # an event in many pieces: what came before is not read again
+            return []
         if len(self._buffer) < _SHORT:
             # Nearly every stream ends all its lines in one way, and then splitting is far faster.
             text = bytes(self._buffer) + data if self._buffer else data

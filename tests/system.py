@@ -45,6 +45,7 @@ NEEDS: tuple[Need, ...] = (
     Need("Node.js to drive it", command("node"), ("nodejs",)),
     Need("npm to install the driver", command("npm"), ("npm",)),
     Need("ip for a caller on another host", on_linux(command("ip")), ("iproute2",)),
+    Need("valgrind to count instructions", on_linux(command("valgrind")), ("valgrind",)),
     Need("systemd-analyze for the unit", on_linux(command("systemd-analyze")), ("systemd",)),
 )
 

@@ -187,3 +187,27 @@ async def test_a_vector_of_millions_is_400_in_every_dialect(tmp_path: Path, leng
             answer = await rig.http.post(path, json=body)
             assert answer.status_code == 400, answer.text
             assert re.search("dimensions|outputDimensionality", answer.text)
+
+
+@pytest.mark.parametrize("stops", [["x"] * 101, ["y" * 4097], ["z" * 50] * 90, ["x"] * 100_000])
+async def test_stop_sequences_are_few_in_every_dialect(tmp_path: Path, stops: list[str]) -> None:
+    """Each would be looked for in every piece of the answer."""
+    said = [{"role": "user", "content": "Hello"}]
+    asked = {
+        "/v1/chat/completions stop": {"model": "gpt-4o", "messages": said, "stop": stops},
+        "/v1/completions stop": {"model": "gpt-4o", "prompt": "Hello", "stop": stops},
+        "/v1/messages stop_sequences": {
+            "model": "opus",
+            "max_tokens": 9,
+            "messages": said,
+            "stop_sequences": stops,
+        },
+    }
+    async with running(tmp_path) as rig:
+        for place, body in asked.items():
+            path, field = place.split()
+            answer = await rig.http.post(path, json=body)
+            assert answer.status_code == 400, answer.text
+            assert field in answer.text
+        few = {"model": "gpt-4o", "messages": said, "stop": ["x"] * 100}
+        assert (await rig.http.post("/v1/chat/completions", json=few)).status_code == 200

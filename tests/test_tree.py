@@ -69,6 +69,7 @@ WHOLE_PROGRAM = {
     "tests/test_upgrades.py",
     "tests/test_attacks.py",
     "tests/test_bounds.py",
+    "tests/test_growth.py",
     "tests/test_callers.py",
     "tests/test_credentials.py",
     "tests/test_elsewhere.py",

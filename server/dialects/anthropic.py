@@ -24,7 +24,7 @@ from server.dialects.base import (
     Params,
     Route,
 )
-from server.dialects.fields import Fields, wrong
+from server.dialects.fields import Fields, check_stops, wrong
 from server.dialects.json_schema import answer_schema
 from server.dialects.losses import ignored
 from server.gemini.names import ToolNames
@@ -196,6 +196,7 @@ def _stop_sequences(fields: Fields) -> tuple[str, ...]:
         if not sequence.strip():
             raise wrong("stop_sequences", "each stop sequence must contain non-whitespace")
         sequences.append(sequence)
+    check_stops("stop_sequences", sequences)
     return tuple(sequences)
 
 

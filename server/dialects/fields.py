@@ -7,13 +7,14 @@ in ``x-proxy-dropped``.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from server.errors import BadRequestError
 from server.gemini.schema import Cleaner
 from server.gemini.types import Json
+from server.limits import STOP_CHARS, STOPS
 
 Notation = Literal["dots", "brackets"]
 """How a path is written: ``messages.0.content`` (Anthropic) or ``messages[0].content`` (OpenAI)."""
@@ -74,6 +75,12 @@ def joined(path: str, name: str) -> str:
 def _escaped(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
+def check_stops(path: str, sequences: Sequence[str]) -> None:
+    """Raises for more stop sequences than can be looked for in every piece of an answer."""
+    if len(sequences) > STOPS or sum(map(len, sequences)) > STOP_CHARS:
+        raise wrong(path, f"At most {STOPS} sequences of {STOP_CHARS} characters in all")
 
 
 @dataclass(slots=True)

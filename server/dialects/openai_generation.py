@@ -6,7 +6,7 @@ Shared by chat, completions and Responses. Levels and budgets: Google's *OpenAI 
 
 from dataclasses import replace
 
-from server.dialects.fields import Fields, wrong
+from server.dialects.fields import Fields, check_stops, wrong
 from server.dialects.json_schema import answer_schema
 from server.gemini.fit import MAX_STOP_SEQUENCES
 from server.gemini.thinking import HEADROOM_TOKENS
@@ -64,6 +64,7 @@ def _read_stop(fields: Fields, call: Call) -> None:
         if not isinstance(item, str):
             raise wrong(fields.item("stop", index), "Input should be a valid string")
     sequences = [item for item in items if isinstance(item, str) and item]
+    check_stops("stop", sequences)
     sent, call.stop = sequences[:MAX_STOP_SEQUENCES], tuple(sequences[MAX_STOP_SEQUENCES:])
     if sent:
         call.request["generationConfig"]["stopSequences"] = sent

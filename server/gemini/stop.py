@@ -19,6 +19,13 @@ class StopMatcher:
     """The sequence that was found."""
     _held: str = ""
     """Text that may turn out to be the beginning of a sequence."""
+    _beginnings: frozenset[str] = frozenset()
+    """Everything a sequence may begin with; as many as its characters (``limits.STOP_CHARS``)."""
+    _longest: int = 0
+
+    def __post_init__(self) -> None:
+        self._beginnings = frozenset(s[:n] for s in self.sequences for n in range(1, len(s)))
+        self._longest = max(map(len, self._beginnings), default=0)
 
     @property
     def done(self) -> bool:
@@ -63,6 +70,5 @@ class StopMatcher:
 
     def _undecided(self, text: str) -> int:
         """Length of the longest end of ``text`` with which a sequence begins."""
-        longest = max((len(sequence) for sequence in self.sequences), default=1) - 1
-        lengths = range(min(longest, len(text)), 0, -1)
-        return next((n for n in lengths if any(s.startswith(text[-n:]) for s in self.sequences)), 0)
+        lengths = range(min(self._longest, len(text)), 0, -1)
+        return next((n for n in lengths if text[-n:] in self._beginnings), 0)

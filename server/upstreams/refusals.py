@@ -146,9 +146,27 @@ def dicts(value: object) -> list[Json]:
 
 def _page_text(html: str) -> str:
     """The words of a web page; its title where it has one."""
-    title = re.search(r"<title[^>]*>(.*?)</title>", html, re.S | re.I)
-    text = re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", title[1] if title else html)
-    return " ".join(text.split())[:200]
+    lower = html.lower()
+    begin = lower.find("<title")
+    end = lower.find("</title", begin)
+    if 0 <= begin < end:
+        return _words(html[begin:end])
+    said = []
+    for number, piece in enumerate(_CODE.split(html)):
+        # What follows the first one is code, until the tag that ends it.
+        said.append(_CODE_END.split(piece, maxsplit=1)[-1] if number else piece)
+    return _words(" ".join(said))
+
+
+_CODE = re.compile(r"<(?:script|style)\b", re.I)
+_CODE_END = re.compile(r"</(?:script|style)\b", re.I)
+
+
+def _words(html: str) -> str:
+    """``html`` without its tags, 200 characters of it; each piece is looked at once."""
+    first, *rest = html.split("<")
+    said = [piece.partition(">")[2] if ">" in piece else f"<{piece}" for piece in rest]
+    return " ".join(" ".join([first, *said]).split())[:200]
 
 
 def duration_s(text: object) -> float | None:
