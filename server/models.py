@@ -100,7 +100,10 @@ def describe(model_id: str, **listed: object) -> Model:
     limits and kind counts more.
     """
     model, table = _described(catalogue(), model_id[:LONGEST_NAME])
-    return replace(model, **{**listed, **table}) if listed else model  # type: ignore[arg-type]
+    if not listed:
+        return model
+    found = replace(model, **{**listed, **table})  # type: ignore[arg-type]
+    return found if model.methods else replace(found, methods=())
 
 
 @lru_cache(maxsize=512)
@@ -134,8 +137,9 @@ def _living(known: Catalogue, door: Door, day: date) -> tuple[Model, ...]:
     return tuple(sorted(found, key=_newest_first))
 
 
-def _newest_first(model: Model) -> tuple[int, str]:
-    return -model.created, model.id
+def _newest_first(model: Model) -> tuple[bool, int, str]:
+    """Those that chat before all others: many a client takes the first of a list."""
+    return not model.chats, -model.created, model.id
 
 
 ADVERTISED_ALIASES = (

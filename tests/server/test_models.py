@@ -171,6 +171,20 @@ def test_the_newest_stand_first_and_an_unknown_one_counts_as_new() -> None:
     assert real[:2] == ["gemini-5-boron", BEST]
 
 
+def test_what_does_not_chat_stands_behind_what_does() -> None:
+    odd = (describe("gemini-robotics-er-9-preview"), describe("lyria-9"))
+    real = [m.id for m in Aliases(on=NOW).listed((*odd, *FREE)) if m.alias_of is None]
+    assert real[0] == BEST
+    assert set(real[-2:]) < {m.id for m in (*odd, *FREE) if not m.chats}
+
+
+@pytest.mark.parametrize("name", ["deep-research-pro-preview-12-2025", "gemini-3.8-live"])
+def test_what_generate_requests_cannot_reach_lists_no_method_for_them(name: str) -> None:
+    """Google's list names ``generateContent`` for some of them."""
+    assert describe(name, methods=("generateContent", "countTokens")).methods == ()
+    assert describe("gemini-9", methods=("generateContent",)).methods == ("generateContent",)
+
+
 def test_a_revision_is_as_old_as_its_model() -> None:
     available = (describe("gemini-2.5-pro-preview-06-05"), *FREE)
     real = [m.id for m in Aliases(on=NOW).listed(available) if m.alias_of is None]
