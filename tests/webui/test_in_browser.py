@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.gemini.catalogue import catalogue, today
 from server.google_fake import account
 from server.google_fake.account import PROJECT
 from server.google_fake.failures import quota_exhausted, slow_first_byte, stalled
@@ -75,6 +76,7 @@ BEFORE_THE_END = """
     window.reached.size < 2 || !(at === document.body || at.className === "skip")
       ? Boolean(window.reached.add(at)) : false;
 """
+BEST = catalogue().candidates("best", "free", today())[0]
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -318,7 +320,7 @@ async def test_a_hidden_page_asks_for_nothing_and_catches_up(
         assert await browser("evaluate", script="window.fetches") == 0
         await until(lambda: not rig.gateway.usage._feeds)  # it does not even listen
         await browser("evaluate", script=SET_HIDDEN % "false")
-        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+        await browser("see", selector='[data-live="recent"] td', text=BEST)
 
 
 async def test_a_change_keeps_scroll_and_selection(tmp_path: Path, browser: Browser) -> None:
@@ -380,7 +382,7 @@ async def test_a_page_says_when_the_server_is_gone_and_goes_on_when_it_is_back(
         assert await serious(browser) == []
         await rig.http.post("/v1/chat/completions", json=CHAT)
         await browser("offline", off=False)
-        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+        await browser("see", selector='[data-live="recent"] td', text=BEST)
         gone = "document.getElementById('stale').hidden"
         assert await browser("evaluate", script=gone) is True
 
@@ -396,7 +398,7 @@ async def test_a_form_of_a_server_that_was_started_anew_still_works(
             script="document.querySelectorAll('[name=token]').forEach((f) => f.value = 'old')",
         )
         await rig.http.post("/v1/chat/completions", json=CHAT)
-        await browser("see", selector='[data-live="recent"] td', text="gemini-2.5-pro")
+        await browser("see", selector='[data-live="recent"] td', text=BEST)
         await browser("fill", selector="input[name=RATE_LIMIT]", text="2")
         await browser("click", selector="text=Save limits")
         await browser("see", selector='[data-live="state"]', text="one every 2 s")
