@@ -75,7 +75,7 @@ INSPECTED_CHARS_IN_ALL = 16 * MIB
 # Schemas of tools and answers
 
 SCHEMA_UNFOLDED_BYTES = 256 * 1024
-"""What the references of one schema may unfold to."""
+"""What the references of one schema may unfold to, beyond its own size."""
 SCHEMAS_UNFOLDED_BYTES = MIB
 """The same for all schemas of one request."""
 SCHEMA_UNFOLDED_NODES = 5_000

@@ -4,7 +4,7 @@ A union of objects becomes an object that knows the properties of all of them.
 """
 
 from server.gemini.schema.conjunction import Conjunction, Node, distinct
-from server.gemini.schema.places import ROOT, Losses
+from server.gemini.schema.places import ROOT
 from server.gemini.schema.writer import Writer
 from server.gemini.types import Json
 
@@ -28,7 +28,8 @@ def write_arguments(writer: Writer, node: Node, schema: Json) -> Json | None:
     node.pop("enum", None)
     node["type"] = ["object"]
     if branches:
-        _take_in(node, branches, writer.conjunction, writer.losses)
+        writer.losses.name(ROOT, "anyOf" if "anyOf" in schema else "oneOf")
+        _take_in(node, branches, writer.conjunction)
     if not node.get("properties") and not _is_map(node):
         if not combined or node.get("additionalProperties") is False:
             return None
@@ -44,9 +45,8 @@ def _is_map(node: Node) -> bool:
     return isinstance(node.get("additionalProperties"), dict)
 
 
-def _take_in(root: Node, branches: list[Node], joins: Conjunction, losses: Losses) -> None:
+def _take_in(root: Node, branches: list[Node], joins: Conjunction) -> None:
     """All properties of all branches, and the names that every branch requires."""
-    losses.name(ROOT, "anyOf")
     found: dict[str, list[Node]] = {}
     for branch in branches:
         for name, sub in branch.get("properties", {}).items():

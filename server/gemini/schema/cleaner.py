@@ -16,7 +16,7 @@ from server.gemini.schema.references import References
 from server.gemini.schema.words import MAX_DEPTH
 from server.gemini.schema.writer import Writer
 from server.gemini.types import Json
-from server.json_codec import dumps, loads
+from server.json_codec import dumps
 from server.limits import SCHEMA_UNFOLDED_BYTES, SCHEMAS_UNFOLDED_BYTES
 
 _MOST_REMEMBERED = 16 * 1024
@@ -62,30 +62,28 @@ class Cleaner:
         if not isinstance(schema, dict):
             return Cleaned(None)
         text = _text(schema)
-        if text is None:
-            cleaned = _clean(schema, write, self.left)
-        else:
-            known = _memory.find((write, text))
-            if known is None or known.unfolded > self.left:
-                known = _clean(loads(text), write, self.left)
-                if self.left >= SCHEMA_UNFOLDED_BYTES:
-                    _memory.keep((write, text), known)
-            cleaned = known
-        self.left -= cleaned.unfolded
-        return cleaned
+        known = _memory.find((write, text)) if len(text) <= _MOST_REMEMBERED else None
+        if known is None or known.unfolded > self.left:
+            known = _clean(schema, write, len(text), self.left)
+            if len(text) <= _MOST_REMEMBERED and self.left >= SCHEMA_UNFOLDED_BYTES:
+                _memory.keep((write, text), known)
+        self.left -= known.unfolded
+        return known
 
 
-def _text(schema: Json) -> bytes | None:
+def _text(schema: Json) -> bytes:
     try:
-        text = dumps(schema)
+        return dumps(schema)
     except RecursionError:
-        return None
-    return text if len(text) <= _MOST_REMEMBERED else None
+        return b" " * (_MOST_REMEMBERED + 1)
 
 
-def _clean(schema: Json, write: Write, left: int) -> Cleaned:
-    """Definitions that name each other multiply when unfolded: then fewer levels have to do."""
-    room = max(0, min(left, SCHEMA_UNFOLDED_BYTES))
+def _clean(schema: Json, write: Write, size: int, left: int) -> Cleaned:
+    """``size``: of the document in bytes, which may be written out once for nothing.
+
+    Definitions that name each other multiply when unfolded: then fewer levels have to do.
+    """
+    room = size + min(left, SCHEMA_UNFOLDED_BYTES)
     for levels in (MAX_DEPTH, 8, 4, 2):
         references = References(schema, room)
         reader = Reader(references, levels)
@@ -93,7 +91,8 @@ def _clean(schema: Json, write: Write, left: int) -> Cleaned:
         if not references.exhausted:
             break
     written = write(Writer(reader.losses, reader.conjunction), node, schema)
-    return Cleaned(written, tuple(reader.losses.paths), room - references.bytes_left)
+    unfolded = max(0, room - references.bytes_left - size)
+    return Cleaned(written, tuple(reader.losses.paths), unfolded)
 
 
 def _write_answer(writer: Writer, node: Node, _schema: Json) -> Json | None:

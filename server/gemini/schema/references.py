@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin
 from server.gemini.schema.places import Place
 from server.gemini.types import Json
 from server.json_codec import dumps
-from server.limits import SCHEMA_UNFOLDED_BYTES, SCHEMA_UNFOLDED_NODES
+from server.limits import SCHEMA_UNFOLDED_NODES
 
 MOST_RECURSION = 3
 """How many times a definition may appear inside itself."""
@@ -32,7 +32,7 @@ class References:
     """The targets inside one document."""
 
     document: Json
-    bytes_left: int = SCHEMA_UNFOLDED_BYTES
+    bytes_left: int
     nodes_left: int = SCHEMA_UNFOLDED_NODES
     exhausted: bool = False
     """Whether something had to be left out."""
