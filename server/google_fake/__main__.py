@@ -11,12 +11,24 @@ import signal
 import sys
 from pathlib import Path
 
+from server.google_fake import keys
 from server.google_fake.google import API_KEY, FakeGoogle
 from server.google_fake.serving import serving
 
+HISTORIES = {
+    "new-free": keys.NEW_FREE,
+    "new-paid": keys.NEW_PAID,
+    "old-free": keys.OLD_FREE,
+    "old-paid": keys.OLD_PAID,
+    "leaked": keys.LEAKED,
+    "expired": keys.EXPIRED,
+    "blocked": keys.BLOCKED,
+    "standard": keys.STANDARD,
+    "location": keys.ABROAD,
+}
 
-async def _serve(port: int, client_file: Path | None, delay_s: float) -> None:
-    google = FakeGoogle(chunk_delay_s=delay_s)
+
+async def _serve(google: FakeGoogle, port: int, client_file: Path | None) -> None:
     async with serving(google.handle, port=port) as base_url:
         if client_file is not None:
             config = json.dumps(google.oauth.client_config(base_url), indent=2)
@@ -32,11 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--write-client", type=Path, metavar="FILE", help="client-secrets JSON")
     parser.add_argument("--delay-ms", type=int, default=20, help="between two chunks")
+    parser.add_argument("--history", choices=HISTORIES, default="new-free", help="of the key")
+    parser.add_argument("--today", metavar="YYYY-MM-DD", help="the calendar of ends and re-routes")
     options = parser.parse_args(arguments)
+    google = FakeGoogle(
+        chunk_delay_s=options.delay_ms / 1000,
+        history=HISTORIES[options.history],
+        today=options.today,
+    )
     # Started in the background by a script, a program begins with Ctrl-C ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        asyncio.run(_serve(options.port, options.write_client, options.delay_ms / 1000))
+        asyncio.run(_serve(google, options.port, options.write_client))
     except KeyboardInterrupt:
         return 130
     return 0

@@ -41,6 +41,8 @@ class Account:
     """Polls until onboarding is done; None: it never is."""
     granted: Json | str | None = None
     """The project that onboarding yields, in whichever shape."""
+    lacks: frozenset[str] = frozenset()
+    """Models that the licence does not cover: 404, and no bucket."""
     refusal: GoogleError | None = None
     """Refuses everything but loading and onboarding."""
     opted_in: bool = False

@@ -68,7 +68,7 @@ def _refusal(failure: failures.Failure) -> GoogleError:
 def _generate(google: "FakeGoogle", request: FakeRequest, *, streams: bool) -> Generation:
     envelope = read(messages.ENVELOPE, parse_json(request))
     model = google.model(envelope.get("model", ""), "code-assist")
-    if model is None or model.embeds:
+    if model is None or model.id in google.account.lacks:
         raise GoogleError(404, _NOT_FOUND)
     google.account.check(envelope.get("project"))
     inner = envelope.get("request", {})
@@ -115,6 +115,8 @@ def _quota(google: "FakeGoogle", body: Json) -> Json:
     google.account.check(body.get("project"))
     buckets = []
     for model in google.models("code-assist"):
+        if model.id in google.account.lacks:
+            continue
         left = google.quota.get(model.id, 1.0)
         bucket: Json = {
             "resetTime": _next_reset(google.now()),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from server.google_fake.http import GoogleError, Json, bad_request, error_info, retry_info
+from server.google_fake.keys import limit_zero
 from server.google_fake.model import Answer
 from server.google_fake.stream import Cut, Framing, Item, Pause
 
@@ -139,8 +140,8 @@ def quota_failure(quota_id: str, delay: str | None = None) -> Failure:
 
 
 def not_in_plan(model: str = "gemini-2.5-pro") -> Failure:
-    """The account's limit for this model is zero."""
-    return refuse(GoogleError(429, f"Quota exceeded for requests, limit: 0, model: {model}"))
+    """The account's limit for this model is zero; the delay it names never helps."""
+    return refuse(limit_zero(model))
 
 
 def no_credits() -> Failure:
@@ -242,6 +243,13 @@ def missing_licence() -> Failure:
             "(#3501)",
         )
     )
+
+
+def subscription_required() -> Failure:
+    """The same in the words of newer backends (gemini-cli #19472)."""
+    text = "You are missing a valid license for Gemini Code Assist. (#3501)"
+    domain = "cloudaicompanion.googleapis.com"
+    return refuse(GoogleError(403, text, error_info("SUBSCRIPTION_REQUIRED", domain)))
 
 
 def security_policy() -> Failure:

@@ -113,7 +113,7 @@ def _generate(
 ) -> Generation:
     message = read(messages.GENERATE, body)
     if model.paid_only and not key.paid:
-        raise keys.limit_zero(model)
+        raise keys.limit_zero(model.id)
     streams = request.path.endswith(":streamGenerateContent")
     rules.check(message, model, "gemini-api", streams=streams)
     asked = Asked(model=model, request=message, serial=google.next_serial(), flavour=google.flavour)

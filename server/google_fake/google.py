@@ -132,6 +132,8 @@ class FakeGoogle:
     """So many generate requests in so many seconds; the next one is refused with ``RetryInfo``."""
     hop_tokens: int = FULL_OUTPUT
     """What one streamed request of a 4.x model returns at most; small, answers come in hops."""
+    revision: str = ""
+    """Follows the model's id in ``modelVersion`` on Vertex AI, such as ``@001``."""
     served_tier: str | None = None
     """The service tier that is served whatever was asked for; None: that one."""
     answers: deque[Script] = field(default_factory=deque)
@@ -331,6 +333,8 @@ class FakeGoogle:
         floor = asked.model.cache_floor(asked.door)
         cached = self._cache.cached_tokens(asked.request, asked.model.id, floor)
         chunks = stream.chunks(hop.answer, asked, prompt, cached)
+        if asked.door == "vertex" and self.revision:
+            chunks = [{**c, "modelVersion": f"{c['modelVersion']}{self.revision}"} for c in chunks]
         return self._hops.marked(chunks, hop, asked, streams=streams)
 
     def _answer_of(self, asked: Asked) -> Answer:

@@ -9,7 +9,6 @@ Texts: dossier ``google-2026-11.md``, table 1.4.
 from dataclasses import dataclass
 from typing import Literal
 
-from server.google_fake.catalogue import FakeModel
 from server.google_fake.http import FakeRequest, GoogleError, Json, error_info, retry_info
 
 SERVICE = "generativelanguage.googleapis.com"
@@ -100,9 +99,9 @@ def no_longer_available(model_id: str) -> GoogleError:
     )
 
 
-def limit_zero(model: FakeModel) -> GoogleError:
+def limit_zero(model_id: str) -> GoogleError:
     """A model that only paid keys may use; the delay never helps."""
-    name = model.id.removesuffix("-preview")
+    name = model_id.removesuffix("-preview")
     kinds = (
         ("input_token_count", "GenerateContentInputTokensPerModelPerMinute-FreeTier"),
         ("requests", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"),

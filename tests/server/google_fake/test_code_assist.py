@@ -145,3 +145,17 @@ async def test_quota_experiments_settings_and_what_there_is_not() -> None:
     assert flags["flags"]
     assert setting.json() == {"freeTierDataCollectionOptin": True}
     assert embedding.status_code == 404
+
+
+async def test_what_a_licence_lacks_is_not_found_and_has_no_bucket() -> None:
+    google = FakeGoogle()
+    google.account.lacks = frozenset({"gemini-3.8-flash"})
+    async with asking(google) as ask:
+        lacking = await ask.envelope({"contents": [user("hi")]}, "gemini-3.8-flash")
+        having = await ask.envelope({"contents": [user("hi")]}, "gemini-3.5-flash")
+        quota = (await ask.code_assist("retrieveUserQuota", {"project": PROJECT})).json()
+    assert (lacking.status_code, having.status_code) == (404, 200)
+    assert message_of(lacking) == "Requested entity was not found."
+    named = {bucket["modelId"] for bucket in quota["buckets"]}
+    assert "gemini-3.5-flash" in named
+    assert "gemini-3.8-flash" not in named

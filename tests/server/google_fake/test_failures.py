@@ -48,6 +48,7 @@ def _reason(response: httpx.Response) -> str | None:
         (failures.service_disabled(), 403, "SERVICE_DISABLED", "Cloud Code Private API"),
         (failures.security_policy(), 403, "SECURITY_POLICY_VIOLATED", "policy"),
         (failures.missing_licence(), 403, None, "#3501"),
+        (failures.subscription_required(), 403, "SUBSCRIPTION_REQUIRED", "#3501"),
         (failures.no_permission(), 403, None, "caller does not have permission"),
         (failures.not_found(), 404, None, "Requested entity was not found."),
         (failures.corrupted_signature(), 400, None, "Corrupted thought signature"),

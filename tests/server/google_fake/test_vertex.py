@@ -222,3 +222,9 @@ async def test_only_the_beta_goes_on_with_a_long_answer() -> None:
         )
     assert stable.status_code == 400
     assert texts_of([first, beta.json()]) == "12345678" * 4
+
+
+async def test_the_answering_model_may_carry_its_revision() -> None:
+    async with asking(FakeGoogle(revision="@001")) as ask:
+        response = await vertex(ask, HELLO, model="gemini-3.8-flash")
+    assert response.json()["modelVersion"] == "gemini-3.8-flash@001"
