@@ -26,6 +26,9 @@ from server.gemini.schema.words import (
 )
 from server.gemini.types import Json
 
+_EDGES = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
+_TOUCHES_ARRAYS = frozenset(("items", "prefixItems"))
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -124,6 +127,8 @@ class Reader:
     def _limits(self, node: Node, schema: Json, at: Spot) -> None:
         """``minimum`` and ``maximum``; exclusive limits (a number, or draft 4's true) become them:
         for integers exactly, for other numbers by leaving the limit itself in."""
+        if not schema.keys() & _EDGES:
+            return
         whole = "integer" in node.get("type", ()) and "number" not in node["type"]
         for key, exclusive, nearest, step, tighter in (
             ("minimum", "exclusiveMinimum", math.floor, 1, max),
@@ -188,6 +193,8 @@ class Reader:
             node["additionalProperties"] = {"anyOf": values} if all(values) else {}
 
     def _arrays(self, node: Node, schema: Json, at: Spot) -> None:
+        if not schema.keys() & _TOUCHES_ARRAYS:
+            return
         items, prefix = schema.get("items"), list_of(schema.get("prefixItems"))
         if isinstance(items, list):  # before draft 2020-12 a tuple was written like this
             prefix, items = items, schema.get("additionalItems")
@@ -280,9 +287,10 @@ def _scalars(schema: Json) -> Node:
     if isinstance(pattern, str) and 0 < len(pattern) <= MAX_DESCRIPTION_CHARS:
         out["pattern"] = pattern
     for key in COUNTS:
-        count = number(schema.get(key))
-        if isinstance(count, int) and count >= 0:
-            out[key] = count
+        if key in schema:
+            count = number(schema[key])
+            if isinstance(count, int) and count >= 0:
+                out[key] = count
     text_format = schema.get("format")
     if isinstance(text_format, str) and text_format in FORMATS:
         out["format"] = text_format

@@ -24,7 +24,10 @@ _DATA = frozenset(("enum", "const", "default", "examples", "example"))
 
 def reference(schema: Json) -> str | None:
     """The reference a schema position makes, if any."""
-    return next((schema[key] for key in _REFERENCES if isinstance(schema.get(key), str)), None)
+    for key in _REFERENCES:
+        if key in schema and isinstance(schema[key], str):
+            return str(schema[key])
+    return None
 
 
 @dataclass(slots=True)

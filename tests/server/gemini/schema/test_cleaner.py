@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -420,3 +423,27 @@ def test_very_deep_schemas_are_cut_not_refused(key: str) -> None:
     result = clean(obj(p=schema))
     assert result is not None
     assert_acceptable(result)
+
+
+def test_the_bytes_sent_are_the_same_in_every_process() -> None:
+    """Google's cache goes by the beginning of a request, the memory of repairs by digests."""
+    schema = obj(
+        a={"type": "array", "maxItems": 3, "minItems": 1, "items": {"type": ["null", "string"]}},
+        b={"maximum": 3, "minimum": 1, "title": "T", "type": ["integer", "string", "null"]},
+        c={"minLength": 1, "maxLength": 3, "pattern": "^a", "enum": ["a", 1, None, True]},
+        d={"allOf": [{"required": ["x", "y"]}, obj(x={}, y={})], "minProperties": 1, "not": {}},
+    )
+    program = "import sys, json; from server.gemini.schema import clean;"
+    program += "print(json.dumps(clean(json.load(sys.stdin))))"
+    written = set()
+    for seed in ("1", "2", "3"):
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            input=json.dumps(schema),
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        written.add(ran.stdout)
+    assert len(written) == 1
