@@ -351,7 +351,14 @@ class Gateway:
 
     def keep_client(self, text: str) -> None:
         """Keep an uploaded client-secrets file. Raises ``BadRequestError``."""
-        save_client(self.settings.data_dir, text)
+        try:
+            save_client(self.settings.data_dir, text)
+        except OSError as error:
+            raise BadRequestError(
+                f"The client cannot be kept in the data folder ({error.strerror}). Set "
+                "GOOGLE_OAUTH_CLIENT_FILE to its file instead.",
+                param="client",
+            ) from error
 
     def _find_client(self) -> OAuthClient | None:
         """The client in use. Raises ``ForeignHostError`` before the owner has said yes to it."""

@@ -267,7 +267,8 @@ def load(
             values[ALL_OPTIONS[name].field] = _parse(ALL_OPTIONS[name], value, source, data_dir)
     settings = replace(settings, **values)
     settings, own = _without_own_address(settings)
-    settings = _checked(_with_key_bound(settings, content.get("GOOGLE_GEMINI_BASE_URL")))
+    in_file = {_name_of(key): value for key, value in content.items()}
+    settings = _checked(_with_key_bound(settings, in_file.get("GOOGLE_GEMINI_BASE_URL")))
     return Loaded(settings, (*warnings, *own, *_key_of_another_host(settings)))
 
 
@@ -339,7 +340,7 @@ def _gcloud_credentials(environ: Mapping[str, str]) -> Path | None:
 
 
 def _content_of(data_dir: Path) -> Mapping[str, Any]:
-    """What ``settings.toml`` says, by the names of settings."""
+    """What ``settings.toml`` says."""
     path = data_dir / "settings.toml"
     try:
         content = tomllib.loads(path.read_text("utf-8"))
@@ -347,7 +348,12 @@ def _content_of(data_dir: Path) -> Mapping[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(path.name, str(error), "readable TOML", "settings.toml") from error
-    return {key.upper().replace("-", "_"): value for key, value in content.items()}
+    return content
+
+
+def _name_of(key: str) -> str:
+    """The setting that a key of the file means."""
+    return key.upper().replace("-", "_")
 
 
 def _add_file(
@@ -355,9 +361,10 @@ def _add_file(
 ) -> tuple[str, ...]:
     """Add the values of ``settings.toml`` that nothing above it set; warn of unknown names."""
     unknown = []
-    for name, value in _without_tier_table(content).items():
+    for key, value in _without_tier_table(content).items():
+        name = _name_of(key)
         if name == "DATA_DIR" or name not in ALL_OPTIONS:
-            unknown.append(f"settings.toml: unknown setting {name!r} is ignored")
+            unknown.append(f"settings.toml: unknown setting {key!r} is ignored")
         elif value != "":
             given.setdefault(name, (value, "settings.toml"))
     return tuple(unknown)

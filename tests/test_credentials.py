@@ -269,3 +269,20 @@ async def test_signing_out_of_a_read_only_folder_signs_out(
         assert out.status_code == 200
         assert (await ask(rig, "openai")).status_code == 401
         assert (await rig.http.get("/health")).json()["authenticated"] is False
+
+
+async def test_a_client_that_cannot_be_kept_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("server.oauth_client.write_private", refuse)
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        html = (await rig.http.get("/setup")).text
+        token = unescape(re.findall(r'name="token" value="([^"]*)"', html)[0])
+        file = {"file": ("client_secret.json", json.dumps({"installed": GOOGLES}))}
+        data = {"token": token, "action": "client"}
+        answer = await rig.http.post("/setup", data=data, files=file)
+    assert answer.status_code == 400
+    assert "GOOGLE_OAUTH_CLIENT_FILE" in answer.text

@@ -275,3 +275,37 @@ async def test_a_kept_answer_is_read_with_the_key_that_made_it(tmp_path: Path) -
         again = {**asked, "previous_response_id": name}
         assert (await rig.http.post("/v1/responses", json=again, headers=mine)).status_code == 200
         assert (await rig.http.delete(f"/v1/responses/{name}", headers=mine)).status_code == 200
+
+
+async def test_a_changed_key_ends_the_logins_made_with_it_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path, **KEYS, upstream="demo") as rig:
+        login = await rig.http.post("/login", data={"key": API}, headers=ELSEWHERE)
+        cookie = {**ELSEWHERE, "cookie": login.headers["set-cookie"].partition(";")[0]}
+        rig.http.cookies.clear()
+        assert (await rig.http.get("/settings", headers=cookie)).status_code == 200
+        data = await form(rig, "this machine", API_KEY="another-key")
+        mine = CALLERS["this machine"]
+        assert (await rig.http.post("/settings", data=data, headers=mine)).status_code == 303
+        assert (await rig.http.get("/settings", headers=cookie)).status_code == 401
+        for key, status in ((API, 401), ("another-key", 200)):
+            headers = {**ELSEWHERE, "x-api-key": key}
+            assert (await rig.http.get("/v1/models", headers=headers)).status_code == status
+        data = {"token": data["token"], "remove-API_KEY": "yes"}
+        new = {"x-api-key": "another-key"}
+        assert (await rig.http.post("/settings", data=data, headers=new)).status_code == 303
+        generated = rig.gateway.access.generated_key or ""
+        assert (await rig.http.get("/settings")).status_code == 200
+        for key, status in (("another-key", 401), (generated, 200)):
+            headers = {**ELSEWHERE, "x-api-key": key}
+            assert (await rig.http.get("/v1/models", headers=headers)).status_code == status
+
+
+async def test_logging_out_ends_the_login_here(tmp_path: Path) -> None:
+    async with running(tmp_path, **KEYS, upstream="demo") as rig:
+        login = await rig.http.post("/login", data={"key": API}, headers=ELSEWHERE)
+        stolen = {**ELSEWHERE, "cookie": login.headers["set-cookie"].partition(";")[0]}
+        rig.http.cookies.clear()
+        token = (await form(rig, "api key"))["token"]
+        out = await rig.http.post("/logout", data={"token": token}, headers=stolen)
+        assert out.status_code == 303
+        assert (await rig.http.get("/", headers=stolen)).status_code == 401
