@@ -128,6 +128,11 @@ class _At:
             raise self.wrong(", ".join(allowed))
         return self.value
 
+    def id_of(self, models: Mapping[str, object]) -> str:
+        if self.text() not in models:
+            raise self.wrong("the id of a model in the table")
+        return self.text()
+
     def texts(self) -> tuple[str, ...]:
         return tuple(item.text() for item in self.list())
 
@@ -173,8 +178,12 @@ def _table(content: Mapping[str, Any], path: Path) -> Table:
     )
     bases = {name: base.table(*_TRAITS, *_SHARED) for name, base in top["bases"].table().items()}
     newest = top["newest"].word(*bases)
-    routes = {name: _route(at) for name, at in top["reroutes"].table().items()}
+    rerouted = top["reroutes"].table()
+    routes = {name: _route(at) for name, at in rerouted.items()}
     models = _models(top["models"], bases, newest, routes, _factors(top["service_tiers"]))
+    for name, at in rerouted.items():
+        if name not in models:
+            raise at.wrong("re-routes of models in the table")
     return Table(
         checked=top["checked"].day(),
         newest=_known("", bases[newest]),
@@ -210,7 +219,7 @@ def _models(
         if stands_for is not None:
             names[model_id] = (stands_for, known)
     for model_id, (stands_for, known) in names.items():
-        target = found[stands_for.word(*(name for name in found if name not in names))]
+        target = found[stands_for.id_of({name: None for name in found if name not in names})]
         found[model_id] = replace(
             target,
             id=model_id,
@@ -318,9 +327,7 @@ def _preferences(at: _At, models: Mapping[str, Known]) -> dict[Door, dict[Tier, 
             raise tables[door].wrong(f"lists for {', '.join(TIERS)}")
         found[door] = {}
         for tier in TIERS:
-            for item in tiers[tier].list():
-                item.word(*models)
-            found[door][tier] = tiers[tier].texts()
+            found[door][tier] = tuple(item.id_of(models) for item in tiers[tier].list())
     return found
 
 

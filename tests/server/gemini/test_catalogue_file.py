@@ -97,6 +97,10 @@ def test_a_users_entry_changes_only_what_it_names(tmp_path: Path) -> None:
         ("[preferences.free]\nbest = ['gemini-x']", "preferences.free.best[0]"),
         ("[preferences.free]\nslow = []", "preferences.free.slow is unknown"),
         ("[reroutes.gemini-x]\nto = 'gemini-4-argon'", "reroutes.gemini-x"),
+        (
+            "[reroutes.gemini-x]\nto = 'gemini-4-argon'\nsince = 2027-01-01\ndoors = ['paid']",
+            "reroutes.gemini-x",
+        ),
         ("[service_tiers]\nflex = 'half'", "service_tiers.flex"),
         ("checked = 1", "checked"),
         ("colour = 'blue'", "colour is unknown"),
@@ -111,6 +115,7 @@ def test_a_users_file_with_a_fault_names_file_and_key(
     assert str(tmp_path / "models.toml") in message
     assert named in message
     assert "\n" not in message
+    assert len(message) < len(str(tmp_path)) + 600
 
 
 def test_a_users_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
