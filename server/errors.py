@@ -8,7 +8,8 @@ Python SDKs.
      ├─ BadRequestError ─┬─ ContextLengthError
      │                   ├─ HeadTooLargeError
      │                   ├─ SchemaRejectedError      (upstream refused a tool or answer schema)
-     │                   └─ SignatureRejectedError   (upstream refused a thought signature)
+     │                   ├─ SignatureRejectedError   (upstream refused a thought signature)
+     │                   └─ MediaRejectedError   (upstream could not read a picture or file)
      ├─ AuthenticationError ── WrongKeyError
      ├─ PermissionDeniedError ── WrongKindOfKeyError
      │                             ├─ PayloadTooLargeError
@@ -95,6 +96,10 @@ class SchemaRejectedError(BadRequestError):
 
 class SignatureRejectedError(BadRequestError):
     """Upstream refused a thought signature; the pipeline sends the bypass value once."""
+
+
+class MediaRejectedError(BadRequestError):
+    """Upstream could not read a picture or file; the pipeline leaves out those of earlier turns."""
 
 
 class HeadTooLargeError(BadRequestError):

@@ -379,6 +379,7 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
         unary=call.verbatim and not call.stream,
         verbatim=call.verbatim,
         large=call.large,
+        past_media=tuple(call.past_media),
     )
 
 

@@ -1,8 +1,8 @@
 """When a failed request is sent again, and with what.
 
 Only while nothing has reached the client. Three reasons, each with its own small budget: a repair
-(upstream could not read a schema or a signature), a blip (5xx, no capacity, a broken answer), and a
-delay Google asked for, which only WAIT_MODE waits out.
+(upstream could not read a schema, a signature or an earlier picture), a blip (5xx, no capacity, a
+broken answer), and a delay Google asked for, which only WAIT_MODE waits out.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from server.errors import (
     BrokenAnswerError,
+    MediaRejectedError,
     ProxyError,
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
 )
+from server.gemini.fit import without_media
 from server.gemini.schema import plainer, repair
 from server.gemini.signatures import bypass_all
 from server.gemini.types import GenerateRequest
@@ -45,6 +47,7 @@ class Retries:
     _rebuilt: list[tuple[GenerateRequest, frozenset[int] | None]] = field(default_factory=list)
     """Requests whose schemas were refused, and which of these were made plainer (None: all)."""
     _bypassed: bool = False
+    _bared: bool = False
 
     async def again(self, error: ProxyError, out: Outgoing) -> Outgoing:
         """What to send next, once its turn has come; re-raises ``error`` when it is final."""
@@ -53,6 +56,8 @@ class Retries:
                 out = replace(out, request=self._plainer(error, out.request))
             case SignatureRejectedError() if not self.verbatim:
                 out = replace(out, request=self._bypass(error, out.request))
+            case MediaRejectedError() if not self.verbatim:
+                out = replace(out, request=self._bare(error, out))
             case RateLimitError(source="quota", retry_after_s=float() | int()):
                 self._hold_lane(error)
             case RateLimitError(source="quota", exhausted=False) | ProxyError(transient=True):
@@ -97,6 +102,14 @@ class Retries:
             raise error
         self._bypassed = True
         return mended
+
+    def _bare(self, error: MediaRejectedError, out: Outgoing) -> GenerateRequest:
+        """Without the media of earlier turns: what is wrong with them, only Google knows."""
+        if self._bared or not out.past_media:
+            raise error
+        self._bared = True
+        self.dropped += ("contents[].parts[]",)
+        return without_media(out.request, out.past_media)
 
     def _hold_lane(self, error: RateLimitError) -> None:
         """Put Google's delay on the lane, so that the next turn waits it out."""

@@ -97,6 +97,7 @@ def _parse(body: Json, params: Params, *, counting: bool) -> Call:
         carried=conversation.carried,
         downloads=conversation.incoming.downloads,
         pictures=conversation.incoming.pictures,
+        past_media=conversation.incoming.past_media,
         session=_session(fields, params.headers),
         dropped=fields.unread(_IGNORED, plain) + tuple(conversation.incoming.left_out),
         options=Notes(visibility, tools.search_only, max_tokens == 0),

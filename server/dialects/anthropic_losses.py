@@ -10,6 +10,10 @@ _DOCUMENT: Json = {
     "source": {"type": "text", "media_type": "text/plain", "data": "x"},
     "citations": {"enabled": True},
 }
+_GIF: Json = {
+    "type": "image",
+    "source": {"type": "base64", "media_type": "image/gif", "data": "aGk="},
+}
 _UPLOAD: Json = {"type": "container_upload", "file_id": "f"}
 _SEARCH: Json = {"type": "web_search_20250305", "name": "web_search"}
 
@@ -58,6 +62,12 @@ LOSSES = (
         "changed",
         "the first call of an answer is passed on, the others are not",
         {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+    ),
+    Loss(
+        "messages[].content[].source",
+        "changed",
+        "pictures of types that Gemini does not take become PNG",
+        {"messages": [{"role": "user", "content": [_GIF]}]},
     ),
     Loss(
         "messages[].role",

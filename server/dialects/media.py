@@ -46,6 +46,8 @@ class Incoming:
 
     downloads: list[Download] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    past_media: list[Json] = field(default_factory=list)
+    """Media parts of earlier turns."""
     left_out: list[str] = field(default_factory=list)
     """Paths of parts in place of which a line of text stands."""
     earlier: bool = False
@@ -69,6 +71,11 @@ class Incoming:
         finally:
             self._path = around
 
+    def _noted(self, part: Json) -> Json:
+        if self.earlier:
+            self.past_media.append(part)
+        return part
+
     def _place(self) -> str:
         """Of the part being read, as ``x-proxy-dropped`` names it."""
         return place(self.plain(self._path))
@@ -78,7 +85,7 @@ class Incoming:
         mime = _SAME.get(mime, mime)
         if not mime.startswith(MEDIA) or mime in DRAWINGS:
             return {"text": _as_text(mime, data, path)}
-        part: Json = {"inlineData": {"mimeType": mime, "data": data}}
+        part = self._noted({"inlineData": {"mimeType": mime, "data": data}})
         if mime.startswith("image/") and mime not in PICTURES:
             self.pictures.append(
                 Picture(part=part, param=path, earlier=self.earlier, place=self._place())
@@ -106,7 +113,7 @@ class Incoming:
         if scheme not in ("http", "https", "gs"):
             problem = "Input should be an http(s) or gs:// address or a data: URL"
             raise wrong(path, problem, code=BAD_URL)
-        part: Json = {"inlineData": {}}
+        part = self._noted({"inlineData": {}})
         self.downloads.append(
             Download(
                 part=part,

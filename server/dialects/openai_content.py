@@ -158,13 +158,14 @@ def _video(part: Fields, incoming: Incoming) -> list[Json]:
     return [_address(part, "video_url", incoming)]
 
 
-def _audio(part: Fields, _incoming: Incoming) -> list[Json]:
+def _audio(part: Fields, incoming: Incoming) -> list[Json]:
     audio = part.object("input_audio") or part
     form = audio.required_string("format")
     if form not in _AUDIO:
         raise wrong(audio.at("format"), f"Input should be one of {', '.join(_AUDIO)}")
-    data = strict_base64(audio.required_string("data"), audio.at("data"))
-    return [{"inlineData": {"mimeType": _AUDIO[form], "data": data}}]
+    path = audio.at("data")
+    data = strict_base64(audio.required_string("data"), path)
+    return [incoming.media(_AUDIO[form], data, path)]
 
 
 def _file(part: Fields, incoming: Incoming) -> list[Json]:

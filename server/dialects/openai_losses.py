@@ -10,6 +10,7 @@ _SCHEMA: Json = {
     "type": "json_schema",
     "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}},
 }
+_GIF: Json = {"type": "image_url", "image_url": {"url": "data:image/gif;base64,aGk="}}
 _PICTURE: Json = {
     "type": "image_url",
     "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"},
@@ -65,6 +66,12 @@ LOSSES = (
             {"web_search_options": {name: example}},
         )
         for name, example in (("search_context_size", "low"), ("user_location", {"type": "a"}))
+    ),
+    Loss(
+        "messages[].content[].image_url",
+        "changed",
+        "pictures of types that Gemini does not take become PNG",
+        {"messages": [{"role": "user", "content": [_GIF]}]},
     ),
     Loss("n", "changed", "each choice is a request of its own; usage is the sum", {"n": 2}),
     Loss("stop", "changed", "five go to Gemini, more are matched here", {"stop": ["a"] * 7}),

@@ -40,7 +40,7 @@ def read_messages(fields: Fields, call: Call) -> None:
     leading = next((i for i, role in enumerate(roles) if role not in _SYSTEM), len(roles))
     system = [{"text": text} for message in messages[:leading] if (text := _text(message))]
     newest = newest_turn([_SPEAKERS.get(role, "other") for role in roles])
-    incoming = Incoming(call.downloads, call.pictures)
+    incoming = Incoming(call.downloads, call.pictures, call.past_media)
     contents = call.request["contents"] = []
     for index in range(leading, len(messages)):
         incoming.earlier = index < newest

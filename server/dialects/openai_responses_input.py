@@ -53,7 +53,7 @@ def read_items(items: Iterable[Fields], box: ToolBox, call: Call) -> None:
     """Fill the call's contents, system instruction and carried signatures."""
     told = list(items)
     newest = newest_turn([_speaker(item.raw) for item in told])
-    reader = _Reader(call, box, Incoming(call.downloads, call.pictures))
+    reader = _Reader(call, box, Incoming(call.downloads, call.pictures, call.past_media))
     for index, item in enumerate(told):
         reader.incoming.earlier = index < newest
         reader.read(item)

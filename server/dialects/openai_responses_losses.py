@@ -4,6 +4,7 @@ from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
 from server.gemini.types import Json
 
 _PICTURE: Json = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"}
+_GIF: Json = {"type": "input_image", "image_url": "data:image/gif;base64,aGk="}
 _SCHEMA: Json = {"type": "json_schema", "name": "a", "strict": True, "schema": {"type": "object"}}
 _STRICT: Json = {"type": "function", "name": "f", "strict": True, "defer_loading": True}
 
@@ -71,6 +72,12 @@ LOSSES = (
         "changed",
         "reasoning items carry signatures; their text is not sent again",
         {"input": [{"type": "reasoning", "summary": []}, {"role": "user", "content": "x"}]},
+    ),
+    Loss(
+        "input[].content[].image_url",
+        "changed",
+        "pictures of types that Gemini does not take become PNG",
+        {"input": [{"role": "user", "content": [_GIF]}]},
     ),
     Loss("truncation", "changed", "accepted; nothing is ever cut", {"truncation": "auto"}),
     Loss(

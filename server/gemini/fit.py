@@ -6,7 +6,7 @@ signatures back, and brings tools, settings and thinking into what the model acc
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -257,6 +257,30 @@ class _Reader:
         self.dropped.append("contents[].parts[]")
         problem = f"about {tokens} tokens are more than the model can read"
         return stand_in(problem)["text"]
+
+
+def without_media(request: GenerateRequest, media: Iterable[Json]) -> GenerateRequest:
+    """A copy with a line of text in place of each of these parts; they are told by identity."""
+    gone = {id(part) for part in media}
+    line = stand_in("Google could not read all files of this conversation")
+    contents: list[Content] = [
+        {**content, "parts": [_without(part, gone, line) for part in content["parts"]]}
+        for content in request.get("contents", ())
+    ]
+    return {**request, "contents": contents}
+
+
+def _without(part: Json, gone: Container[int], line: Json) -> Json:
+    if id(part) in gone:
+        return line
+    result = part.get("functionResponse", {})
+    if not any(id(nested) in gone for nested in result.get("parts", ())):
+        return part
+    nested = [line if id(inner) in gone else inner for inner in result["parts"]]
+    bare = _with_lines({**result, "parts": nested})
+    if not bare["parts"]:
+        del bare["parts"]
+    return {**part, "functionResponse": bare}
 
 
 def _can_nest(part: Json) -> bool:

@@ -146,6 +146,8 @@ class Call:
     """Tool-call id -> signature found in the request itself."""
     downloads: list[Download] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    past_media: list[Json] = field(default_factory=list)
+    """Media parts of earlier turns: left out when upstream cannot read one of the request."""
     session: str | None = None
     """Whatever identifies the conversation in the client's eyes; hashed before it is sent."""
     verbatim: bool = False

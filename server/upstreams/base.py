@@ -15,7 +15,7 @@ from server.adc import Adc
 from server.eligibility import Problem
 from server.gemini import known
 from server.gemini.media import Address
-from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest
+from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest, Json
 from server.models import Model
 from server.oauth import Tokens
 from server.settings import Settings
@@ -46,6 +46,8 @@ class Outgoing:
     """Ask for the answer in one piece: exactly one chunk, just as Google made it."""
     verbatim: bool = False
     """The client's own request in Gemini's own dialect: nothing is added to it."""
+    past_media: tuple[Json, ...] = ()
+    """Parts of the request with media of earlier turns."""
     again: Turn = at_once
     large: bool = False
     """Too large to be written as JSON inside the event loop."""

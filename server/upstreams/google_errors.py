@@ -28,6 +28,7 @@ from server.errors import (
     AuthenticationError,
     BadRequestError,
     ContextLengthError,
+    MediaRejectedError,
     NotFoundError,
     OverloadedError,
     PayloadTooLargeError,
@@ -94,6 +95,17 @@ _TOO_LONG = re.compile(
     re.I | re.S,
 )
 _SIGNATURE = re.compile(r"thought.?signature", re.I)
+_MEDIA = re.compile(
+    r"(?:process|read|decode|load|fetch|retrieve|download)\w*\s+(?:\w+\s+){0,5}?"
+    r"(?:image|video|audio|document|pdf|file|media|url)\b|document has no pages"
+    r"|unsupported (?:mime|image|media|file|video|audio)|mime ?type\b.*\bnot supported"
+    r"|(?:image|document|video|audio) (?:is not valid|is invalid|is corrupt)"
+    r"|inline_?data|file_?(?:data|uri)",
+    re.I,
+)
+"""How Google says that it cannot read a part."""
+_DEAD_FILE = re.compile(r"\baccess the file\b.*may not exist|\bfile\b.*\bnot found", re.I)
+"""Files of the Files API end after two days: a 403 that concerns no key."""
 _SCHEMA = re.compile(
     r"function_?declarations\[\d+\]|parameters_?json_?schema|response_?(json_?)?schema|\bschema\b"
     r"|cannot start list",
@@ -147,6 +159,9 @@ def judge(
     reason, code = refusal.reason, refusal.code
     if reason in _CAPACITY:
         return _no_capacity(refusal, now())
+    if code in (403, 404) and _DEAD_FILE.search(refusal.message):
+        said = clean(refusal.message, refusal.metadata)
+        return MediaRejectedError(said, code="unreadable_media")
     if sign := sign_of(refusal, credential):
         return _refused_account(sign, refusal, credential)
     if reason in _QUOTA or code == 429:
@@ -287,6 +302,8 @@ def _bad_request(refusal: Refusal) -> ProxyError:
     where = f"{said} {fields}"
     if _SCHEMA.search(where) or (_VAGUE.fullmatch(said) and not fields):
         return SchemaRejectedError(said, code="invalid_schema", where=where)
+    if _MEDIA.search(where):
+        return MediaRejectedError(said, code="unreadable_media")
     return BadRequestError(said, code=refusal.status.lower() or None)
 
 

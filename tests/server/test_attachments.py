@@ -12,6 +12,8 @@ from server.attachments import Attachments
 from server.errors import BadRequestError
 from server.fetch import Fetcher
 from server.gemini.types import Call, Download, Json
+from server.google_fake.failures import Failure
+from server.google_fake.http import GoogleError
 from tests.rig import Rig, running
 
 BASE = "https://generativelanguage.googleapis.com"
@@ -192,3 +194,54 @@ async def test_a_line_in_place_of_a_picture_is_part_of_the_result(tmp_path: Path
     (answer,) = answers
     assert "[Left out here" in answer["functionResponse"]["response"]["output"]
     assert "parts" not in answer["functionResponse"]
+
+
+REFUSALS = [
+    (400, "Unable to process input image. Please retry or report in https://ai.google.dev"),
+    (400, "Unsupported MIME type: audio/midi"),
+    (400, "The document has no pages."),
+    (403, "You do not have permission to access the File abc-123 or it may not exist."),
+]
+
+
+@pytest.mark.parametrize(("status", "message"), REFUSALS)
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_media_of_earlier_turns_go_when_google_cannot_read_them(
+    dialect: str, status: int, message: str, tmp_path: Path
+) -> None:
+    """A broken PNG, a file that has ended: what is wrong with them, only Google knows."""
+    shown = {"role": "user", "content": DIALECTS[dialect][2]("image/png", PNG)}
+    async with running(tmp_path) as rig:
+        rig.google.fail(Failure(error=GoogleError(status, message)), times=2)
+        refused = await ask(rig, dialect, shown)
+        assert refused.status_code == 400
+        assert message[:20] in refused.text
+        assert len(rig.sent) == 1
+        again = await ask(rig, dialect, shown, {"role": "user", "content": "go on"})
+        assert again.status_code == 200
+        assert "inlineData" in str(rig.sent[1])
+        assert "inlineData" not in str(rig.sent[2])
+        assert "Google could not read all files of this conversation" in str(rig.sent[2])
+        assert "contents[].parts[]" in again.headers["x-proxy-dropped"]
+
+
+async def test_so_do_those_in_results(tmp_path: Path) -> None:
+    use = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "t",
+        "content": message_picture("image/png", PNG),
+    }
+    said: list[Json] = [
+        {"role": "user", "content": "look"},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result]},
+        {"role": "user", "content": "go on"},
+    ]
+    for model in ("gemini-2.5-flash", "gemini-3-flash-preview"):
+        async with running(tmp_path) as rig:
+            rig.google.fail(Failure(error=GoogleError(*REFUSALS[0])))
+            body = {"model": model, "messages": said, "max_tokens": 2000}
+            assert (await rig.http.post("/v1/messages", json=body)).status_code == 200
+            assert "inlineData" in str(rig.sent[0])
+            assert "inlineData" not in str(rig.sent[1])

@@ -11,6 +11,7 @@ from server.errors import (
     ContextLengthError,
     InternalServerError,
     LoopError,
+    MediaRejectedError,
     MethodNotAllowedError,
     MisdirectedRequestError,
     NotFoundError,
@@ -40,6 +41,7 @@ WORDING: list[tuple[ProxyError, int, str, str | None]] = [
     (ContextLengthError("m"), 400, REQUEST, "context_length_exceeded"),
     (SchemaRejectedError("m"), 400, REQUEST, None),
     (SignatureRejectedError("m"), 400, REQUEST, None),
+    (MediaRejectedError("m"), 400, REQUEST, None),
     (AuthenticationError("m"), 401, REQUEST, "invalid_api_key"),
     (
         AuthenticationError("m", code="google_sign_in_required", should_retry=False),

@@ -10,6 +10,7 @@ from server.errors import (
     AuthenticationError,
     BadRequestError,
     ContextLengthError,
+    MediaRejectedError,
     OverloadedError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -504,3 +505,32 @@ def test_what_concerns_something_else_is_no_refusal_of_a_model(
     body = {"error": {"code": status, "message": message}}
     error = error_from_response(status, {}, json.dumps(body).encode(), credential=credential)
     assert not isinstance(error, ModelRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "Unable to process input image. Please retry.", MediaRejectedError),
+        (400, "Unsupported MIME type: image/gif", MediaRejectedError),
+        (400, "mimeType image/gif is not supported.", MediaRejectedError),
+        (400, "The document has no pages.", MediaRejectedError),
+        (400, "Provided image is not valid.", MediaRejectedError),
+        (400, "Cannot fetch content from the provided URL.", MediaRejectedError),
+        (400, "Invalid value at 'contents[0].parts[0].inline_data.data'", MediaRejectedError),
+        (403, "No permission to access the File a or it may not exist.", MediaRejectedError),
+        (
+            400,
+            "Invalid value at 'tools[0].function_declarations[0]': cannot read file",
+            SchemaRejectedError,
+        ),
+        (400, "Image generation is not available for this model", BadRequestError),
+        (403, "The caller does not have permission", PermissionDeniedError),
+    ],
+)
+def test_media_that_google_cannot_read_is_told_apart(
+    status: int, message: str, kind: type[ProxyError]
+) -> None:
+    body = {"error": {"code": status, "message": message, "status": "X"}}
+    error = error_from_response(status, {}, json.dumps(body).encode(), credential="key")
+    assert isinstance(error, kind)
+    assert isinstance(error, MediaRejectedError) == (kind is MediaRejectedError)
