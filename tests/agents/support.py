@@ -24,7 +24,8 @@ from tests.rig import Rig
 BIN = Path(__file__).parent / "node_modules" / ".bin"
 README = Path(__file__).parents[2] / "README.md"
 LONGEST_S = 60
-MODELS = ("gemini-2.5-pro", "gemini-3-flash-preview")
+MODELS = ("gemini-3.8-flash", "gemini-4-hydrogen")
+"""Two kinds that live: the older serves every door; both demand signatures back."""
 
 
 @dataclass(frozen=True, slots=True)

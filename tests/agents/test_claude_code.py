@@ -148,7 +148,7 @@ async def test_a_web_search_is_an_inner_request_answered_with_googles_own(
 async def test_sub_agents_work_side_by_side(tmp_path: Path) -> None:
     """Each is a conversation of its own; a signature must not leave its own."""
     task = {"description": "look", "subagent_type": "general-purpose", "run_in_background": False}
-    flash = "gemini-3-flash-preview"
+    flash = MODELS[0]
 
     def answer(asked: model.Asked) -> model.Answer:
         done = "functionResponse" in json.dumps(asked.request["contents"][-1])

@@ -69,7 +69,7 @@ CASES = [
     ),
     Case(
         "gemini-cli",
-        ("gemini", "-m", "gemini-2.5-pro", "-p", "Are you there?"),
+        ("gemini", "-m", "gemini-best", "-p", "Are you there?"),
         "gemini",
         {
             ".gemini/.env": "# mine\nOTHER=1\n",
@@ -123,7 +123,7 @@ async def test_the_node_programs_to_copy_run(name: str, tmp_path: Path) -> None:
     assert tool
     async with running(tmp_path / "data") as rig:
         tell(rig, *[says(WORD)] * 2)
-        wanted = Target(rig.url, "gemini-2.5-pro", "gemini-2.5-flash")
+        wanted = Target(rig.url, "gemini-best", "gemini-fast")
         (snippet,) = (one for one in tool.snippets(wanted) if one.where == "Node.js")
         program = BIN.parents[1] / f".{tmp_path.name}.mjs"  # beside its packages
         program.write_text(snippet.text)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.google_fake.model import Answer
-from tests.agents.support import MODELS, call, does, run, says, tell
+from tests.agents.support import call, does, run, says, tell
 from tests.agents.test_connect import PYTHON, connect
 from tests.rig import Rig, running
 
@@ -64,7 +64,7 @@ def gptme(form: str) -> Callable[[str], tuple[str | Path, ...]]:
     """An agent whose tools are text: XML tags or fenced blocks."""
     return lambda prompt: (
         *(PYTHON / "gptme" / "bin" / "gptme", "--non-interactive", "--no-confirm"),
-        *("--model", f"local/{MODELS[0]}", "--tools", "shell,save,patch"),
+        *("--model", "local/gemini-best", "--tools", "shell,save,patch"),
         *("--tool-format", form, prompt),
     )
 

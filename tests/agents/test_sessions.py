@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from server.google_fake import failures
-from server.google_fake.failures import Failure
+from server.gemini.catalogue import catalogue, today
+from server.google_fake import failures, keys
+from server.google_fake.failures import Failure, refuse
 from server.google_fake.google import FakeGoogle
 from server.google_fake.model import Answer, Asked
 from tests.agents.support import (
@@ -58,8 +59,7 @@ async def test_several_turns_with_tools_and_an_image(
         assert "two" in second
         assert (tmp_path / "three.txt").read_text("utf-8") == "three\n"
         assert images(last) == [base64.b64encode(png()).decode()]
-        if model == "gemini-3-flash-preview":
-            assert len(set(signatures(last))) == 3
+        assert len(set(signatures(last))) == 3
         entries = (await rig.usage())["recent_requests"]
         assert {(entry["client"], entry["model"]) for entry in entries} == {(agent.name, model)}
 
@@ -68,7 +68,7 @@ async def test_several_turns_with_tools_and_an_image(
 async def test_a_session_goes_on_after_a_restart_of_the_proxy(tmp_path: Path, agent: Agent) -> None:
     """The signatures of the first run are still there, as the strict model demands."""
     google = FakeGoogle(api_keys={GEMINI_KEY})
-    model = "gemini-3-flash-preview"
+    model = MODELS[1]
     async with running(tmp_path / "data", google=google) as rig:
         tell(rig, does(agent.shell("echo zanzibar")), says("I ran it."))
         await agent.run(rig, tmp_path, "Run it", model=model)
@@ -247,3 +247,25 @@ async def test_a_key_that_is_refused_in_the_middle_ends_the_run_with_what_to_do(
         # The status is owed (contract section 6); Codex repeats a 401 five times on its own.
         assert len(refused) <= (1 if agent.name == "claude-cli" else 6)
         assert after.statuses == [200, *[400] * len(refused)]
+
+
+async def test_a_model_that_dies_in_a_tool_loop_costs_claude_code_nothing(tmp_path: Path) -> None:
+    """Its first 404 comes in the middle: the next model of the tier goes on in the same request."""
+    first, second, *_ = catalogue().candidates("best", "free", today())
+    claude = ClaudeCode()
+    async with running(tmp_path / "data") as rig:
+
+        def last_one(_: Asked) -> Answer:
+            rig.google.fail(refuse(keys.no_longer_available(first)), model=first, times=None)
+            return does(claude.shell("echo zanzibar"))
+
+        tell(rig, last_one, does(claude.shell("echo again")), says("All done."))
+        ran = await claude.run(rig, tmp_path, "Go to work", model="claude-gp-gemini-best")
+        assert (ran.code, ran.out.strip()) == (0, "All done.")
+        asked = [entry.model for entry in rig.google.calls("streamGenerateContent")]
+        assert asked == [first, first, second, second]
+        assert (await told(rig)).outcomes == ["ok"] * 3
+        assert outputs(rig.sent[-1]) == [
+            "{'output': 'zanzibar'}",
+            "{'output': 'again'}",
+        ]
