@@ -100,7 +100,7 @@ async def test_what_googles_filters_stop_is_said_once(tmp_path: Path, failure: F
 
 @pytest.mark.parametrize("model", MODELS)
 async def test_an_output_schema_is_kept_beside_tools(tmp_path: Path, model: str) -> None:
-    """Gemini 3 takes both; before it the instruction asks for what cannot be demanded."""
+    """Every model that lives takes both, so that the schema is demanded."""
     wanted = json.dumps({"word": "zanzibar", "count": 3})
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(SCHEMA), "utf-8")
