@@ -16,6 +16,10 @@ CHUNK_DELAY_S = 0.02
 """Slow enough to see that it streams."""
 
 
+ITS_DAY = "2026-11-28"
+"""Its Google never retires a model: every name that a list shows can be looked at."""
+
+
 class Demo(GeminiApi):
     """The Gemini API road with nobody at its end; its embeddings are mock ones, marked as such."""
 
@@ -28,7 +32,9 @@ class Demo(GeminiApi):
         from server.google_fake.keys import OLD_PAID  # noqa: PLC0415
         from server.google_fake.transport import InProcessTransport  # noqa: PLC0415
 
-        google = FakeGoogle(answering=demo.answer, chunk_delay_s=chunk_delay_s, history=OLD_PAID)
+        google = FakeGoogle(
+            answering=demo.answer, chunk_delay_s=chunk_delay_s, history=OLD_PAID, today=ITS_DAY
+        )
         http = httpx.AsyncClient(transport=InProcessTransport(google))
         super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
 

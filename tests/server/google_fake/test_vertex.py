@@ -8,7 +8,16 @@ import pytest
 from server.google_fake.account import PROJECT
 from server.google_fake.google import FakeGoogle
 from server.google_fake.model import Answer
-from tests.support import Asking, asking, events_of, message_of, texts_of, user, weather_tool
+from tests.support import (
+    Asking,
+    asking,
+    events_of,
+    message_of,
+    old_google,
+    texts_of,
+    user,
+    weather_tool,
+)
 
 Json = dict[str, Any]
 HELLO: Json = {"contents": [user("hello")]}
@@ -171,7 +180,7 @@ async def test_predict_has_limits(model: str, body: Json) -> None:
 
 @pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-flash-lite"])
 async def test_projects_without_a_past_do_not_get_the_25_family(model: str) -> None:
-    google = FakeGoogle(vertex_projects={PROJECT, "new"}, old_vertex_projects={PROJECT})
+    google = old_google(vertex_projects={PROJECT, "new"})
     async with asking(google) as ask:
         old = await vertex(ask, HELLO, model=model)
         new = await vertex(ask, HELLO, model=model, project="new")

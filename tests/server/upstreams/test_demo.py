@@ -15,7 +15,7 @@ from server.upstreams.demo import Demo
 from tests.rig import running
 from tests.support import user, weather_tool
 
-MODEL = "gemini-2.5-flash"
+MODEL = "gemini-3.8-flash"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_it_calls_a_tool_only_where_the_client_forces_it(demo: Demo) -> No
         demo, outgoing("The weather in Paris?", tools=[weather_tool()], toolConfig=forced)
     )
     call = seen[0]["candidates"][0]["content"]["parts"][0]["functionCall"]
-    assert call == {"name": "get_weather", "args": {"city": WORD}}
+    assert (call["name"], call["args"]) == ("get_weather", {"city": WORD})
 
 
 async def test_counting_agrees_with_answering(demo: Demo) -> None:
@@ -111,3 +111,9 @@ async def test_every_dialect_calls_a_tool_only_where_it_is_forced(tmp_path: Path
         )
         called = [item for item in forced.output if item.type == "function_call"]
         assert [json.loads(item.arguments) for item in called] == [{"cmd": WORD}]
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3.1-flash-lite", "gemini-4-neon"])
+async def test_every_model_can_be_looked_at_whatever_day_it_is(demo: Demo, model: str) -> None:
+    seen = await chunks(demo, outgoing("hello", model))
+    assert seen[-1]["modelVersion"] == model
