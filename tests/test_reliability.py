@@ -44,6 +44,7 @@ async def ask_everything(rig: Rig, status: int, kind: str, sent: int, words: str
     """Every dialect, unary and streamed, gets this refusal after so many requests to Google."""
     for dialect, stream in requests():
         rig.gateway.throttle._holds.clear()
+        await rig.gateway.learned.forget(rig.gateway.doors.chosen().credential)
         before = len(rig.sent) + len(rig.google.calls("generateContent"))
         answer = await ask(rig, dialect, stream=stream)
         wanted = OVERLOADED.get(dialect, status) if kind == "overloaded" else status
