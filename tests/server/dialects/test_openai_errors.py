@@ -9,11 +9,13 @@ from server.errors import (
     BadRequestError,
     BrokenAnswerError,
     ContextLengthError,
+    HeadTooLargeError,
     InternalServerError,
     LoopError,
     MediaRejectedError,
     MethodNotAllowedError,
     MisdirectedRequestError,
+    NetworkSettingError,
     NotFoundError,
     NotOfferedError,
     OverloadedError,
@@ -27,6 +29,8 @@ from server.errors import (
     UpgradeRefusedError,
     UpstreamError,
     UpstreamTimeoutError,
+    WrongKeyError,
+    WrongKindOfKeyError,
 )
 from server.limits import MESSAGE_CHARS
 from server.redaction import learn
@@ -42,7 +46,10 @@ WORDING: list[tuple[ProxyError, int, str, str | None]] = [
     (SchemaRejectedError("m"), 400, REQUEST, None),
     (SignatureRejectedError("m"), 400, REQUEST, None),
     (MediaRejectedError("m"), 400, REQUEST, None),
+    (HeadTooLargeError("m"), 431, REQUEST, None),
     (AuthenticationError("m"), 401, REQUEST, "invalid_api_key"),
+    (WrongKeyError("m"), 401, REQUEST, "invalid_api_key"),
+    (WrongKindOfKeyError("m"), 403, "permission_error", "permission_denied"),
     (
         AuthenticationError("m", code="google_sign_in_required", should_retry=False),
         401,
@@ -66,6 +73,7 @@ WORDING: list[tuple[ProxyError, int, str, str | None]] = [
     ),
     (UpstreamError("m"), 502, "server_error", "upstream_error"),
     (BrokenAnswerError("m"), 502, "server_error", "upstream_error"),
+    (NetworkSettingError("m"), 502, "server_error", "network_setting"),
     (OverloadedError("m"), 503, "server_error", "server_is_overloaded"),
     (OverloadedError("m", code="queue_full"), 503, "server_error", "queue_full"),
     (UpstreamTimeoutError("m"), 504, "server_error", "timeout"),
