@@ -45,7 +45,7 @@ REFUSED = {
     "project": account.own_project("their-project"),
 }
 CLIENTS = ("claude-cli", "codex_cli_rs", "OpenAI/Python", "Zed", "curl")
-MODELS = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-pro-preview")
+MODELS = ("gemini-3.1-pro-preview", "gemini-3.5-flash", "gemini-3.1-flash-lite")
 
 
 async def shoot(browser: Browser, name: str, url: str) -> None:
