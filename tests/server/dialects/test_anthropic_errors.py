@@ -54,6 +54,7 @@ TABLE: list[tuple[ProxyError, int, str]] = [
     (RateLimitError("m", source="quota"), 429, "rate_limit_error"),
     (InternalServerError("m"), 500, "api_error"),
     (NotOfferedError("m"), 501, "invalid_request_error"),
+    (NetworkSettingError("m"), 502, "api_error"),
     (UpstreamError("m"), 502, "api_error"),
     (BrokenAnswerError("m"), 502, "api_error"),
     (NetworkSettingError("m"), 502, "api_error"),
