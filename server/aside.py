@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from server.limits import LOOKUPS_AT_ONCE
@@ -42,28 +43,47 @@ class Aside:
         await self._free.acquire()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def settle(set_it: Callable[[Any], None], value: object) -> None:
-            self._free.release()
-            if not answer.done():
-                set_it(value)
-
-        def in_thread() -> None:
-            try:
-                outcome: tuple[Callable[[Any], None], object]
-                outcome = answer.set_result, context.run(work)
-            except Exception as error:  # noqa: BLE001  # whoever waits must hear of any
-                outcome = answer.set_exception, error
-            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
-                loop.call_soon_threadsafe(settle, *outcome)
-
+        given = (contextvars.copy_context(), work, loop, partial(self._settle, answer))
         try:
-            threading.Thread(target=in_thread, name=self._name, daemon=True).start()
+            threading.Thread(target=_do, args=given, name=self._name, daemon=True).start()
         except RuntimeError as error:
             self._free.release()
             raise OSError(f"no thread can be started: {error}") from error
-        return await answer
+        del given, work
+        try:
+            return await answer
+        finally:
+            del answer  # see ``_do``
+
+    def _settle(
+        self, answer: "asyncio.Future[T]", value: T | None, error: Exception | None
+    ) -> None:
+        self._free.release()
+        if answer.done():  # whoever asked has left
+            return
+        if error is None:
+            answer.set_result(cast("T", value))
+        else:
+            answer.set_exception(error)
+
+
+def _do(
+    context: contextvars.Context,
+    work: Callable[[], T],
+    loop: asyncio.AbstractEventLoop,
+    settle: Callable[[T | None, Exception | None], None],
+) -> None:
+    """The thread: ``work``, and the loop's news of how it ended."""
+    value, error = None, None
+    try:
+        value = context.run(work)
+    except Exception as failure:  # noqa: BLE001  # whoever waits must hear of any
+        error = failure
+    with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+        loop.call_soon_threadsafe(settle, value, error)
+    # An error knows this frame by its traceback, and through it the future that holds the error: a
+    # circle, which would keep a body of megabytes until the garbage collector comes by.
+    del context, work, settle, value, error
 
 
 _BY_LOOP: WeakKeyDictionary[asyncio.AbstractEventLoop, Aside] = WeakKeyDictionary()

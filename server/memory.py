@@ -6,6 +6,7 @@ look some seconds after the last request returns them; a server at rest has no t
 
 import asyncio
 import ctypes
+import gc
 import sys
 from collections.abc import Callable
 
@@ -18,7 +19,14 @@ def trimmer() -> Callable[[], object] | None:
     if not sys.platform.startswith("linux"):
         return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return None if trim is None else lambda: trim(0)
+    if trim is None:
+        return None
+
+    def give_back() -> None:
+        gc.collect()  # circles that errors leave may hold whole bodies
+        trim(0)
+
+    return give_back
 
 
 class Memory:

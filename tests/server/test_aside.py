@@ -1,12 +1,16 @@
 """Threads that nothing waits for, and names looked up in them."""
 
 import asyncio
+import contextlib
+import gc
 import socket
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextvars import ContextVar
+from functools import partial
 
 import pytest
 
@@ -111,3 +115,25 @@ async def test_what_takes_long_leaves_the_loop_and_one_after_the_other() -> None
     assert await off_loop(lambda: threading.current_thread().name, when=False) == "MainThread"
     assert set(await asyncio.gather(*(off_loop(work) for _ in range(20)))) == {"off-loop"}
     assert most == 1
+
+
+async def test_what_was_worked_on_is_free_once_it_has_failed() -> None:
+    """No circle of error, frame and future keeps it until the garbage collector comes by."""
+
+    class Body:
+        pass
+
+    def fail(body: Body) -> None:
+        raise KeyError(str(body))
+
+    gc.disable()
+    try:
+        body = Body()
+        seen = weakref.ref(body)
+        with contextlib.suppress(KeyError):
+            await off_loop(partial(fail, body))
+        del body
+        await asyncio.sleep(0.05)
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -62,4 +62,4 @@ def test_never_while_something_is_under_way(loop: Loop) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's own")
 def test_glibc_can_be_asked() -> None:
     trim = trimmer()
-    assert trim is None or trim() in (0, 1)
+    assert trim is None or trim() is None
