@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import itertools
 import json
 import logging
 import socket
@@ -18,6 +19,7 @@ from server.dialects import DIALECTS
 from server.google_fake import failures
 from server.google_fake.http import GoogleError
 from server.google_fake.model import Answer
+from server.guesses import Guesses
 from server.logs import configure_logging
 from tests.faults import (
     BODIES,
@@ -162,9 +164,12 @@ async def test_a_forged_forwarding_header_never_makes_a_stranger_local(
 )
 async def test_a_guessed_key_opens_nothing(tmp_path: Path, key: str) -> None:
     async with running(tmp_path, api_keys=("the-right-key-of-this-server",)) as rig:
+        seldom = itertools.count(0.0, 1e6).__next__  # nobody is slowed down
+        rig.edge.access.guesses = Guesses(now=seldom)
         given = key.encode("latin-1")
         for name in (b"x-api-key", b"x-goog-api-key", b"authorization", b"cookie"):
-            value = {b"authorization": b"Bearer " + given, b"cookie": b"gemini_proxy_key=" + given}
+            cookie = f"{rig.edge.access.cookie_name}=".encode() + given
+            value = {b"authorization": b"Bearer " + given, b"cookie": cookie}
             headers = [(name, value.get(name, given))]
             answer = await rig.http.get("/v1/models", headers=headers)
             assert answer.status_code == 401

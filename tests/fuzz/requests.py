@@ -65,7 +65,13 @@ VALUES = (
         "Basic =",
         "",
     ),
-    *("gemini_proxy_key=", "gemini_proxy_key=é; a", "for=127.0.0.1", "1.1 gemini-api-proxy", "²"),
+    *(
+        "gemini_proxy_session_8081=",
+        "gemini_proxy_session_8081=é; a",
+        "for=127.0.0.1",
+        "1.1 gemini-api-proxy",
+        "²",
+    ),
     *("application/json", "text/plain; charset", "chunked", "-1", "100-continue", "GET", "true"),
     *("1::%25lo", "127.0.0.1.", "a" * 500, "ＬＯＣＡＬＨＯＳＴ", "\x7f", "\t"),
 )
