@@ -9,9 +9,10 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from server.fetch import Fetcher
 from server.gemini.signatures import BYPASS
@@ -642,3 +643,30 @@ async def test_a_refused_tool_costs_one_request_and_the_others_nothing(
                 )
                 assert arguments["minutes"] == 60
     assert counts == [2, 1, 1, 1]
+
+
+class Maybe(BaseModel):
+    """What Pydantic makes of null in its usual places."""
+
+    name: str | None
+    size: Literal["a", "b"] | None
+    either: str | int | None
+    rows: list[str | None] | None
+
+
+async def test_the_sdks_own_models_with_null_come_back_parsed(rig: Rig) -> None:
+    """Google refuses ``nullable`` here, and arrays without ``items``."""
+    said: Any = user("go")
+    chat_answer = await rig.openai().chat.completions.parse(
+        model=PRO, messages=[said], response_format=Maybe
+    )
+    assert isinstance(chat_answer.choices[0].message.parsed, Maybe)
+    answer = await rig.openai().responses.parse(model=PRO, input="go", text_format=Maybe)
+    assert isinstance(answer.output_parsed, Maybe)
+    message = await rig.anthropic().messages.parse(
+        model=PRO, max_tokens=900, messages=[said], output_format=Maybe
+    )
+    assert isinstance(message.parsed_output, Maybe)
+    for sent in rig.sent:
+        rows = sent["generationConfig"]["responseJsonSchema"]["properties"]["rows"]
+        assert (rows["type"], rows["items"]["type"]) == (["array", "null"], ["string", "null"])
