@@ -44,11 +44,17 @@ def meet(one: list[str], other: list[str]) -> list[str]:
 
 
 def distinct(nodes: list[Node]) -> list[Node]:
-    """Each node once."""
+    """Each node once, in whatever order its keywords stand."""
     first: dict[bytes, Node] = {}
     for node in nodes:
-        first.setdefault(dumps(node), node)
+        first.setdefault(dumps(_sorted(node)), node)
     return list(first.values())
+
+
+def _sorted(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(slots=True)

@@ -321,6 +321,12 @@ def test_an_answer_may_be_of_any_type(schema: object, expected: Json | None) -> 
     assert clean_answer(schema) == expected
 
 
+def test_branches_that_differ_in_the_order_of_their_keywords_are_one() -> None:
+    one, other = {"minItems": 1, "items": {"type": "string", "title": "t"}}, {"type": "integer"}
+    same = {"items": {"title": "t", "type": "string"}, "minItems": 1}
+    assert clean_answer({"anyOf": [one, other, same]}) == {"anyOf": [one, other]}
+
+
 def test_descriptions_are_cut_at_ten_thousand_characters() -> None:
     assert len(cleaned_property({"description": "x" * 20_000})["description"]) == 10_000
 
