@@ -14,6 +14,19 @@ QUIET_S = 1.0
 """Without a request for this long, a load is over."""
 
 
+_ARENA_MAX = -8
+"""``M_ARENA_MAX`` of glibc's ``mallopt``."""
+
+
+def one_arena() -> bool:
+    """Let every thread of this process take its memory from one place: ``malloc_trim`` gives back
+    the ends of no other. Threads that Python runs one at a time lose nothing by it."""
+    if not sys.platform.startswith("linux"):
+        return False
+    choose = getattr(ctypes.CDLL(None), "mallopt", None)
+    return choose is not None and choose(_ARENA_MAX, 1) == 1
+
+
 def trimmer() -> Callable[[], object] | None:
     """glibc's ``malloc_trim(0)``, which takes a few milliseconds; None where there is none."""
     if not sys.platform.startswith("linux"):

@@ -27,6 +27,7 @@ from server.connections import allow_many_files, bound_connections
 from server.dialects import DIALECTS
 from server.gateway import Gateway
 from server.malformed import malformed
+from server.memory import one_arena
 from server.settings import Settings, SettingsError, Source
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Server:
         Raises ``PortInUseError``; ``SettingsError`` for an address this machine does not have.
         """
         allow_many_files()
+        one_arena()
         sockets = bind(self.settings)
         self._ready.clear()
         self.failure = None

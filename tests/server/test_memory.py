@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.memory import QUIET_S, Memory, trimmer
+from server.memory import QUIET_S, Memory, one_arena, trimmer
 
 
 class Loop:
@@ -63,3 +63,7 @@ def test_never_while_something_is_under_way(loop: Loop) -> None:
 def test_glibc_can_be_asked() -> None:
     trim = trimmer()
     assert trim is None or trim() is None
+
+
+def test_threads_share_one_arena_where_glibc_is() -> None:
+    assert one_arena() == (trimmer() is not None)
