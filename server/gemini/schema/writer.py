@@ -224,10 +224,11 @@ def _or_null(plain: Json, branches: list[Json]) -> Json | None:
 
 def _is_possible(branch: Node, types: list[str]) -> bool:
     """Whether a branch allows anything beside ``types`` (empty: any)."""
-    own = branch.get("type")
-    if types and own and not meet(types, own):
+    own: list[str] = branch.get("type", [])
+    both = meet(types, own) if types and own else types or own
+    if own and not both:
         return False
-    return "enum" not in branch or any(_kind(choice, own) for choice in branch["enum"])
+    return "enum" not in branch or any(_kind(c, both or None) for c in branch["enum"])
 
 
 def _flat(branches: list[Json]) -> list[Json]:

@@ -41,6 +41,7 @@ SAID: list[tuple[list[Json], Json]] = [
     ([{"anyOf": [S, I]}, {"anyOf": [I, B]}], I),
     ([{"anyOf": [S, I, N]}, {"anyOf": [I, N, B]}], {"type": ["integer", "null"]}),
     ([{"anyOf": [S, I]}, {"oneOf": [S, I, B]}, S], S),
+    ([S, {"anyOf": [{"type": "string"}, {"const": None}]}], S),
     ([{"anyOf": [{"minimum": 3, **I}, S]}, {"maximum": 9, **I}], {"minimum": 3, "maximum": 9, **I}),
     ([obj(a=I), obj(a={"minimum": 2}, b=S)], obj(a={"minimum": 2, **I}, b=S)),
     (
