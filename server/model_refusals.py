@@ -48,7 +48,8 @@ class ModelNotInPlanError(ModelRefusedError, RateLimitError):
 def refused(model: str, why: Why, said: str, instead: str | None) -> ModelRefusedError:
     """The error for who asked for exactly ``model``. ``said``: what Google said, or when."""
     advice = f"Use {instead} instead." if instead else "GET /v1/models lists what there is."
-    message = f"The model '{model}' cannot be used: {WORDS[why]}. {said} {advice}"
+    lead = f"The model '{model}' cannot be used: {WORDS[why]}."
+    message = " ".join(part for part in (lead, said, advice) if part)
     if why == "plan":
         return ModelNotInPlanError(message)
     return ModelNotFoundError(message, why=why)

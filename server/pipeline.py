@@ -173,6 +173,8 @@ class Pipeline:
         retries = Retries(ticket, self.sleep, self.repairs, call.verbatim)
         out = replace(out, again=_again(ticket, exchange))
         await ticket.turn(further=choice > 0 or exchange.attempts > 0)
+        if ticket.waited_s:
+            self._look_again(upstream, out.model)
         while True:
             exchange.attempts += 1
             attempt = Attempt(
@@ -208,6 +210,12 @@ class Pipeline:
         """Fill the parts of ``call`` that media stand in; what could not be had is named."""
         base = self.doors.settings.google_gemini_base_url
         call.dropped += await self.attachments.settle(call, upstream.name, base)
+
+    def _look_again(self, upstream: Upstream, model: str) -> None:
+        """Raises the refusal that another request has met while this one waited for its turn."""
+        mark = self.doors.learned.refused(upstream.credential).get(model)
+        if mark is not None:
+            raise refused(model, mark.why, "", None)
 
     async def count(self, call: Call) -> tuple[Count, bool]:
         """Tokens of what would be sent, and whether that is only an estimate.

@@ -1,5 +1,6 @@
 """Models that die, on a key that may not use them, or that answer for others: whole sessions."""
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +259,17 @@ async def test_a_chat_with_an_embedding_model_does_not_cost_its_vectors(tmp_path
         assert (await ask_for(rig, "chat", name)).status_code == 404
         answer = await rig.http.post("/v1/embeddings", json={"model": name, "input": "x"})
         assert answer.status_code == 200
+
+
+async def test_those_who_wait_in_the_queue_learn_from_the_first(tmp_path: Path) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    slow = replace(refuse(keys.no_longer_available(FIRST)), first_byte_s=0.2)
+    google.fail(slow, model=FIRST, times=None)
+    async with running(tmp_path, google=google, rate_limit_s=0.5, wait_mode=True) as rig:
+        await rig.http.get("/v1/models")
+        answers = await asyncio.gather(*(ask_for(rig, "chat", "gpt-5") for _ in range(4)))
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert asked(rig).count(FIRST) == 1
 
 
 # ── a session whose model dies ──
