@@ -449,6 +449,7 @@ def test_the_table_names_every_test_and_only_tests_that_exist() -> None:
         "bodies",
         "upgrades",
         "crowds",
+        "beside",
         "bounds",
     )
     files = {ROOT / "tests" / f"test_{name}.py" for name in names}

@@ -68,6 +68,7 @@ WHOLE_PROGRAM = {
     "tests/test_bodies.py",
     "tests/test_upgrades.py",
     "tests/test_attacks.py",
+    "tests/test_beside.py",
     "tests/test_bounds.py",
     "tests/test_growth.py",
     "tests/test_callers.py",
