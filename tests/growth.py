@@ -393,7 +393,7 @@ def words() -> Iterator[tuple[str, Case]]:
     for piece in SECRETS:
         yield f"redacted: {piece}", (long(piece, 10), redact)
     for piece in JSON:
-        yield f"JSON of: {piece}", (long(f"{piece},", 3, in_list), json_of)
+        yield f"JSON of: {piece}", (long(f"{piece},", 20, in_list), json_of)
         yield f"JSON cut: {piece}", (long(piece, 20, str.encode), json_of)
 
 
