@@ -50,6 +50,7 @@ TESTED_ELSEWHERE = {
     "webui/setup.py": "tests/webui/test_pages.py",
 }
 WHOLE_PROGRAM = {
+    "tests/server/connect/test_cut_short.py",
     "tests/test_main.py",
     "tests/test_models_live.py",
     "tests/test_names.py",

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 from quart import g, redirect, render_template, request
 
 from server.connect import probe
-from server.connect.connector import WORDS, CannotUndoError, Connector, State
+from server.connect.connector import WORDS, Connector, Standing
 from server.connect.edits import CannotEditError
 from server.connect.files import ChangedMeanwhileError
+from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
 from server.connect.tool import Snippet, Target, Tool
 from server.connect.tools import TOOLS
@@ -38,7 +39,7 @@ class Sheet:
 
     tool: Tool
     snippets: tuple[Snippet, ...]
-    state: State = "sheet"
+    state: Standing = "sheet"
     diff: tuple[Line, ...] = ()
     """What Apply would change; empty when nothing."""
     digest: str = ""

@@ -4,41 +4,39 @@ Nothing here writes without a plan that was shown: ``apply`` refuses when a file
 the plan was made from.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from server.connect.edits import CannotEditError, Data, Edit, taken_out
+from server.connect.edits import CannotEditError, Data, Edit, due, taken_out
 from server.connect.files import (
     PRIVATE,
     Snapshot,
     difference,
     look,
-    replace,
+    prepare,
+    remove_empty,
     with_text,
 )
 from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewritten
-from server.connect.ledger import Entry, Ledger, sparse, without_ours
+from server.connect.ledger import CannotUndoError, Entry, Ledger, State, sparse, without_ours
 from server.connect.places import Places
 from server.connect.removal import removed
 from server.connect.tool import Ask, ConfigFile, Target, Tool
 
-State = Literal["connected", "outdated", "found", "absent", "sheet"]
+Standing = Literal["connected", "outdated", "found", "absent", "sheet"]
 
-WORDS: dict[State, str] = {
+WORDS: dict[Standing, str] = {
     "connected": "connected",
     "outdated": "connected, but its settings differ",
     "found": "found, not connected",
     "absent": "not found",
     "sheet": "settings to copy",
 }
-
-
-class CannotUndoError(Exception):
-    """A file in which our settings and the user's later changes cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,8 @@ class Change:
     now: Snapshot
     then: bytes | None
     """None: the file goes."""
-    entry: Entry
+    without: Snapshot
+    """As it would be had we never written."""
     holds_key: bool = False
 
     @property
@@ -98,7 +97,7 @@ class Connector:
         self.places = places
         self.ledger = Ledger(data_dir)
 
-    def state(self, tool: Tool, target: Target) -> State:
+    def state(self, tool: Tool, target: Target) -> Standing:
         """How a tool stands to us; an unreadable file counts as not connected."""
         if tool.files is None:
             return "sheet"
@@ -139,17 +138,14 @@ class Connector:
         name = self.places.shown(file.path)
         now = look(file.path)
         entry = entries.get(str(now.path))
-        base, mode = now, now.mode
-        made: tuple[str, ...] = ()
         try:
-            if entry is not None:
-                base = Snapshot(now.path, _undone(entry, now, file, name), entry.mode)
-                mode, made = entry.mode, entry.made
+            base = now if entry is None else _undone(entry, now, file, name)
+            if entry is not None and _says_all(file, now):
+                return Change(name, now, now.raw, base, file.holds_key)
             then = with_text(base, rewritten(file.form, base.text, file.edits))
         except CannotEditError as error:
             raise CannotEditError(f"{name}: {error} It was left as it is.") from error
-        record = Entry(str(now.path), base.raw, mode, then, made)
-        return Change(name, now, then, record, file.holds_key)
+        return Change(name, now, then, base, file.holds_key)
 
     def apply(self, plan: Plan) -> None:
         """Write the files, remembering what they were.
@@ -157,19 +153,38 @@ class Connector:
         Raises ``ChangedMeanwhileError`` and ``OSError``; the files written until then stay, and
         can be undone.
         """
-        kept = {entry.path: entry for entry in self.ledger.read(plan.tool.id)}
-        for change in plan.changes:
-            if not change.changes:
-                continue
-            kept[change.entry.path] = change.entry
-            self.ledger.write(plan.tool.id, list(kept.values()))
-            mode = PRIVATE if plan.secret and change.holds_key else None
-            made = replace(change.now, change.then, mode=mode)
-            if made:
-                entry = change.entry
-                folders = (*entry.made, *map(str, made))
-                kept[entry.path] = Entry(entry.path, entry.before, entry.mode, entry.after, folders)
-                self.ledger.write(plan.tool.id, list(kept.values()))
+        with self.ledger.held():
+            kept = self._settled(plan.tool)
+            for change in plan.changes:
+                private = plan.secret is not None and change.holds_key
+                self._write(plan.tool, kept, change, PRIVATE if private else None)
+            self.ledger.write(plan.tool.id, kept.values())
+
+    def _settled(self, tool: Tool) -> dict[str, Entry]:
+        """The record, after what a killed run has left was cleared away."""
+        entries = self.ledger.read(tool.id)
+        for entry in entries:
+            if entry.temporary is not None:
+                Path(entry.temporary).unlink(missing_ok=True)
+        return {entry.path: replace(entry, temporary=None) for entry in entries}
+
+    def _write(self, tool: Tool, kept: dict[str, Entry], change: Change, mode: int | None) -> None:
+        """Replace one file. Whenever this ends, the record holds what the file then is."""
+        if not change.changes:
+            return
+        now, path = change.now, str(change.now.path)
+        old = kept.get(path) or Entry(path, (State(now.raw, now.raw, now.mode),))
+        new = State(change.then, change.without.raw, change.without.mode)
+        writing = prepare(now, change.then, mode=mode)
+        made = (*old.made, *map(str, writing.folders))
+        both = Entry(path, (*old.states, new), made, str(writing.temporary))
+        self.ledger.write(tool.id, {**kept, path: both}.values())
+        try:
+            writing.carry_out()
+        except Exception:
+            self.ledger.write(tool.id, kept.values())
+            raise
+        kept[path] = Entry(path, (new,), made)
 
     def undo_plan(self, tool: Tool) -> Plan:
         """What undoing would change. Raises ``CannotUndoError``, ``CannotEditError``."""
@@ -179,8 +194,8 @@ class Connector:
             path = Path(entry.path)
             now, name = look(path), self.places.shown(path)
             file = ConfigFile(path, form_of(path), edits.get(entry.path, ()))
-            then = _undone(entry, now, file, name)
-            changes.append(Change(name, now, then, entry))
+            without = _undone(entry, now, file, name)
+            changes.append(Change(name, now, without.raw, without))
         return Plan(tool, tuple(changes))
 
     def _edits(self, tool: Tool) -> dict[str, tuple[Edit, ...]]:
@@ -193,16 +208,14 @@ class Connector:
 
     def undo(self, plan: Plan) -> None:
         """Put the files back. Raises ``ChangedMeanwhileError`` and ``OSError``."""
-        for change in plan.changes:
-            if change.changes:
-                replace(change.now, change.then, mode=change.entry.mode)
-        made = {folder for change in plan.changes for folder in change.entry.made}
-        for folder in sorted(map(Path, made), reverse=True):  # the innermost first
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
-        undone = {change.entry.path for change in plan.changes}
-        left = [entry for entry in self.ledger.read(plan.tool.id) if entry.path not in undone]
-        self.ledger.write(plan.tool.id, left)
+        with self.ledger.held():
+            kept = self._settled(plan.tool)
+            for change in plan.changes:
+                self._write(plan.tool, kept, change, change.without.mode)
+            for change in plan.changes:
+                entry = kept.pop(str(change.now.path), None)
+                remove_empty(map(Path, entry.made if entry else ()))
+            self.ledger.write(plan.tool.id, kept.values())
 
     def ask(self, tool: Tool, target: Target) -> Ask | None:
         """The tool's own request, of what its files say; None when they do not say ours."""
@@ -216,6 +229,11 @@ class Connector:
             return None
 
 
+def _says_all(file: ConfigFile, now: Snapshot) -> bool:
+    said = file.form.parse(now.text)
+    return not any(due(said, edit) for edit in file.edits)
+
+
 def form_of(path: Path) -> Format:
     """The kind of a file we once wrote, by its name."""
     by_suffix = {".toml": TOML, ".yaml": YAML_FILE, ".yml": YAML_FILE}
@@ -224,13 +242,25 @@ def form_of(path: Path) -> Format:
     return by_suffix.get(path.suffix, JSON)
 
 
-def _undone(entry: Entry, now: Snapshot, file: ConfigFile, name: str) -> bytes | None:
+def _undone(entry: Entry, now: Snapshot, file: ConfigFile, name: str) -> Snapshot:
     """The file without our settings. Raises ``CannotUndoError`` where that cannot be had safely."""
-    then = without_ours(entry, now.raw)
-    if then == entry.before or now.raw is None:
-        return then
+    first, *others = entry.candidates(now.raw)
+    try:
+        return _without(first, now, file, name)
+    except CannotUndoError:
+        for state in others:
+            with contextlib.suppress(CannotUndoError):
+                return _without(state, now, file, name)
+        raise
+
+
+def _without(state: State, now: Snapshot, file: ConfigFile, name: str) -> Snapshot:
+    """The file without our settings, if it comes of ``state``."""
+    then = without_ours(state, now.raw)
+    if then == state.without or now.raw is None:
+        return Snapshot(now.path, then, state.mode)
     form = file.form
-    before, after = Snapshot(now.path, entry.before), Snapshot(now.path, entry.after)
+    before, after = Snapshot(now.path, state.without), Snapshot(now.path, state.now)
     try:
         said = form.parse(now.text)
         wanted = taken_out(said, form.parse(before.text), form.parse(after.text), file.edits)
@@ -245,7 +275,7 @@ def _undone(entry: Entry, now: Snapshot, file: ConfigFile, name: str) -> bytes |
             + difference(name, after.text, now.text)
         ) from error
     empty = not text.strip() or (not wanted and text.split() in _NOTHING)
-    return None if entry.before is None and empty else then
+    return Snapshot(now.path, None if state.without is None and empty else then, state.mode)
 
 
 _NOTHING = (["{}"], ["[]"], ["{", "}"], ["[", "]"])

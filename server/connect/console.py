@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.connect import probe
-from server.connect.connector import WORDS, CannotUndoError, Connector, Plan
+from server.connect.connector import WORDS, Connector, Plan
 from server.connect.edits import CannotEditError
 from server.connect.files import ChangedMeanwhileError
+from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
 from server.connect.tool import KEY_VARIABLE, Target, Tool
 from server.connect.tools import TOOLS, named
@@ -178,6 +179,7 @@ class Console:
 
     def _undo(self, connector: Connector, tool: Tool) -> int:
         if not connector.undoable(tool):
+            connector.undo(Plan(tool, ()))  # clears away what a killed undo has left
             self.say(f"Nothing to undo: connect has not changed {tool.title}'s files.")
             return FAILED
         plan = connector.undo_plan(tool)

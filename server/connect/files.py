@@ -3,14 +3,15 @@
 import codecs
 import difflib
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from server.connect.edits import CannotEditError
+from server.files import give_to_the_folders_owner, make_folders, missing_folders
 
 PRIVATE = 0o600
 T = TypeVar("T", str, bytes)
@@ -87,54 +88,84 @@ def changes(before: Sequence[T], after: Sequence[T]) -> list[tuple[str, int, int
     return result
 
 
-def replace(old: Snapshot, raw: bytes | None, *, mode: int | None = None) -> list[Path]:
-    """Put other content in the place of ``old``, or remove the file. Returns the folders made.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A change that is about to happen, in all that it leaves behind when it is cut short."""
 
-    Raises ``ChangedMeanwhileError`` when the file is not as it was, ``OSError`` as it comes.
-    """
-    if look(old.path).raw != old.raw:
-        raise ChangedMeanwhileError(f"{old.path} was changed meanwhile; look at it again.")
-    if raw is None:
-        old.path.unlink(missing_ok=True)
-        return []
-    made = _make_folders(old.path.parent)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{old.path.name}.", dir=old.path.parent)
-    except OSError as error:
-        error.filename = str(old.path)  # the name that the user knows
-        raise
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
+    old: Snapshot
+    raw: bytes | None
+    """None: the file goes."""
+    mode: int | None
+    """Instead of the old file's rights."""
+    folders: tuple[Path, ...]
+    """To be made, the outermost first."""
+    temporary: Path
+
+    def carry_out(self) -> None:
+        """Put the new content in the place of the old file, or remove it.
+
+        Raises ``ChangedMeanwhileError`` when the file is not as it was, ``OSError`` as it comes;
+        then nothing of ours is left.
+        """
+        try:
+            self._carry_out()
+        except Exception as error:
+            if self.temporary.exists():
+                self.temporary.unlink()
+            remove_empty(self.folders)
+            if isinstance(error, OSError):
+                error.filename = str(self.old.path)  # the name that the user knows
+            raise
+
+    def _carry_out(self) -> None:
+        path = self.old.path
+        if self.raw is None:
+            self._check()
+            path.unlink(missing_ok=True)
+            return
+        make_folders(path.parent)
+        with open(self.temporary, "xb", opener=_private) as file:
+            file.write(self.raw)
             file.flush()
             os.fsync(file.fileno())
-        _give(Path(name), old, mode)
-        Path(name).replace(old.path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return made
+        _give(self.temporary, self.old, self.mode)
+        self._check()
+        self.temporary.replace(path)
+
+    def _check(self) -> None:
+        path = self.old.path
+        if look(path).raw != self.old.raw:
+            raise ChangedMeanwhileError(f"{path} was changed meanwhile; look at it again.")
+
+
+def prepare(old: Snapshot, raw: bytes | None, *, mode: int | None = None) -> Writing:
+    """What is to be done to replace a file; nothing is done yet."""
+    folders = () if raw is None else tuple(missing_folders(old.path.parent))
+    name = f".{old.path.name}.{secrets.token_hex(8)}"
+    return Writing(old, raw, mode, folders, old.path.parent / name)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those of the folders that hold nothing, the innermost first."""
+    for folder in sorted(folders, reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE)
 
 
 def _give(new: Path, old: Snapshot, mode: int | None) -> None:
-    """Rights and owner of the old file, or private ones."""
-    if old.raw is not None and hasattr(os, "chown"):
+    """Rights and owner of the old file; for a new file private rights and its folder's owner."""
+    if old.raw is None:
+        give_to_the_folders_owner(new)
+    elif hasattr(os, "chown"):
         owner, mine = old.path.stat(), new.stat()
         if (owner.st_uid, owner.st_gid) != (mine.st_uid, mine.st_gid):
             os.chown(new, owner.st_uid, owner.st_gid)
     wanted = mode if mode is not None else old.mode
     new.chmod(PRIVATE if wanted is None else wanted)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make what is missing of a folder; what was made, the outermost first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(mode=0o700)
-    return missing[::-1]
 
 
 def _lines(text: str) -> tuple[list[str], list[str]]:

@@ -1,17 +1,39 @@
 """What a tool's files were before we changed them, kept in the data folder until it is undone.
 
-``connect/<tool>/record.json`` lists the files; beside it lie a copy of each as it was
-(``<n>.before``) and as we left it (``<n>.after``), readable without this program.
+``connect/<tool>/record.json`` lists the files and, for each, every content that it may have now
+(``State``): before a file is replaced, both the old and the new one stand there, so that a process
+may end at any moment. Beside it lie the contents, each under a name made of its own hash, readable
+without this program. The record names what it needs and is replaced last, as a whole.
 """
 
 import codecs
+import contextlib
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from server.connect.edits import Data
 from server.connect.files import changes
-from server.files import write_private, write_private_bytes
+from server.files import locked, make_folders, write_private, write_private_bytes
+
+
+class CannotUndoError(Exception):
+    """A file in which our settings and the user's later changes cannot be told apart, or a record
+    that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One content that a file may have, and what it would be had we never written."""
+
+    now: bytes | None
+    """None: there is no file."""
+    without: bytes | None
+    mode: int | None
+    """Rights of the file without us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +41,20 @@ class Entry:
     """One changed file."""
 
     path: str
-    before: bytes | None
-    """None: there was no file."""
-    mode: int | None
-    after: bytes
+    states: tuple[State, ...]
+    """The newest last. More than one only while a change is under way, or was cut short."""
     made: tuple[str, ...] = ()
     """Folders made for it, the outermost first."""
+    temporary: str | None = None
+    """The file that becomes it, recorded before it is there: left over where a run was killed."""
+
+    def candidates(self, now: bytes | None) -> list[State]:
+        """Which states ``now`` may come from, the likeliest first."""
+        newest_first = self.states[::-1]
+        for state in newest_first:
+            if state.now == now:
+                return [state]
+        return sorted(newest_first, key=lambda state: _likeness(state.now, now), reverse=True)
 
 
 class Ledger:
@@ -36,58 +66,115 @@ class Ledger:
     def folder(self, tool: str) -> Path:
         return self._folder / tool
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """One change at a time, the page's and the command line's. Raises ``OSError``."""
+        make_folders(self._folder)
+        with locked(self._folder / "lock"):
+            yield
+
     def read(self, tool: str) -> list[Entry]:
-        """The files we changed for a tool; a record that cannot be read counts as none."""
+        """The files we changed for a tool. Raises ``CannotUndoError`` for a damaged record."""
         folder = self.folder(tool)
         try:
-            rows = json.loads((folder / "record.json").read_text("utf-8"))
-            return [
-                Entry(
-                    path=row["path"],
-                    before=(folder / f"{n}.before").read_bytes() if row["existed"] else None,
-                    mode=row["mode"],
-                    after=(folder / f"{n}.after").read_bytes(),
-                    made=tuple(row["made"]),
-                )
-                for n, row in enumerate(rows)
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
+            text = (folder / "record.json").read_text("utf-8")
+        except FileNotFoundError:
             return []
+        except (OSError, ValueError) as error:
+            raise _damaged(folder) from error
+        try:
+            return [_entry(folder, row) for row in json.loads(text)["files"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(folder) from error
 
-    def write(self, tool: str, entries: list[Entry]) -> None:
-        """Keep these, and only these. Raises ``OSError``."""
-        folder = self.folder(tool)
-        if not entries:
-            for path in sorted(folder.glob("*")):
+    def write(self, tool: str, entries: Iterable[Entry]) -> None:
+        """Keep these, and only these. Raises ``OSError``; the old record then still holds."""
+        folder, record = self.folder(tool), self.folder(tool) / "record.json"
+        contents: dict[str, bytes] = {}
+        rows = [_row(entry, contents) for entry in entries]
+        if rows:
+            for name, raw in contents.items():
+                if not (folder / name).exists():
+                    write_private_bytes(folder / name, raw)
+            write_private(record, json.dumps({"files": rows}, indent=2))
+        else:
+            record.unlink(missing_ok=True)
+        for path in sorted(folder.glob("*")):
+            if path.name not in contents and (path != record or not rows):
                 path.unlink(missing_ok=True)
-            if folder.exists():
-                folder.rmdir()
-            return
-        rows = []
-        for n, entry in enumerate(entries):
-            if entry.before is not None:
-                write_private_bytes(folder / f"{n}.before", entry.before)
-            write_private_bytes(folder / f"{n}.after", entry.after)
-            row = asdict(entry)
-            del row["before"], row["after"]
-            rows.append({**row, "existed": entry.before is not None})
-        write_private(folder / "record.json", json.dumps(rows, indent=2))
+        if not rows and folder.exists():
+            folder.rmdir()
 
 
-def without_ours(entry: Entry, now: bytes | None) -> bytes | None:
+def _row(entry: Entry, contents: dict[str, bytes]) -> dict[str, Any]:
+    """The entry as the record holds it; what its names mean goes into ``contents``."""
+
+    def named(raw: bytes | None) -> str | None:
+        if raw is None:
+            return None
+        name = f"{hashlib.sha256(raw).hexdigest()[:32]}-{Path(entry.path).name}"
+        contents[name] = raw
+        return name
+
+    states = [
+        {"now": named(state.now), "without": named(state.without), "mode": state.mode}
+        for state in entry.states
+    ]
+    return {
+        "path": entry.path,
+        "states": states,
+        "made": entry.made,
+        "temporary": entry.temporary,
+    }
+
+
+def _entry(folder: Path, row: dict[str, Any]) -> Entry:
+    """Raises ``OSError``, ``ValueError``, ``KeyError``, ``TypeError`` where it is damaged."""
+
+    def content(name: str | None) -> bytes | None:
+        if name is None:
+            return None
+        raw = (folder / name).read_bytes()
+        if not name.startswith(hashlib.sha256(raw).hexdigest()[:32]):
+            raise ValueError(name)
+        return raw
+
+    states = tuple(
+        State(content(state["now"]), content(state["without"]), state["mode"])
+        for state in row["states"]
+    )
+    return Entry(row["path"], states, tuple(row["made"]), row["temporary"])
+
+
+def _damaged(folder: Path) -> CannotUndoError:
+    return CannotUndoError(
+        f"The record of what was changed ({folder / 'record.json'}) cannot be read. The copies "
+        "beside it are your files as they were and as we left them: compare by hand, then move "
+        "that folder away."
+    )
+
+
+def _likeness(one: bytes | None, other: bytes | None) -> float:
+    """How much of two files is the same, from 0 to 1; no file is like an empty one."""
+    lines, others = ((raw or b"").splitlines() for raw in (one, other))
+    same = sum(end - start for tag, start, end, *_ in changes(lines, others) if tag == "equal")
+    return 2 * same / max(1, len(lines) + len(others))
+
+
+def without_ours(state: State, now: bytes | None) -> bytes | None:
     """The file as it would be had we never written; None for no file.
 
     Byte for byte what it was, unless the user changed it since: then our lines go back, and lines
     that the user wrote, in place of ours too, stay. Whether the result still makes sense is for
     the caller to check (``taken_out``).
     """
-    if now in (entry.after, entry.before):
-        return entry.before
+    if now in (state.now, state.without):
+        return state.without
     if now is None:
         return None
     before, after, lines = (
         (raw or b"").removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)
-        for raw in (entry.before, entry.after, now)
+        for raw in (state.without, state.now, now)
     )
     gone, put = _reversed(after, before, lines)
     result: list[bytes] = []

@@ -1,7 +1,7 @@
 """Every tool that has files: connected, connected again, edited by its user, and taken back."""
 
 import json
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.connect.connector import CannotUndoError, Connector
+from server.connect.connector import Connector
 from server.connect.edits import CannotEditError
 from server.connect.files import ChangedMeanwhileError, look
+from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
 from server.connect.tool import Target, Tool
 from server.connect.tools import TOOLS, named
@@ -312,16 +313,16 @@ def test_a_file_that_could_not_be_written_is_not_connected(
     assert tool
     fill(tool, at)
     (path,) = paths(tool, at)
-    make = tempfile.mkstemp
+    make = os.open
 
-    def refuse(*, prefix: str, dir: Path) -> tuple[int, str]:  # noqa: A002  # mkstemp's own name
-        if dir == path.parent:
-            raise PermissionError(13, "Permission denied", str(dir / f"{prefix}x1y2"))
-        return make(prefix=prefix, dir=dir)
+    def refuse(name: str, flags: int, mode: int = 0o777) -> int:
+        if Path(name).parent == path.parent:
+            raise PermissionError(13, "Permission denied", name)
+        return make(name, flags, mode)
 
     plan = at.plan(tool, TARGET)
     with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "mkstemp", refuse)
+        patch.setattr(os, "open", refuse)
         with pytest.raises(PermissionError) as caught:
             at.apply(plan)
     assert caught.value.filename == str(path)

@@ -1,5 +1,6 @@
 """Reading and replacing files: links, marks, line endings and rights stay as they are."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from server.connect.files import (
     changes,
     difference,
     look,
-    replace,
+    prepare,
     with_text,
 )
+from server.connect.ledger import Entry, Ledger, State
 
 
 def rights(path: Path) -> int:
@@ -62,7 +64,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     real.chmod(0o640)
     link = tmp_path / "config"
     link.symlink_to("dotfiles/config")
-    replace(look(link), b"new")
+    prepare(look(link), b"new").carry_out()
     assert link.is_symlink()
     assert real.read_bytes() == b"new"
     assert rights(real) == 0o640
@@ -71,9 +73,27 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
 
 def test_a_new_file_is_private_and_its_folders_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "config"
-    assert replace(look(path), b"x") == [tmp_path / "a", tmp_path / "a" / "b"]
+    writing = prepare(look(path), b"x")
+    assert writing.folders == (tmp_path / "a", tmp_path / "a" / "b")
+    writing.carry_out()
     assert rights(path) == 0o600
     assert rights(path.parent) == 0o700
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give")
+def test_what_root_makes_in_a_users_home_belongs_to_that_user(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 12345, 12346)
+    prepare(look(home / ".tool" / "sub" / "config"), b"x").carry_out()
+    ledger = Ledger(home / "data")
+    with ledger.held():
+        ledger.write("tool", [Entry("/x", (State(b"a", b"b", None),))])
+    made = [path for path in home.rglob("*") if (path.stat().st_uid, path.stat().st_gid)]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(12345, 12346)}
+    assert len(made) == 10
+    prepare(look(home / ".tool" / "sub" / "config"), b"y").carry_out()
+    assert (home / ".tool" / "sub" / "config").stat().st_uid == 12345
 
 
 def test_a_file_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path: Path) -> None:
@@ -82,15 +102,16 @@ def test_a_file_that_somebody_else_wrote_meanwhile_is_left_alone(tmp_path: Path)
     seen = look(path)
     path.write_bytes(b"theirs")
     with pytest.raises(ChangedMeanwhileError, match="changed meanwhile"):
-        replace(seen, b"ours")
+        prepare(seen, b"ours").carry_out()
     assert path.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "config" / "file"
     path.parent.write_text("a file where a folder should be")
     with pytest.raises((OSError, CannotEditError)):
-        replace(look(path), b"x")
+        prepare(look(path), b"x").carry_out()
     assert path.parent.read_text() == "a file where a folder should be"
 
 
