@@ -80,7 +80,12 @@ class BillingError(AccountError, RateLimitError):
 
 
 def _words(problem: Problem, said: str) -> str:
-    return f"{said} {problem.sentence}" if said else problem.sentence
+    return f"{sentence(said)} {problem.sentence}" if said else problem.sentence
+
+
+def sentence(text: str) -> str:
+    """``text`` as others wrote it, with the full stop that ours needs in front."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 _OTHER_ROADS = "Use a Gemini API key or Vertex AI instead: both are served to everyone."

@@ -27,7 +27,7 @@ from server import __version__
 from server.errors import UpstreamError
 from server.json_codec import loads
 from server.oauth_client import OAuthClient
-from server.proxies import blocking_client
+from server.proxies import ProxyTimeoutError, blocking_client
 from server.redaction import learn
 
 SCOPES = (
@@ -338,6 +338,11 @@ def _answered(url: str, status: int) -> UpstreamError:
 
 def _unreachable(url: str, reason: Exception | str) -> UpstreamError:
     host = urlsplit(url).hostname
+    if isinstance(reason, ProxyTimeoutError):
+        return UpstreamError(
+            f"Google's sign-in service ({host}) could not be reached in time through the proxy "
+            f"{reason}. Check it."
+        )
     late = isinstance(reason, httpx.TimeoutException | TimeoutError)
     if late or "timed out" in str(reason).lower():
         return UpstreamError(

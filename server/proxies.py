@@ -8,8 +8,10 @@ the requests it concerns with one sentence that names it, and never with its pas
 import ipaddress
 import os
 import re
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 from urllib.request import getproxies_environment as in_environment
@@ -48,6 +50,33 @@ class ProxySetting:
         if self.proxy is None:
             raise NetworkSettingError(self.problem)
         return self.proxy
+
+    @contextmanager
+    def named(self, request: httpx.Request) -> Iterator[None]:
+        """Whoever reads that no connection came about reads through which proxy it was tried.
+
+        Raises ``httpx.ProxyError``, and ``ProxyTimeoutError`` when nothing came in time.
+        """
+        where = f"{self.variable}={self.shown}"
+        try:
+            yield
+        except httpx.ConnectTimeout as error:
+            raise ProxyTimeoutError(where, request=request) from error
+        except (httpx.ConnectError, httpx.ProxyError) as error:
+            raise httpx.ProxyError(f"{where}: {_why(error)}", request=request) from error
+
+
+class ProxyTimeoutError(httpx.ConnectTimeout):
+    """No connection in time through a proxy, which is the text."""
+
+
+def _why(error: httpx.HTTPError) -> str:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, socket.gaierror):
+            return "its name, or one that it was asked for, could not be resolved"
+        seen = seen.__cause__ or seen.__context__
+    return str(error) or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +241,8 @@ class ThroughProxies(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         setting = self._proxies.setting_for(request.url)
         proxy = setting.usable() if setting else None
-        with httpx.HTTPTransport(verify=tls_context(), proxy=proxy) as transport:
+        made = httpx.HTTPTransport(verify=tls_context(), proxy=proxy)
+        with made as transport, setting.named(request) if setting else nullcontext():
             answer = transport.handle_request(request)
             answer.read()
             return answer

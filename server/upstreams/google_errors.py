@@ -23,6 +23,7 @@ from server.eligibility import (
     MisplacedError,
     Problem,
     problem_for,
+    sentence,
 )
 from server.errors import (
     AuthenticationError,
@@ -311,7 +312,7 @@ def _unauthenticated(refusal: Refusal, credential: Credential) -> ProxyError:
     if credential == "adc":
         problem = problem_for("ADC_REFUSED")
         said = clean(refusal.message, refusal.metadata)
-        words = f"{said} {problem.sentence}".strip()
+        words = f"{sentence(said)} {problem.sentence}" if said else problem.sentence
         return AuthenticationError(words, code=problem.code, should_retry=False)
     message = _worded("Google does not accept the sign-in", refusal, "Sign in again.")
     return AuthenticationError(message, code=SIGN_IN_REQUIRED, should_retry=False)

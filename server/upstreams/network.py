@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import httpx
 
 from server.errors import BrokenAnswerError, UpstreamError, UpstreamTimeoutError
+from server.proxies import ProxyTimeoutError
 
 
 @contextmanager
@@ -36,6 +37,8 @@ def _host(error: Exception) -> str:
 def _timeout_words(error: httpx.TimeoutException, *, started: bool) -> str:
     host = _host(error)
     match error:
+        case ProxyTimeoutError():
+            return f"The proxy on the way to {host} ({error}) made no connection in time. Check it."
         case httpx.ConnectTimeout():
             return (
                 f"Could not connect to {host} in time. Check the network; behind a proxy, set "
@@ -54,6 +57,8 @@ def _timeout_words(error: httpx.TimeoutException, *, started: bool) -> str:
 def _network_words(error: Exception, *, started: bool) -> str:
     host = _host(error)
     causes = list(_causes(error))
+    if isinstance(error, httpx.ProxyError):
+        return f"The proxy on the way to {host} does not work ({error}). Check it, or unset it."
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return f"The name {host} could not be resolved. Is this computer online?"
     tls = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
@@ -64,8 +69,6 @@ def _network_words(error: Exception, *, started: bool) -> str:
             why = next((c.errno for c in causes if isinstance(c, OSError) and c.errno), None)
             said = f" ({os.strerror(why)})" if why else ""
             return f"Could not connect to {host}{said}. Check the network and the base address."
-        case httpx.ProxyError():
-            return f"The proxy on the way to {host} does not work ({error}). Check it, or unset it."
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():
             return f"The upstream's address is malformed: {error}."
         case httpx.DecodingError():

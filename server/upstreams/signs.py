@@ -80,7 +80,11 @@ _CREDITS = _any(
 )
 _ENDS = r"(?:caps?|limits?|ceilings?|maximum|threshold|allowance|budget)"
 _SPENDING = r"(?:spend(?:ing)?|billing|budget|expenditure|expenses?|costs?|dollar|usd)"
+_COUNTED = r"(?:requests?|tokens?|prompts?|images?|search\w*|quer\w+|calls?)"
 _CAP = _any(
+    rf"\b(?:monthly|billing period)\b(?:[^\w.]+(?!{_COUNTED}\b)\w+){{0,2}}?[^\w.]+{_ENDS}\b",
+    rf"\b{_ENDS}\b§{{0,20}}?\bfor (?:this|the|your) billing account\b",
+    r"\b(?:exceed\w*|reach\w*|hit|over)\b§{0,30}?\bbudget\b",
     rf"\b{_SPENDING}(?:[^\w.]+(?!and\b|details?\b)\w+){{0,2}}?[^\w.]+{_ENDS}\b",
     rf"\b{_ENDS}\b[^\w.]+(?:on|of|for)\b(?:[^\w.]+\w+){{0,2}}?[^\w.]+{_SPENDING}\b",
     rf"\bbudget\b§{{0,40}}?\b(?:{_NONE_LEFT}|exceeded|reached|hit)\b",

@@ -236,11 +236,8 @@ class Transport(httpx.AsyncBaseTransport):
                 verify=tls, proxy=proxy, limits=few, socket_options=kept_alive()
             )
             self._proxied.setdefault(proxy.url, made)
-        try:
+        with setting.named(request):
             return await self._proxied[proxy.url].handle_async_request(request)
-        except (httpx.ConnectError, httpx.ProxyError) as error:
-            words = f"{setting.variable}={setting.shown}: {error or type(error).__name__}"
-            raise httpx.ProxyError(words, request=request) from error
 
     async def _tls_context(self) -> ssl.SSLContext:
         """Made once, in a thread: reading the certificates takes a while."""

@@ -1,6 +1,7 @@
 """Proxies of the surroundings: which address goes through which, and what cannot be used."""
 
 import asyncio
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.errors import NetworkSettingError
+from server.errors import NetworkSettingError, UpstreamError, UpstreamTimeoutError
 from server.proxies import Proxies, blocking_client, from_surroundings, read
 from server.upstreams.network import mapped_errors
 from server.upstreams.transport import Transport, make_client
@@ -171,6 +172,34 @@ async def test_a_proxy_that_is_not_there_is_named(scheme: str, tmp_path: Path) -
         with pytest.raises(Exception, match=r"ALL_PROXY=") as caught, mapped_errors():
             await http.get("http://upstream.invalid/x")
     assert "hidden-word" not in str(caught.value)
+
+
+async def test_a_proxy_whose_name_cannot_be_resolved_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not the upstream's name that is wrong."""
+
+    def unknown(host: str, *rest: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    proxies = from_surroundings({"ALL_PROXY": "http://nowhere.invalid:3128"})
+    async with httpx.AsyncClient(transport=Transport(proxies=proxies)) as http:
+        with pytest.raises(UpstreamError) as caught, mapped_errors():
+            await http.get("http://upstream.invalid/x")
+    assert "The proxy on the way to upstream.invalid does not work" in caught.value.message
+    assert "ALL_PROXY=http://nowhere.invalid:3128: its name" in caught.value.message
+    with blocking_client(proxies) as blocking, pytest.raises(httpx.ProxyError, match="ALL_PROXY="):
+        await asyncio.to_thread(blocking.get, "http://sign-in.invalid/token")
+
+
+def test_a_proxy_that_stays_silent_is_named() -> None:
+    request = httpx.Request("GET", "https://upstream.invalid/x")
+    setting = read("all_proxy", "socks5://me:hidden-word@10.0.0.1:9")
+    with pytest.raises(UpstreamTimeoutError) as caught, mapped_errors(), setting.named(request):
+        raise httpx.ConnectTimeout("", request=request)
+    assert "all_proxy=socks5://***@10.0.0.1:9" in caught.value.message
+    assert "set HTTPS_PROXY" not in caught.value.message
 
 
 async def test_an_unusable_proxy_fails_its_requests_once_and_for_a_reason() -> None:
