@@ -40,6 +40,8 @@ from tray.app import App, Parts
 from tray.autostart import Autostart
 from tray.clipboard import copy
 from tray.doctor import checks
+from tray.ends import ends
+from tray.folders import open_folder
 from tray.instance import Desk, Lock, ask_first
 from tray.menu import APP_NAME
 from tray.opener import Opener
@@ -210,7 +212,11 @@ def second_launch(data_dir: Path) -> int:
     if ask_first(data_dir):
         print("Gemini API Proxy is already running; its window opens.")
         return OK
-    print("Gemini API Proxy is already running but does not answer.", file=sys.stderr)
+    from tray.dialog import tell  # noqa: PLC0415  # toolkits, which only this case needs
+
+    text = "It is already running but does not answer. End its process, then start it again."
+    print(f"Gemini API Proxy: {text}", file=sys.stderr, flush=True)
+    tell(text)
     return FAILED
 
 
@@ -259,9 +265,11 @@ def joined(
         data_dir=start.data_dir,
         copy=copy,
         browse=webbrowser.open,
+        open_folder=open_folder,
         diagnostics=lambda: diagnostics(start.load),
     )
-    app = App(parts, lambda on_action: Icon(pystray, on_action))
+    pictures = start.data_dir / "icons"
+    app = App(parts, lambda on_action: Icon(pystray, on_action, pictures))
     desk.open(on_show=app.show_window, on_window=opener.attend)
     return app, controller, desk, opener
 
@@ -356,13 +364,13 @@ signal."""
 
 
 def serve(settings: Settings, load: Callable[[], Loaded], *, open_browser: bool) -> int:
-    """Serve until SIGTERM (0) or Ctrl-C (130), through every restart that the pages ask for."""
+    """Serve until SIGTERM, SIGHUP (0) or Ctrl-C (130), through every restart that pages ask for."""
     news: SimpleQueue[News] = SimpleQueue()
 
     def finish(number: int, _frame: object) -> None:
         news.put((None, INTERRUPTED if number == signal.SIGINT else OK))
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # before the banner invites to use them
+    for number in ends():  # before the banner invites to use them
         signal.signal(number, finish)
     server = launched(settings, news)
     if open_browser:

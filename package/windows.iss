@@ -3,6 +3,7 @@
 
 #define AppName "Gemini API Proxy"
 #define Program "Gemini API Proxy.exe"
+#define Console "gemini-api-proxy.exe"
 #define WebView2 "{F3017226-FE2A-4295-8BDF-00C3A9A7E4C5}"
 
 [Setup]
@@ -25,6 +26,8 @@ Compression=lzma2
 SolidCompression=yes
 WizardStyle=modern
 CloseApplications=yes
+; Held by tray/windows.py: set-up and uninstall ask to close the app first.
+AppMutex=GeminiApiProxy
 RestartApplications=no
 
 [Tasks]
@@ -52,6 +55,7 @@ Filename: "{app}\{#Program}"; Description: "Start {#AppName}"; Flags: nowait pos
 
 [UninstallRun]
 Filename: "{sys}\taskkill.exe"; Parameters: "/F /IM ""{#Program}"""; Flags: runhidden; RunOnceId: "StopApp"
+Filename: "{sys}\taskkill.exe"; Parameters: "/F /IM ""{#Console}"""; Flags: runhidden; RunOnceId: "StopConsole"
 
 [Code]
 function VersionAt(Root: Integer; Key: String): Boolean;

@@ -43,6 +43,9 @@ TESTED_ELSEWHERE = {
         path.relative_to(ROOT).as_posix(): "tests/server/connect/test_tool.py"
         for path in ROOT.glob("server/connect/tools/[a-z]*.py")
     },
+    "tray/gtk.py": "tests/desktop/test_open_menu.py",
+    "tray/dialog.py": "tests/desktop/test_open_menu.py",
+    "tray/ends.py": "tests/desktop/test_no_tray.py",
     "tray/selftest.py": "tests/desktop/test_tray.py",
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
     "webui/forms.py": "tests/webui/test_pages.py",

@@ -1,21 +1,28 @@
 """The tray application: joins the controller, the menu and the window. Imports no toolkit."""
 
 import logging
+import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
 from server.control import Controller, Status
 from tray.autostart import Autostart
+from tray.ends import ends
 from tray.menu import Action, Item, Notice, Shape, menu, notice, shape, tooltip
 from tray.opener import Opener
 from tray.standin import StandIn
 
 log = logging.getLogger(__name__)
+
+
+SIGNALS_S = 1.0
+"""How often an app without its icon looks whether it was ended otherwise than by a signal."""
 
 
 class Face(Protocol):
@@ -37,6 +44,7 @@ class Parts:
     data_dir: Path
     copy: Callable[[str], bool]
     browse: Callable[[str], object]
+    open_folder: Callable[[Path], bool]
     diagnostics: Callable[[], str]
 
 
@@ -64,10 +72,25 @@ class App:
         self._wanted = "" if open_window else None
         self._parts.controller.watch(lambda status: self._jobs.put(lambda: self._update(status)))
         self._worker.start()
-        self._face.run(self._on_signal)
+        try:
+            self._face.run(self._on_signal)
+        except Exception as error:  # noqa: BLE001  # whatever a toolkit does: the server runs on
+            self._without_face(error)
         self.end()
         self._worker.join()
         return self._signal or 0
+
+    def _without_face(self, error: Exception) -> None:
+        """The icon could not be kept: the browser shows the dashboard, and a signal ends it all."""
+        print(f"The tray has failed ({error}); the dashboard opens in your browser.", flush=True)  # noqa: T201
+        log.warning("The tray has failed", exc_info=error)
+        news: SimpleQueue[int] = SimpleQueue()
+        for number in ends():
+            signal.signal(number, lambda got, _frame: news.put(got))
+        self._parts.browse(self._parts.controller.status.base_url + "/")
+        while self._signal is None and not self._ended:
+            with suppress(Empty):
+                self._signal = news.get(timeout=SIGNALS_S)
 
     def act(self, action: Action) -> None:
         """A menu item was chosen (on the desktop's thread)."""
@@ -147,13 +170,17 @@ class App:
                 parts.autostart.set(enabled=bool(action.value))
                 self._refresh(controller.status)
             case "open folder":
-                parts.browse(parts.data_dir.as_uri())
+                self._open_folder(parts.data_dir)
             case "browse":
                 parts.browse(action.name)
             case "quit":
                 self.end()
             case _:
                 assert_never(action.verb)
+
+    def _open_folder(self, folder: Path) -> None:
+        if not self._parts.open_folder(folder):
+            self._face.notify(Notice("The folder could not be opened", str(folder)))
 
     def _copy(self, text: str) -> None:
         if text != "diagnostics":

@@ -9,13 +9,29 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from tray import gtk, mac, windows
+from tray.ends import ends
 from tray.glyph import Theme, glyph
 from tray.menu import APP_NAME, Action, Item, Notice, Shape, clamp
 
 log = logging.getLogger(__name__)
+
+SESSION_END_S = 5.0
+"""How long a log-off waits for the server to stop; Windows gives as much."""
+
+WORDS: dict[Shape, str] = {
+    "running": "running",
+    "busy": "requests wait, or a limit is reached",
+    "attention": "needs attention",
+    "stopped": "stopped",
+    "problem": "not started",
+}
+"""The icon, for those who do not see it."""
 
 TITLE_LIMIT, MESSAGE_LIMIT = 63, 255
 """UTF-16 units of a Windows balloon; pystray raises on more."""
@@ -32,24 +48,39 @@ class NoToolkitError(Exception):
 class Icon:
     """What the app shows. ``run`` belongs on the main thread; the rest may come from any."""
 
-    def __init__(self, pystray: Any, on_action: Callable[[Action], None]) -> None:
+    def __init__(
+        self, pystray: Any, on_action: Callable[[Action], None], pictures: Path | None = None
+    ) -> None:
         """``pystray`` is what ``load`` gave.
 
-        ``on_action`` is called on the desktop's thread and must return at once.
+        ``on_action`` is called on the desktop's thread and must return at once. ``pictures``: a
+        folder for what Linux wants as files; it is emptied now and removed at the end.
         """
         self._pystray = pystray
         self._on_action = on_action
         self._stopping = False
+        self._ended = threading.Event()
         self._shape: Shape = "stopped"
-        self._icon = _icon_class(self._pystray)(
-            "gemini-api-proxy", glyph("stopped", theme=theme()), APP_NAME
-        )
+        self._items: tuple[Item | None, ...] | None = None
+        made = _icon_class(pystray)
+        if pictures is not None:
+            gtk.remove_pictures(pictures)
+            made.pictures = pictures
+        made.description = f"{APP_NAME}: {WORDS['stopped']}"
+        made.on_end = staticmethod(self._end)
+        made.on_reopen = staticmethod(lambda: on_action(Action("open", "/")))
+        self._icon = made("gemini-api-proxy", glyph("stopped", theme=theme()), APP_NAME)
 
     def run(self, on_signal: Callable[[int], None]) -> None:
-        """Show the icon until ``stop``; ``on_signal`` gets SIGINT and SIGTERM."""
+        """Show the icon until ``stop``; ``on_signal`` gets SIGINT, SIGTERM and SIGHUP."""
 
-        def visible(icon: Any) -> None:
+        def show(icon: Any) -> None:
             icon.visible = True
+            if self._stopping:  # asked before pystray ran, which then hears nothing
+                icon.stop()
+
+        def visible(icon: Any) -> None:  # in a thread of pystray's
+            _on_ui_thread(lambda: show(icon))
 
         _watch_signals(on_signal)
         try:
@@ -62,10 +93,17 @@ class Icon:
 
     def stop(self) -> None:
         self._stopping = True
+        self._ended.set()
         self._icon.stop()
 
+    def _end(self, wait: bool) -> None:
+        """The system ends the session, or asks the app to close."""
+        self._on_action(Action("quit"))
+        if wait:
+            self._ended.wait(SESSION_END_S)
+
     def show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None:
-        """Show a new state. An open menu closes, so call it for changes only."""
+        """Show a new state. What is the same as before is left alone."""
         _on_ui_thread(lambda: self._show(shape, tooltip, items))
 
     def notify(self, notice: Notice) -> None:
@@ -79,17 +117,26 @@ class Icon:
     def _show(self, shape: Shape, tooltip: str, items: tuple[Item | None, ...]) -> None:
         if shape != self._shape or sys.platform == "win32":  # there the theme may have changed
             self._shape = shape
+            self._icon.description = f"{APP_NAME}: {WORDS[shape]}"
             self._icon.icon = glyph(shape, theme=theme())
-        self._icon.title = tooltip
-        self._icon.menu = self._menu(items)
+        if tooltip != self._icon.title:
+            self._icon.title = tooltip
+        if items != self._items:
+            self._items = items
+            self._icon.menu = self._menu(items)
 
     def _menu(self, items: tuple[Item | None, ...]) -> Any:
         return self._pystray.Menu(*(self._item(item) for item in items))
 
     def _item(self, item: Item | None) -> Any:
-        pystray = self._pystray
         if item is None:
-            return pystray.Menu.SEPARATOR
+            return self._pystray.Menu.SEPARATOR
+        made = self._made(item)
+        made.identity = item.identity
+        return made
+
+    def _made(self, item: Item) -> Any:
+        pystray = self._pystray
         if item.children:
             return pystray.MenuItem(item.text, self._menu(item.children), enabled=item.enabled)
         checked = item.checked
@@ -140,6 +187,8 @@ def load() -> Any:
         with contextlib.suppress(OSError, AttributeError):
             ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("GeminiApiProxy")
         with contextlib.suppress(OSError, AttributeError):
+            windows.hold_mutex()
+        with contextlib.suppress(OSError, AttributeError):
             ctypes.windll.user32.SetProcessDpiAwarenessContext(ctypes.c_void_p(-4))
     if sys.platform in ("win32", "darwin"):
         try:
@@ -154,6 +203,12 @@ def _load_gtk() -> Any:
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise NoToolkitError("No display: running without a tray.", has_display=False)
     # xorg, pystray's last resort, shows an icon that answers no click: worse than none.
+    try:
+        gtk.check()
+    except gtk.UnusableError as error:
+        raise NoToolkitError(f"No tray: {error}; the dashboard opens in your browser.") from error
+    except (ImportError, ValueError) as error:
+        log.debug("GTK cannot be used: %s", error)
     chosen = os.environ.get("PYSTRAY_BACKEND")
     for backend in (chosen,) if chosen in ("appindicator", "gtk") else ("appindicator", "gtk"):
         os.environ["PYSTRAY_BACKEND"] = str(backend)
@@ -176,41 +231,25 @@ def _load_gtk() -> Any:
 
 
 def _icon_class(pystray: Any) -> Any:
-    return _sharp_icon_class(pystray) if sys.platform == "darwin" else pystray.Icon
-
-
-def _sharp_icon_class(pystray: Any) -> Any:
-    """macOS: a template picture of full resolution; pystray scales to 22 px, blurred on Retina."""
-    import io  # noqa: PLC0415
-
-    app_kit = importlib.import_module("AppKit")
-    foundation = importlib.import_module("Foundation")
-
-    class SharpIcon(pystray.Icon):  # type: ignore[misc]  # pystray has no types
-        def _assert_image(self) -> None:
-            buffer = io.BytesIO()
-            self._icon.save(buffer, "png")
-            image = app_kit.NSImage.alloc().initWithData_(foundation.NSData(buffer.getvalue()))
-            side = self._status_bar.thickness()
-            image.setSize_((side, side))
-            image.setTemplate_(True)
-            self._icon_image = image
-            self._status_item.button().setImage_(image)
-
-    return SharpIcon
+    if sys.platform == "darwin":
+        return mac.icon_class(pystray)
+    elif sys.platform == "win32":  # noqa: RET505  # mypy: code after a platform return is dead
+        return windows.icon_class(pystray)
+    else:
+        return gtk.icon_class(pystray)
 
 
 def _on_ui_thread(work: Callable[[], None]) -> None:
     """macOS touches AppKit in the caller's thread; the other backends post to theirs."""
     if sys.platform == "darwin":
-        importlib.import_module("PyObjCTools.AppHelper").callAfter(work)
+        mac.on_main_thread(work)
     else:
         work()
 
 
 def _watch_signals(on_signal: Callable[[int], None]) -> None:
     """GTK resets SIGINT and lets SIGTERM kill without clean-up; its loop must hear of both."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = ends()
     if sys.platform == "win32":
         for number in numbers:
             signal.signal(number, lambda got, _frame: on_signal(got))

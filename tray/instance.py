@@ -26,6 +26,8 @@ from server.limits import DESK_LINE_BYTES, DESK_SILENT
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10.0
+FIRST_ANSWERS_S = 2.0
+"""How long a second launch waits for the first: a moment longer and the user starts a third."""
 BREATH_S = 0.2
 
 Message = dict[str, Any]
@@ -198,10 +200,10 @@ class Desk:
             peer.close()
 
 
-def connect(address: str, ask: str) -> Peer:
+def connect(address: str, ask: str, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Peer:
     """Reach the first process at ``port:token``. Raises ``OSError`` or ``ValueError``."""
     port, _, token = address.partition(":")
-    connection = socket.create_connection(("127.0.0.1", int(port)), timeout=ANSWER_TIMEOUT_S)
+    connection = socket.create_connection(("127.0.0.1", int(port)), timeout=timeout_s)
     peer = Peer(connection)
     peer.send({"token": token, "ask": ask})
     if ask == "window":
@@ -209,16 +211,18 @@ def connect(address: str, ask: str) -> Peer:
     return peer
 
 
-def ask_first(folder: Path, *, patience_s: float = ANSWER_TIMEOUT_S) -> bool:
+def ask_first(folder: Path, *, patience_s: float = FIRST_ANSWERS_S) -> bool:
     """Ask the process that holds the lock for its window; False when it does not answer.
 
-    It may still be starting, so its file is read again until ``patience_s`` is over.
+    It may still be starting, so its file is read again until ``patience_s`` is over. One that
+    hangs takes the connection and says nothing.
     """
     until = time.monotonic() + patience_s
     while True:
         try:
             where = json.loads((folder / "instance.json").read_text("utf-8"))
-            peer = connect(f"{where['port']}:{where['token']}", "show")
+            left = max(0.1, until - time.monotonic())
+            peer = connect(f"{where['port']}:{where['token']}", "show", timeout_s=left)
         except (OSError, ValueError, KeyError, TypeError):
             pass
         else:

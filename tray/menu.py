@@ -58,6 +58,16 @@ class Item:
     children: tuple["Item | None", ...] = ()
     enabled: bool = True
 
+    @property
+    def identity(self) -> str:
+        """What stays while text, mark and value change; equal ones are told apart by order."""
+        if self.children:
+            return "menu " + self.text.partition(" (")[0]
+        if self.action is None:
+            return "text"
+        name = self.text.partition(":")[0] if self.action.verb == "copy" else self.action.name
+        return f"{self.action.verb} {name} {self.action.value if self.radio else ''}"
+
 
 LINE_LIMIT = 80
 """Characters: a longer sentence would make a menu as wide as the screen."""
@@ -75,7 +85,11 @@ class Notice:
 
 
 def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
-    """The whole menu; None is a separator. ``autostart`` None: the system has no such thing."""
+    """The whole menu; None is a separator. ``autostart`` None: the system has no such thing.
+
+    It says nothing that a request changes: an open menu stays as it is while an agent works. What
+    is going on stands in the tooltip.
+    """
     running = status.phase == "running"
     return (
         *(_told(text) for text in _lines(status)),
@@ -99,7 +113,7 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
         *_autostart(autostart),
         _help(status),
         SEPARATOR,
-        Item(quit_label(status.running), Action("quit")),
+        Item("Quit", Action("quit")),
     )
 
 
@@ -179,12 +193,6 @@ def notice(before: Status, after: Status) -> Notice | None:
     return None
 
 
-def quit_label(running: int) -> str:
-    if not running:
-        return "Quit"
-    return f"Quit ({running} {'request' if running == 1 else 'requests'} running)"
-
-
 def interval_label(seconds: float) -> str:
     return f"{seconds:g} s" if seconds else "Off"
 
@@ -217,7 +225,6 @@ def _lines(status: Status) -> list[str]:
     if status.upstream is not None:
         lines.append(" · ".join(word for word in known if word))
     lines.extend(quota_line(family) for family in status.quota)
-    lines.extend(_work(status))
     return [part for line in lines for part in wrap(line, LINE_LIMIT)]
 
 

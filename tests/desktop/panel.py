@@ -74,12 +74,19 @@ class Panel:
         """(bus name, object path) of every tray icon that has registered."""
         self.notes: list[tuple[str, str]] = []
         """(title, text) of every notification."""
+        self.senders: list[tuple[str, str, str]] = []
+        """(program, icon, desktop entry) of every notification."""
+        self.menu_changes: list[str] = []
+        """The signals of every menu: ``LayoutUpdated``, ``ItemsPropertiesUpdated``."""
         self._bus = Gio.bus_get_sync(Gio.BusType.SESSION)
         self._bus.set_exit_on_close(False)  # else GDBus ends the test run with the bus
         self._serve("/StatusNotifierWatcher", _WATCHER, self._on_watcher, _watched)
         self._serve("/org/freedesktop/Notifications", _NOTIFICATIONS, self._on_note, None)
         for name in ("org.kde.StatusNotifierWatcher", "org.freedesktop.Notifications"):
             Gio.bus_own_name_on_connection(self._bus, name, 0, None, None)
+        self._bus.signal_subscribe(
+            None, "com.canonical.dbusmenu", None, None, None, 0, self._on_menu_change
+        )
         threading.Thread(target=GLib.MainLoop().run, daemon=True).start()
 
     def icon(self) -> Entry:
@@ -129,6 +136,23 @@ class Panel:
 
         until(try_it)
 
+    def open_menu(self) -> dict[str, int]:
+        """Open the menu as a panel does; the id of each line by its label."""
+        self._menu_call("AboutToShow", GLib.Variant("(i)", (0,)))
+        self._event(0, "opened")
+        return {_label(entry): number for number, entry in self.entries() if "label" in entry}
+
+    def choose(self, number: int) -> None:
+        """Click the line with this id, in a menu that was read before."""
+        self._event(number, "clicked")
+
+    def _event(self, number: int, event: str) -> None:
+        told = GLib.Variant("(isvu)", (number, event, GLib.Variant("i", 0), 0))
+        self._menu_call("Event", told)
+
+    def _on_menu_change(self, _bus: Any, _sender: str, _path: str, _face: str, *told: Any) -> None:
+        self.menu_changes.append(told[0])
+
     def _serve(self, path: str, xml: str, call: Any, get: Any) -> None:
         interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
         self._bus.register_object(path, interface, call, get, None)
@@ -147,6 +171,7 @@ class Panel:
         if method == "Notify":
             values = arguments.unpack()
             self.notes.append((values[3], values[4]))
+            self.senders.append((values[0], values[2], values[6].get("desktop-entry", "")))
             answer = GLib.Variant("(u)", (len(self.notes),))
         elif method == "GetCapabilities":
             answer = GLib.Variant("(as)", (["body"],))

@@ -49,7 +49,7 @@ def test_the_menu_stops_and_starts_the_server_with_streams_open(
         ) as answer:
             lines = answer.iter_lines()
             next(lines)
-            wait(lambda: panel.says("Quit (1 request running)"))
+            wait(lambda: "1 running" in panel.icon()["Title"])
             panel.click("Stop server")
             rest = "".join(lines)
         assert "The proxy was stopped while it was answering." in rest

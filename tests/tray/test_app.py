@@ -80,6 +80,7 @@ class Bench:
         self.control = Calls(self.calls)
         self.window = Window(self.calls)
         self.desktop = Desktop()
+        self.folders_open = True
         parts = Parts(
             controller=cast("Controller", self.control),
             opener=cast("Opener", self.window),
@@ -87,9 +88,14 @@ class Bench:
             data_dir=folder,
             copy=self.copy,
             browse=lambda url: self.calls.put(("browse", url)),
+            open_folder=self.open_folder,
             diagnostics=lambda: "all is well",
         )
         self.app = App(parts, lambda _: self.desktop)
+
+    def open_folder(self, folder: Path) -> bool:
+        self.calls.put(("open folder", folder))
+        return self.folders_open
 
     def copy(self, text: str) -> bool:
         self.calls.put(("copy", text))
@@ -134,7 +140,9 @@ def test_every_action_is_one_intent(bench: Bench, action: Action, call: tuple[An
 
 
 def test_the_data_folder_is_opened(bench: Bench, tmp_path: Path) -> None:
-    assert bench.run(Action("open folder"))[0] == ("browse", tmp_path.as_uri())
+    bench.folders_open = False
+    assert bench.run(Action("open folder"))[0] == ("open folder", tmp_path)
+    assert str(tmp_path) in bench.desktop.notices.get_nowait().message
 
 
 @pytest.mark.parametrize(("upstream", "page"), [(None, "/setup"), ("demo", "/")])

@@ -1,15 +1,11 @@
 """The icon on systems that are not here: what is asked of them, through stand-ins."""
 
 import ctypes
-import io
-import signal
 import sys
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.tray.platforms import Registry, module_on
 from tray.icon import Icon
@@ -112,73 +108,3 @@ def test_a_chosen_item_is_its_action() -> None:
     told.action(None, None)
     assert chosen == [Action("quit")]
     assert outer.action[0].checked(None) is True
-
-
-class Picture:
-    """``NSImage``."""
-
-    def __init__(self) -> None:
-        self.template = False
-        self.size: tuple[float, float] = (0, 0)
-
-    @classmethod
-    def alloc(cls) -> "Picture":
-        return cls()
-
-    def initWithData_(self, data: bytes) -> "Picture":  # noqa: N802  # AppKit's name
-        self.pixels = Image.open(io.BytesIO(data)).size
-        return self
-
-    def setSize_(self, size: tuple[float, float]) -> None:  # noqa: N802
-        self.size = size
-
-    def setTemplate_(self, template: bool) -> None:  # noqa: N802
-        self.template = template
-
-
-def test_macos_gets_a_template_picture_of_full_resolution(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    given: list[Picture] = []
-    module = module_on(
-        monkeypatch,
-        "darwin",
-        "tray.icon",
-        AppKit=SimpleNamespace(NSImage=Picture),
-        Foundation=SimpleNamespace(NSData=lambda data: data),
-    )
-    made = module._icon_class(stub_of_pystray())("name", module.glyph("running", theme="light"), "")
-    made._icon = made.icon
-    made._status_bar = SimpleNamespace(thickness=lambda: 22.0)
-    made._status_item = SimpleNamespace(button=lambda: SimpleNamespace(setImage_=given.append))
-    made._assert_image()
-    (image,) = given
-    assert image.pixels == (64, 64)
-    assert image.size == (22.0, 22.0)
-    assert image.template
-    assert module.theme() == "light"
-
-
-def test_macos_is_only_touched_in_its_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    later: list[Callable[[], None]] = []
-    handlers: dict[int, Callable[..., None]] = {}
-    module = module_on(
-        monkeypatch,
-        "darwin",
-        "tray.icon",
-        PyObjCTools__AppHelper=SimpleNamespace(callAfter=later.append),
-        PyObjCTools__MachSignals=SimpleNamespace(signal=handlers.__setitem__),
-        AppKit=SimpleNamespace(),
-        Foundation=SimpleNamespace(),
-    )
-    shown = module.Icon(stub_of_pystray(), lambda _: None)
-    shown.show("running", "tip", ())
-    assert shown._icon.title != "tip"
-    later.pop()()
-    assert shown._icon.title == "tip"
-    numbers: list[int] = []
-    module._watch_signals(numbers.append)
-    assert handlers == {}
-    later.pop()()
-    handlers[signal.SIGTERM](signal.SIGTERM)
-    assert numbers == [signal.SIGTERM]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from tray.menu import (
     interval_label,
     menu,
     notice,
-    quit_label,
     shape,
     tooltip,
 )
@@ -74,9 +74,27 @@ def test_the_headline_and_the_icon_tell_the_state(status: Status, line: str, ico
     assert shape(status) == icon
 
 
-def test_who_answers_and_what_is_going_on_stand_below_the_headline() -> None:
-    lines = [i.text for i in menu(replace(UP, running=3, queued=2), autostart=None)[:3] if i]
-    assert lines[1:] == ["you_too@example.com · Standard · Code Assist", "1 running · 2 queued"]
+def test_who_answers_stands_below_the_headline_and_what_is_going_on_in_the_tooltip() -> None:
+    busy = replace(UP, running=3, queued=2)
+    lines = [i.text for i in menu(busy, autostart=None)[:2] if i]
+    assert lines[1:] == ["you_too@example.com · Standard · Code Assist"]
+    assert tooltip(busy).endswith("1 running · 2 queued")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"running": 1}, {"running": 7, "queued": 3}, {"limited": True}, {"limited_until": 2e9}],
+)
+def test_a_request_changes_nothing_in_the_menu(change: dict[str, Any]) -> None:
+    assert menu(replace(UP, **change), autostart=True) == menu(UP, autostart=True)
+
+
+def test_a_line_is_the_same_one_while_its_text_mark_or_value_changes() -> None:
+    changed = replace(UP, wait_mode=True, port=9, email="x", pinned=frozenset({"UPSTREAM"}))
+    before = [i.identity for i in every(menu(UP, autostart=False))]
+    assert [i.identity for i in every(menu(changed, autostart=True))] == before
+    told = ("text", "sign out ")
+    assert not [name for name in before if before.count(name) > 1 and not name.startswith(told)]
 
 
 def test_a_long_limit_is_told_with_its_end() -> None:
@@ -204,22 +222,6 @@ def test_every_menu_has_one_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("running", "text"),
-    [
-        (0, "Quit"),
-        (1, "Quit (1 request running)"),
-        (2, "Quit (2 requests running)"),
-    ],
-)
-def test_quit_says_what_it_would_cut(running: int, text: str) -> None:
-    assert quit_label(running) == text
-
-
-def test_intervals() -> None:
-    assert [interval_label(s) for s in (0.0, 1.0, 2.5)] == ["Off", "1 s", "2.5 s"]
-
-
-@pytest.mark.parametrize(
     ("before", "after", "title"),
     [
         (Status(phase="starting"), TAKEN, "The server is not running"),
@@ -249,6 +251,10 @@ def test_the_notice_of_a_conflict_names_the_way_out() -> None:
     news = notice(Status(), TAKEN)
     assert isinstance(news, Notice)
     assert "Use port 8082 instead" in news.message
+
+
+def test_intervals() -> None:
+    assert [interval_label(s) for s in (0.0, 1.0, 2.5)] == ["Off", "1 s", "2.5 s"]
 
 
 def test_texts_are_cut_to_what_windows_takes() -> None:
