@@ -16,6 +16,7 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -149,11 +150,18 @@ def settings_in(options: argparse.Namespace) -> dict[str, str]:
 
 
 def open_streams() -> None:
-    """A windowed program on Windows and macOS has no streams; writing to None would raise."""
+    """Streams that take any text.
+
+    A windowed program on Windows and macOS has none; writing to None would raise. Those of a
+    terminal may know few letters (cp1252): a file's path or a user's own words show ``?`` there.
+    """
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def leave_bundle() -> None:

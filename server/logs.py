@@ -108,7 +108,8 @@ class _PrivateFile(RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")
+        file = os.open(self.baseFilename, flags, 0o600)
+        return os.fdopen(file, "a", encoding="utf-8", errors="replace")
 
 
 def log_file(folder: Path) -> Path:

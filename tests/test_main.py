@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import main
-from tests.support import HANGS_S, free_port
+from tests.support import HANGS_S, free_port, nobody
 
 MAIN = Path(__file__).parents[1] / "main.py"
 NOTHING = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -284,3 +284,18 @@ def test_connect_shows_writes_and_takes_back(tmp_path: Path) -> None:
     assert (home / ".codex" / "config.toml").exists()
     assert connect("codex", "--undo", "--yes")[0] == 0
     assert list(home.iterdir()) == []
+
+
+def test_a_terminal_that_knows_few_letters_is_no_reason_to_stop(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".codex").mkdir(parents=True)
+    (home / ".codex" / "config.toml").write_text("# мой файл\nmodel = 'gpt-5'\n", "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "main.py", "--data-dir", str(tmp_path), "connect", "codex", "--dry-run"],
+        cwd=Path(main.__file__).parent,
+        env={**os.environ, **nobody(home), "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"# ??? ????" in ran.stdout

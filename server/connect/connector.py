@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from server.connect.blanking import blanked
 from server.connect.edits import CannotEditError, Data, Edit, due, taken_out
 from server.connect.files import (
     PRIVATE,
@@ -50,15 +51,17 @@ class Change:
     """None: the file goes."""
     without: Snapshot
     """As it would be had we never written."""
+    form: Format
     holds_key: bool = False
 
     @property
     def changes(self) -> bool:
         return self.then != self.now.raw
 
-    def diff(self) -> str:
+    def diff(self, key: str | None = None) -> str:
+        """As people may see it; ``key``: the user's own key for this server."""
         then = Snapshot(self.now.path, self.then)
-        return difference(self.name, self.now.text, then.text)
+        return _shown(self.form, self.name, self.now.text, then.text, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,8 @@ class Plan:
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
     def diff(self) -> str:
-        """Every change as a unified diff."""
-        text = "\n".join(change.diff() for change in self.changes if change.changes)
-        return text.replace(self.secret, "<your API_KEY>") if self.secret else text
+        """Every change as a unified diff, without secrets."""
+        return "\n".join(change.diff(self.secret) for change in self.changes if change.changes)
 
 
 class Connector:
@@ -141,11 +143,14 @@ class Connector:
         try:
             base = now if entry is None else _undone(entry, now, file, name)
             if entry is not None and _says_all(file, now):
-                return Change(name, now, now.raw, base, file.holds_key)
+                return Change(name, now, now.raw, base, file.form, file.holds_key)
             then = with_text(base, rewritten(file.form, base.text, file.edits))
         except CannotEditError as error:
             raise CannotEditError(f"{name}: {error} It was left as it is.") from error
-        return Change(name, now, then, base, file.holds_key)
+        change = Change(name, now, then, base, file.form, file.holds_key)
+        if change.changes and now.read_only:
+            raise CannotEditError(_read_only(name))
+        return change
 
     def apply(self, plan: Plan) -> None:
         """Write the files, remembering what they were.
@@ -195,7 +200,10 @@ class Connector:
             now, name = look(path), self.places.shown(path)
             file = ConfigFile(path, form_of(path), edits.get(entry.path, ()))
             without = _undone(entry, now, file, name)
-            changes.append(Change(name, now, without.raw, without))
+            change = Change(name, now, without.raw, without, file.form)
+            if change.changes and now.read_only:
+                raise CannotUndoError(_read_only(name))
+            changes.append(change)
         return Plan(tool, tuple(changes))
 
     def _edits(self, tool: Tool) -> dict[str, tuple[Edit, ...]]:
@@ -227,6 +235,23 @@ class Connector:
             return tool.ask(said, target)
         except (CannotEditError, KeyError, TypeError, StopIteration, IndexError):
             return None
+
+
+def _shown(form: Format, name: str, before: str, after: str, key: str | None = None) -> str:
+    """The difference without secrets."""
+    text = difference(name, before, after)
+    said = []
+    for one in (before, after):
+        with contextlib.suppress(CannotEditError):
+            said.append(form.parse(one))
+    return blanked(text.replace(key, "<your API_KEY>") if key else text, *said)
+
+
+def _read_only(name: str) -> str:
+    return (
+        f"{name} is read-only and was left as it is. If it may be changed, allow writing to it "
+        "and try again; if a program made it (a dotfile manager, Nix), change it there."
+    )
 
 
 def _says_all(file: ConfigFile, now: Snapshot) -> bool:
@@ -272,7 +297,7 @@ def _without(state: State, now: Snapshot, file: ConfigFile, name: str) -> Snapsh
         raise CannotUndoError(
             f"{name} was changed where our settings stand, so they cannot be taken out without "
             "touching what you wrote. Remove them by hand and undo again. Since we wrote it:\n"
-            + difference(name, after.text, now.text)
+            + _shown(form, name, after.text, now.text)
         ) from error
     empty = not text.strip() or (not wanted and text.split() in _NOTHING)
     return Snapshot(now.path, None if state.without is None and empty else then, state.mode)

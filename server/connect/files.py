@@ -31,6 +31,13 @@ class Snapshot:
     mode: int | None = None
 
     @property
+    def read_only(self) -> bool:
+        """Somebody took away the right to write, which a replaced file would hide from root too."""
+        if self.raw is None or self.mode is None:
+            return False
+        return not self.mode & 0o222 or not os.access(self.path, os.W_OK)
+
+    @property
     def text(self) -> str:
         """The text with line feeds only, without byte order mark. Raises ``CannotEditError``."""
         raw = (self.raw or b"").removeprefix(codecs.BOM_UTF8)

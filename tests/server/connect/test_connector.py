@@ -331,6 +331,47 @@ def test_a_file_that_could_not_be_written_is_not_connected(
     assert at.state(tool, TARGET) == "connected"
 
 
+@pytest.mark.parametrize("name", ["codex", "gemini-cli"])
+def test_a_read_only_file_is_never_replaced(name: str, tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named(name)
+    assert tool
+    before = fill(tool, at)
+    for path in before:
+        path.chmod(0o444)
+    with pytest.raises(CannotEditError, match="is read-only and was left as it is"):
+        at.plan(tool, TARGET)
+    assert at.state(tool, TARGET) == "found"
+    assert {path: path.read_bytes() for path in before} == before
+    for path in before:
+        path.chmod(0o644)
+    at.apply(at.plan(tool, TARGET))
+    for path in before:
+        path.chmod(0o444)
+    assert at.state(tool, TARGET) == "connected"  # there is nothing to write
+    with pytest.raises(CannotUndoError, match="is read-only"):
+        at.undo_plan(tool)
+    assert at.undoable(tool)
+
+
+def test_the_users_own_secrets_are_kept_and_never_shown(tmp_path: Path) -> None:
+    at, tool = connector(tmp_path), named("gemini-cli")
+    assert tool
+    path = paths(tool, at)[0]
+    path.parent.mkdir(parents=True)
+    path.write_text("GEMINI_API_KEY=mine-1\n# OPENAI_API_KEY=mine-2\nDB_PASSWORD='my own 3'\n")
+    plan = at.plan(tool, TARGET)
+    assert "GEMINI_API_KEY=<hidden>" in plan.diff()
+    assert "GEMINI_API_KEY=any" in plan.diff()
+    at.apply(plan)
+    assert "mine-2" in path.read_text()
+    undo = at.undo_plan(tool).diff()
+    for secret in ("mine-1", "mine-2", "my own 3"):
+        assert secret not in plan.diff()
+        assert secret not in undo
+    at.undo(at.undo_plan(tool))
+    assert "GEMINI_API_KEY=mine-1\n" in path.read_text()
+
+
 def test_a_file_that_makes_no_sense_is_left_alone(tmp_path: Path) -> None:
     at, tool = connector(tmp_path), named("codex")
     assert tool
