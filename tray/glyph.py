@@ -19,7 +19,7 @@ _BODY: dict[Shape, Colour] = {
     "running": (37, 99, 235, 255),
     "busy": (37, 99, 235, 255),
     "attention": (180, 83, 9, 255),
-    "stopped": (113, 113, 122, 255),
+    "stopped": (128, 128, 136, 255),
     "problem": (185, 28, 28, 255),
 }
 
@@ -28,13 +28,14 @@ def glyph(shape: Shape, *, size: int = 64, theme: Theme = "any") -> Image.Image:
     """A square RGBA picture. On a known panel it is of one colour, as its neighbours are.
 
     ``running`` disc with a play mark, ``busy`` disc with an hourglass, ``attention`` diamond with a
-    keyhole, ``stopped`` empty ring, ``problem`` triangle with an exclamation mark.
+    hole, ``stopped`` empty ring, ``problem`` triangle with an exclamation mark. Every line is two
+    pixels wide at 16, the smallest size that panels use.
     """
     side = size * OVERSAMPLING
     picture = Image.new("RGBA", (side, side), _CLEAR)
     pen = _Pen(ImageDraw.Draw(picture), side / 64)
     body, mark = _colours(shape, theme)
-    if theme == "any":
+    if theme == "any" and shape != "stopped":
         _outline(pen, shape, _WHITE, grow=3)
     _outline(pen, shape, body, grow=0)
     _mark(pen, shape, mark)
@@ -64,7 +65,8 @@ def _colours(shape: Shape, theme: Theme) -> tuple[Colour, Colour]:
     """Of the body, and of the mark on it."""
     match theme:
         case "any":
-            return _BODY[shape], _WHITE
+            # A ring of a middle grey is seen on every panel, and shines on none.
+            return _BODY[shape], _CLEAR if shape == "stopped" else _WHITE
         case "dark":
             return _WHITE, _CLEAR
         case "light":
@@ -96,15 +98,14 @@ def _mark(pen: _Pen, shape: Shape, colour: Colour) -> None:
         case "running":
             pen.polygon(colour, (25, 18), (48, 32), (25, 46))
         case "busy":
-            pen.polygon(colour, (20, 17), (44, 17), (32, 32))
-            pen.polygon(colour, (20, 47), (44, 47), (32, 32))
+            pen.polygon(colour, (17, 16), (47, 16), (36, 32), (28, 32))
+            pen.polygon(colour, (17, 48), (47, 48), (36, 32), (28, 32))
         case "stopped":
-            pen.disc(colour, 32, 32, 17)
+            pen.disc(colour, 32, 32, 15)
         case "attention":
-            pen.disc(colour, 32, 26, 7)
-            pen.polygon(colour, (32, 24), (38, 46), (26, 46))
+            pen.disc(colour, 32, 32, 10)
         case "problem":
-            pen.box(colour, 29, 22, 35, 41)
-            pen.disc(colour, 32, 49, 3.5)
+            pen.box(colour, 28, 22, 36, 40)
+            pen.box(colour, 28, 44, 36, 52)
         case _:
             assert_never(shape)

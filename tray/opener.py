@@ -45,6 +45,7 @@ class Opener:
         self._peer: Peer | None = None
         self._url = ""
         self._showed = False  # the window has shown a page since it was started
+        self._revived = False  # its page has died and was loaded once more
         self._asked = False  # the window was asked to come forward, and has not answered yet
         self._answers: SimpleQueue[object] = SimpleQueue()
         self.loaded = threading.Event()
@@ -64,7 +65,8 @@ class Opener:
                     self._asked = True
                 return
             try:
-                self._showed = False
+                self._showed = self._revived = False
+                self.shown = ""
                 self._process = self._spawn(self._command, {**os.environ, CHANNEL: self._channel})
             except OSError as error:
                 log.warning("The window process could not be started: %s", error)
@@ -124,6 +126,8 @@ class Opener:
                 self.loaded.set()
             if "shown" in message:
                 self._asked = False
+            if "died" in message:
+                self._revive(peer)
             if "answer" in message:
                 self._answers.put(message["answer"])
             if "failed" in message:
@@ -132,6 +136,18 @@ class Opener:
             if self._peer is peer:
                 self._peer = None
                 self.loaded.clear()
+
+    def _revive(self, peer: Peer) -> None:
+        """The window's page has lost its process: shown once more, then in the browser."""
+        address = self._admit(self.shown or self._url)
+        if not self._revived:
+            self._revived = True
+            log.warning("The window's page has died; it is loaded once more")
+            peer.send({"url": address})
+            return
+        log.warning("The window's page has died again; the default browser opens instead")
+        peer.send({"close": True})
+        self._browse(address)
 
     def _await_end(self, process: "subprocess.Popen[bytes]") -> None:
         code = process.wait()

@@ -6,6 +6,7 @@ pages only; every other link, Google's sign-in above all, opens in the system's 
 """
 
 import contextlib
+import importlib
 import ipaddress
 import os
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tray import deaths, gtk
 from tray.instance import Message, Peer, connect
 
 CHANNEL = "GEMINI_PROXY_WINDOW"
@@ -62,6 +64,8 @@ def _show(peer: Peer, url: str, storage: Path) -> int:
             peer.send({"failed": "the WebView2 runtime is not installed"})
             return NO_WINDOW
         name_process()
+    if sys.platform == "linux":
+        gtk.introduce(importlib.import_module("gi.repository.GLib"))
     import webview  # noqa: PLC0415  # only here, and only in this process
 
     window = webview.create_window(
@@ -76,9 +80,11 @@ def _show(peer: Peer, url: str, storage: Path) -> int:
         return NO_WINDOW
     pages = _Pages(peer, window, url)
     window.events.loaded += pages.loaded
+    deaths.watch(window, pages.died)
     threading.Thread(target=pages.obey, daemon=True).start()
     # Not private: private mode has no localStorage on GTK and wipes the store on macOS.
-    webview.start(private_mode=False, storage_path=str(storage))
+    icon = str(gtk.ASSETS / "icon.png")  # elsewhere the program's own is taken
+    webview.start(private_mode=False, storage_path=str(storage), icon=icon)
     if sys.platform == "win32" and webview.renderer == "mshtml":
         return NO_WINDOW
     return 0
@@ -104,6 +110,10 @@ class _Pages:
         self._back = without_ticket(url)
         self._window.run_js(LINKS)
         self._peer.send({"loaded": self._back})
+
+    def died(self) -> None:
+        """The page's process has gone, and the window is blank. The tray knows what to do."""
+        self._peer.send({"died": True})
 
     def obey(self) -> None:
         """Do what the tray says until it goes."""

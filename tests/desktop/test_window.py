@@ -1,10 +1,14 @@
 """The real window: our own pages, and the system's browser for everything else."""
 
+import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -160,3 +164,72 @@ def test_a_foreign_page_goes_to_the_systems_browser(
         (address,) = until(lambda: taken.read_text().split())
         assert address.startswith("https://")
         assert asked(opener, "location.href") == page
+
+
+def page_processes(window: int) -> list[int]:
+    """Process ids of WebKit's page processes below ``window``."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] != "Z":
+                parents[int(folder.name)] = (int(fields[1]), (folder / "comm").read_text())
+    found, level = [], {window}
+    while level := {pid for pid, (parent, _) in parents.items() if parent in level}:
+        found += [pid for pid in level if parents[pid][1].startswith("WebKitWebProces")]
+    return found
+
+
+def another(window: int, drawing: list[int]) -> bool:
+    """Whether it has a page process, and not that one."""
+    return page_processes(window) not in ([], drawing)
+
+
+def test_a_page_that_dies_is_shown_once_more_and_then_in_the_browser(
+    start: Starter, tmp_path: Path, taken: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    browsed: list[str] = []
+    with (
+        serving(tmp_path / "data") as controller,
+        window(start, tmp_path / "data") as opener,
+    ):
+        opener._browse = browsed.append
+        page = running(controller) + "/help"
+        opener.open(page)
+        assert opener.loaded.wait(HANGS_S)
+        process = opener._process
+        assert process is not None
+        for last in (False, True):
+            drawing = until(lambda: page_processes(process.pid))
+            os.kill(drawing[0], signal.SIGKILL)
+            if not last:
+                until(partial(another, process.pid, drawing))
+                until(lambda: asked(opener, "document.title[0]") == "H")
+        assert until(lambda: browsed) == [page]
+        until(lambda: not opener.is_open)
+    assert [r.levelname for r in caplog.records if "has died" in r.message] == ["WARNING"] * 2
+
+
+def test_the_window_carries_our_name_and_icon(start: Starter, tmp_path: Path, screen: str) -> None:
+    with (
+        serving(tmp_path / "data") as controller,
+        window(start, tmp_path / "data") as opener,
+    ):
+        opener.open(running(controller) + "/help")
+        assert opener.loaded.wait(HANGS_S)
+        listed = subprocess.run(
+            ["xwininfo", "-root", "-tree", "-display", screen],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        number = re.search(r'(0x[0-9a-f]+) "Gemini API Proxy"', listed)
+        assert number, listed
+        told = subprocess.run(
+            ["xprop", "-display", screen, "-id", number[1], "WM_CLASS", "_NET_WM_ICON"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert '"gemini-api-proxy", "Gemini-api-proxy"' in told
+        assert "Icon (" in told or "= 0x" in told or "_NET_WM_ICON(CARDINAL) =" in told
