@@ -37,8 +37,8 @@ from server.errors import (
     AuthenticationError,
     InternalServerError,
     NotFoundError,
-    OverloadedError,
     ProxyError,
+    StoppedError,
     UpgradeRefusedError,
     WrongKeyError,
     WrongKindOfKeyError,
@@ -57,6 +57,7 @@ from server.reply import (
     Send,
     dump_pieces,
     facts,
+    note_failure,
     send_body,
     send_error,
     send_head,
@@ -349,6 +350,7 @@ class Edge:
             if not (out.started or operation.in_stream(call, error)):
                 raise
             exchange.fail(error)
+            note_failure(request, dialect, "in mid-stream", error)
             await out.write(encoder.fail(self._veiled(error, request)))
         except Exception:
             if not out.started:
@@ -371,7 +373,7 @@ class Edge:
             if not self._stopping or task is None:
                 raise
             task.uncancel()
-            raise OverloadedError(
+            raise StoppedError(
                 "The proxy was stopped while it was answering.", retry_after_s=5
             ) from None
 

@@ -41,6 +41,9 @@ class ProxyError(Exception):
     status: ClassVar[int] = 500
     """The HTTP status, unless a dialect has its own (Anthropic answers 529 when overloaded)."""
 
+    fault: ClassVar[bool] = False
+    """Ours or Google's, which is an error in the log; what the client can mend is a warning."""
+
     transient: ClassVar[bool] = False
     """A short blip: worth a quick second try while nothing has reached the client."""
 
@@ -202,6 +205,7 @@ class UpstreamError(ProxyError):
 
     kind = "upstream"
     status = 502
+    fault = True
     transient = True
 
 
@@ -225,7 +229,14 @@ class OverloadedError(ProxyError):
 
     kind = "overloaded"
     status = 503
+    fault = True
     transient = True
+
+
+class StoppedError(OverloadedError):
+    """The server is asked to stop, which is nobody's fault."""
+
+    fault = False
 
 
 class UpstreamTimeoutError(ProxyError):
@@ -233,6 +244,7 @@ class UpstreamTimeoutError(ProxyError):
 
     kind = "timeout"
     status = 504
+    fault = True
 
 
 class LoopError(ProxyError):
@@ -254,3 +266,4 @@ class InternalServerError(ProxyError):
 
     kind = "internal"
     status = 500
+    fault = True

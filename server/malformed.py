@@ -24,7 +24,7 @@ def malformed(status: int, begun: bytes) -> Answer:
     dialect = _ROUTES.dialect_of(method, path, {})
     name = new_id("req_")
     _, body = dialect.encode_error(_error(status), name)
-    log.info("%s %s %s: not a request that can be read", name, dialect.name, status)
+    log.warning("%s %s %s: not a request that can be read", name, dialect.name, status)
     ids = dict.fromkeys(("x-request-id", dialect.request_id_header), name)
     given = {"content-type": "application/json", **ids, "connection": "close"}
     data = dumps(body)

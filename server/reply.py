@@ -102,9 +102,15 @@ def error_headers(error: ProxyError) -> dict[str, str]:
     return headers
 
 
+def note_failure(request: Request, dialect: Dialect, how: str, error: ProxyError) -> None:
+    """Write a failed request into the log. ``how``: its status, or how far it had come."""
+    level = logging.ERROR if error.fault else logging.WARNING
+    log.log(level, "%s %s %s: %s", request.id, dialect.name, how, error.message)
+
+
 async def send_error(request: Request, dialect: Dialect, error: ProxyError) -> None:
     status, body = dialect.encode_error(error, request.id)
-    log.info("%s %s %s: %s", request.id, dialect.name, status, error.message)
+    note_failure(request, dialect, str(status), error)
     headers = error_headers(error) | {"content-type": "application/json"}
     await send_body(request, status, dump(body), headers, dialect)
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from server.errors import OverloadedError, RateLimitError
+from server.errors import RateLimitError, StoppedError
 
 LONGEST_WAIT_S = 600.0
 """How long one request may wait in all."""
@@ -273,7 +273,7 @@ class Throttle:
         )
 
 
-def _shutting_down() -> OverloadedError:
-    return OverloadedError(
+def _shutting_down() -> StoppedError:
+    return StoppedError(
         "The proxy is shutting down. Try again in a moment.", code="queue_full", retry_after_s=5
     )

@@ -63,3 +63,18 @@ async def test_an_unknown_level_is_the_one_that_is_recorded(tmp_path: Path) -> N
         html = await page(rig, "?level=nonsense")
         assert 'href="/log?level=warning" aria-current="true"' in html
         assert "?level=info" not in html  # there can be none
+
+
+async def test_a_failed_request_is_a_warning_and_a_fault_an_error(tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    async with running(tmp_path, google_gemini_base_url=nobody, in_process=False) as rig:
+        configure_logging(rig.gateway.settings)
+        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+        url = "/v1/chat/completions"
+        assert (await rig.http.post(url, json=body | {"messages": 1})).status_code == 400
+        assert "No errors." in await page(rig, "?level=error")
+        assert " openai-chat 400: " in await page(rig, "?level=warning")
+        assert (await rig.http.post(url, json=body)).status_code == 502
+        errors = await page(rig, "?level=error")
+        assert " openai-chat 502: " in errors
+        assert " openai-chat 400: " not in errors
