@@ -101,6 +101,10 @@ class SignatureRejectedError(BadRequestError):
     """Upstream refused a thought signature; the pipeline sends the bypass value once."""
 
 
+class ThinkingRejectedError(BadRequestError):
+    """Upstream cannot think as asked; the pipeline lets the model think its own way once."""
+
+
 class MediaRejectedError(BadRequestError):
     """Upstream could not read a picture or file; the pipeline leaves out those of earlier turns."""
 

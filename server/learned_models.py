@@ -233,9 +233,10 @@ class LearnedModels:
 
 
 def is_paid_only(model: str) -> bool:
-    """Whether the table says that no free key is served this model."""
+    """Whether the table is sure that no free key is served this model."""
     known = catalogue().model(model)
-    return known.listed and "paid" in known.doors and "free" not in known.doors
+    sure = known.listed and not known.free_unknown
+    return sure and "paid" in known.doors and "free" not in known.doors
 
 
 def _merge(ours: Learned, theirs: Learned) -> None:

@@ -57,6 +57,7 @@ _FOR: Mapping[Door, str] = {
     "code-assist": "on Code Assist",
 }
 
+_TIERS: tuple[Tier, ...] = ("main", "best", "fast")
 AUTO = "auto"
 """A tier whose model the catalogue chooses."""
 
@@ -300,7 +301,8 @@ class Aliases:
 
         A name that leads nowhere here is left out; it never costs the list.
         """
-        real = [model for model in available if model.id not in self.refused]
+        gone = {*self.refused, *self.table}  # an alias with a model's own name stands in its place
+        real = [model for model in available if model.id not in gone]
         real.sort(key=_newest_first)
         ids = {model.id for model in real}
         first = [*STABLE_NAMES, *(TWIN_PREFIX + name for name in STABLE_NAMES)]
@@ -354,9 +356,17 @@ class Aliases:
             found = known.model(found).successor
         if known.model(model_id).kind != "chat":
             return None
-        tier: Tier = "fast" if tier_of(model_id) == "fast" else "main"
-        others = (other for other in self.candidates(tier, available) if other != model_id)
-        return next(others, None)
+        others = self.candidates(self._tier_like(model_id), available)
+        return next((other for other in others if other != model_id), None)
+
+    def _tier_like(self, model_id: str) -> Tier:
+        """The tier on whose list an id stands nearest to the top; by its words, where it is on
+        none."""
+        lists = {tier: catalogue().preference(tier, self.door) for tier in _TIERS}
+        places = {tier: ids.index(model_id) for tier, ids in lists.items() if model_id in ids}
+        if places:
+            return min(places, key=places.__getitem__)
+        return "fast" if tier_of(model_id) == "fast" else "main"
 
     def _unknown_model(self, name: str, available: Sequence[Model]) -> NotFoundError:
         there = available or living_models(self.door, self.on)

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from server.aside import off_loop
 from server.attachments import Attachments
@@ -228,28 +229,49 @@ class Pipeline:
         except AuthenticationError:
             return Count(estimate_tokens(call.request)), True
         choice = await self._choice(call.model, upstream)
-        model = choice.meant.models[0]
         await self._settle(call, upstream)
-
-        def fitted() -> tuple[Outgoing, bytes]:
-            out, _ = self._fitted(call, choice, model)
-            return out, _digest(upstream.name, out)
-
-        out, key = await off_loop(fitted, when=call.large)
-        if model.id in choice.aliases.refused:
-            return Count(estimate_tokens(out.request)), True
-        if key not in self._counts:
+        request = call.request
+        for model in choice.meant.models:
+            out, key = await off_loop(
+                partial(self._countable, call, choice, model), when=call.large
+            )
+            request = out.request
+            if model.id in choice.aliases.refused:
+                break
             try:
-                async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
-                    self._counts[key] = await upstream.count_tokens(out)
+                return await self._counted(upstream, out, key), False
+            except ModelRefusedError as error:
+                if not await self._learn_from_count(choice, model, error):
+                    break
             except (ProxyError, TimeoutError) as error:
                 if call.verbatim and isinstance(error, BadRequestError):
                     raise  # nobody else has judged this request
-                return Count(estimate_tokens(out.request)), True
+                break
+        return Count(estimate_tokens(request)), True
+
+    def _countable(self, call: Call, choice: "Choice", model: Model) -> tuple[Outgoing, bytes]:
+        out, _ = self._fitted(call, choice, model)
+        return out, _digest(choice.upstream.name, out)
+
+    async def _counted(self, upstream: Upstream, out: Outgoing, key: bytes) -> Count:
+        """Google's count, asked once. Raises ``ProxyError``, ``TimeoutError``."""
+        if key not in self._counts:
+            async with asyncio.timeout(COUNT_TIMEOUT_S), self._counting:
+                self._counts[key] = await upstream.count_tokens(out)
             if len(self._counts) > COUNTS_KEPT:
                 self._counts.popitem(last=False)
         self._counts.move_to_end(key)
-        return self._counts[key], False
+        return self._counts[key]
+
+    async def _learn_from_count(
+        self, choice: "Choice", model: Model, error: ModelRefusedError
+    ) -> bool:
+        """Whether what refuses a count is refused altogether, and so is kept: models that chat can
+        be counted for. A licence is judged by answers alone."""
+        if not model.chats or error.why == "licence":
+            return False
+        await self._learn(choice, model, error)
+        return True
 
     async def embed(self, call: EmbedCall, exchange: Exchange) -> Embedding:
         """Vectors; real where the upstream has them, otherwise mock ones that say so."""

@@ -1,8 +1,9 @@
 """When a failed request is sent again, and with what.
 
 Only while nothing has reached the client. Three reasons, each with its own small budget: a repair
-(upstream could not read a schema, a signature or an earlier picture), a blip (5xx, no capacity, a
-broken answer), and a delay Google asked for, which only WAIT_MODE waits out.
+(upstream could not read a schema, a signature or an earlier picture, or thinks by other rules), a
+blip (5xx, no capacity, a broken answer), and a delay Google asked for, which only WAIT_MODE waits
+out.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from server.errors import (
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
+    ThinkingRejectedError,
 )
 from server.gemini.fit import without_media
 from server.gemini.schema import plainer, repair
@@ -56,6 +58,8 @@ class Retries:
                 out = replace(out, request=self._plainer(error, out.request))
             case SignatureRejectedError() if not self.verbatim:
                 out = replace(out, request=self._bypass(error, out.request))
+            case ThinkingRejectedError() if not self.verbatim:
+                out = replace(out, request=self._own_thinking(error, out.request))
             case MediaRejectedError() if not self.verbatim:
                 out = replace(out, request=self._bare(error, out))
             case RateLimitError(source="quota", retry_after_s=float() | int()):
@@ -102,6 +106,16 @@ class Retries:
             raise error
         self._bypassed = True
         return mended
+
+    def _own_thinking(
+        self, error: ThinkingRejectedError, request: GenerateRequest
+    ) -> GenerateRequest:
+        """Without a wish for thoughts: the answer will tell whose rules hold."""
+        config = dict(request.get("generationConfig") or {})
+        if config.pop("thinkingConfig", None) is None:
+            raise error
+        self.dropped += ("generationConfig.thinkingConfig",)
+        return {**request, "generationConfig": config}
 
     def _bare(self, error: MediaRejectedError, out: Outgoing) -> GenerateRequest:
         """Without the media of earlier turns: what is wrong with them, only Google knows."""

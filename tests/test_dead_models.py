@@ -16,7 +16,7 @@ from server.gemini.signatures import BYPASS
 from server.google_fake import failures, keys
 from server.google_fake.account import PROJECT
 from server.google_fake.failures import refuse
-from server.google_fake.google import FakeGoogle
+from server.google_fake.google import GENERATE, FakeGoogle
 from server.google_fake.http import GoogleError
 from server.learned_models import FILE
 from tests.faults import signed_in
@@ -35,7 +35,8 @@ PAID = "gemini-3.1-pro-preview"
 def dead(google: FakeGoogle, *models: str) -> None:
     """Google no longer has these models for this key, though its list still shows them."""
     for model in models:
-        google.fail(refuse(keys.no_longer_available(model)), model=model, times=None)
+        refusal = refuse(keys.no_longer_available(model))
+        google.fail(refusal, model=model, times=None, methods={*GENERATE, "countTokens"})
 
 
 def asked(rig: Rig) -> list[str | None]:
@@ -386,6 +387,68 @@ async def test_the_rules_of_the_next_request_are_those_of_the_model_that_answere
         assert config["thinkingConfig"]["thinkingLevel"] == "LOW", "it has no minimal"
         assert "temperature" not in config
         assert asked(rig) == [unknown, unknown]
+
+
+@pytest.mark.parametrize("kind", ["chat", "messages", "responses"])
+async def test_a_model_that_answers_unannounced_by_stricter_rules_costs_one_request(
+    tmp_path: Path, kind: str
+) -> None:
+    """Budgets were right for the id asked for; its new master knows levels only and refuses them
+    before any answer could name it."""
+    google = FakeGoogle(api_keys={GEMINI_KEY}, history=keys.OLD_PAID)
+    by = FIRST
+    google.catalogue = tuple(
+        replace(one, ends={"gemini-api": "2026-01-01"}, routed_to=by)
+        if one.id == "gemini-2.5-flash-lite"
+        else one
+        for one in google.catalogue
+    )
+    wishes: dict[str, Json] = {
+        "chat": {"reasoning_effort": "high"},
+        "messages": {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 5000},
+        "responses": {"reasoning": {"effort": "high"}},
+    }
+    wish = wishes[kind]
+    async with running(tmp_path, google=google) as rig:
+        answer = await ask_for(rig, kind, "gemini-2.5-flash-lite", **wish)
+        assert (answer.status_code, answer.headers["x-gemini-model-version"]) == (200, by)
+        assert "thinkingConfig" in answer.headers["x-proxy-dropped"]
+        assert len(asked(rig)) == 2
+        again = await ask_for(rig, kind, "gemini-2.5-flash-lite", **wish)
+        assert (again.status_code, len(asked(rig))) == (200, 3)
+        assert "thinkingLevel" in rig.sent[-1]["generationConfig"]["thinkingConfig"]
+
+
+# ── counts ──
+
+
+async def count_for(rig: Rig, model: str, words: str) -> httpx.Response:
+    said = [{"role": "user", "content": words}]
+    return await rig.http.post("/v1/messages/count_tokens", json={"model": model, "messages": said})
+
+
+async def test_a_count_learns_what_is_dead_and_goes_on(tmp_path: Path) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    dead(google, FIRST)
+    async with running(tmp_path, google=google) as rig:
+        for words in ("one", "two", "three"):
+            assert (await count_for(rig, "gemini-best", words)).status_code == 200
+        counted = [e.model for e in rig.google.requests if e.call == "countTokens"]
+        assert counted == [FIRST, SECOND, SECOND, SECOND]
+        answer = await ask_for(rig, "chat", "gemini-best")
+        assert (answer.status_code, asked(rig)) == (200, [SECOND])
+
+
+async def test_a_count_for_an_exact_id_that_is_dead_is_an_estimate_and_asks_once(
+    tmp_path: Path,
+) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    dead(google, FIRST)
+    async with running(tmp_path, google=google) as rig:
+        for words in ("one", "two"):
+            answer = await count_for(rig, FIRST, words)
+            assert answer.json()["input_tokens"] > 0
+        assert [e.call for e in rig.google.requests].count("countTokens") == 1
 
 
 # ── lists never wait long ──

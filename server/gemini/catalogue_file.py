@@ -366,6 +366,7 @@ _SHARED: dict[str, tuple[str, _Read]] = {
 _OWN: dict[str, tuple[str, _Read]] = {
     "name": ("name", _At.text),
     "preview": ("preview", _At.flag),
+    "free_unknown": ("free_unknown", _At.flag),
     "released": ("released", _At.day),
     "doors": ("doors", _At.doors),
     "ends": ("end_days", lambda at: at.by_door(_At.day)),

@@ -132,6 +132,8 @@ class Known:
     """What a person calls it."""
     kind: Kind = "chat"
     preview: bool = False
+    free_unknown: bool = False
+    """Whether free keys are served is not known: an answer or a refusal says nothing of a key."""
     released: date | None = None
     doors: tuple[Door, ...] = ()
     end_days: Mapping[Door, date] = field(default_factory=dict)

@@ -37,6 +37,7 @@ from server.errors import (
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
+    ThinkingRejectedError,
     UpstreamError,
 )
 from server.model_refusals import (
@@ -96,6 +97,8 @@ _TOO_LONG = re.compile(
     re.I | re.S,
 )
 _SIGNATURE = re.compile(r"thought.?signature", re.I)
+_THINKING = re.compile(r"\bthinking[ _]?(?:budget|level|config|mode)\b|\binclude_?thoughts\b", re.I)
+"""How Google says that this model thinks by other rules: one may answer for another unannounced."""
 _MEDIA = re.compile(
     r"(?:process|read|decode|load|fetch|retrieve|download)\w*\s+(?:\w+\s+){0,5}?"
     r"(?:image|video|audio|document|pdf|file|media|url)\b|document has no pages"
@@ -296,6 +299,8 @@ def _bad_request(refusal: Refusal) -> ProxyError:
         return ContextLengthError(said)
     if _SIGNATURE.search(said):
         return SignatureRejectedError(said, code="thought_signature")
+    if _THINKING.search(said):
+        return ThinkingRejectedError(said, code=refusal.status.lower() or None)
     fields = " ".join(
         str(v.get("field", "")) for v in dicts(refusal.detail("BadRequest").get("fieldViolations"))
     )

@@ -13,6 +13,7 @@ from server.errors import (
     BrokenAnswerError,
     SchemaRejectedError,
     SignatureRejectedError,
+    ThinkingRejectedError,
     UpstreamError,
 )
 from server.gemini.events import Event, RawChunk
@@ -109,7 +110,9 @@ async def test_a_really_empty_answer_is_passed_on_in_the_end(house: House) -> No
     assert house.entries[0].attempts == 2
 
 
-@pytest.mark.parametrize("error", [SchemaRejectedError("no"), SignatureRejectedError("no")])
+@pytest.mark.parametrize(
+    "error", [SchemaRejectedError("no"), SignatureRejectedError("no"), ThinkingRejectedError("no")]
+)
 async def test_the_clients_own_request_is_not_repaired(
     house: House, error: BadRequestError
 ) -> None:

@@ -88,6 +88,19 @@ async def test_a_quota_of_nothing_for_a_paid_model_shows_a_free_key(
     assert LearnedModels(tmp_path, now=clock).plan("mine") == "paid"
 
 
+async def test_what_may_be_free_as_well_tells_nothing_of_a_key(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """No source says whether a free key is served these: an answer proves no paid key."""
+    learned = LearnedModels(tmp_path, now=clock)
+    await learned.refuse("mine", PAID, "plan")
+    for model in (known for known in catalogue().models() if known.free_unknown):
+        await learned.answered("mine", model.id)
+    assert (learned.plan("mine"), list(learned.refused("mine"))) == ("free", [PAID])
+    await learned.refuse("yours", "gemini-3-flash-preview", "plan")
+    assert learned.plan("yours") == ""
+
+
 async def test_two_servers_on_a_folder_keep_each_others_marks(tmp_path: Path, clock: Clock) -> None:
     one, two = LearnedModels(tmp_path, now=clock), LearnedModels(tmp_path, now=clock)
     await one.refuse("mine", "gemini-a", "gone")

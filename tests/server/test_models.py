@@ -133,6 +133,21 @@ def test_a_tier_has_its_candidates_in_order_and_goes_without_the_refused() -> No
     assert sent("gpt-5", Aliases(refused={BEST}, on=NOW)) == "gemini-3.8-flash"
 
 
+def test_a_successor_is_of_the_tier_that_the_model_serves_whatever_its_name() -> None:
+    second, third = catalogue().preference("main", "free")[1:3]
+    assert "flash" in second
+    assert Aliases(refused={BEST}, on=NOW).successor(second, FREE) == third
+    assert Aliases(on=NOW).successor("gemini-9-unheard", FREE) == BEST
+    assert Aliases(on=NOW).successor("gemini-9-lite", FREE) == FAST
+
+
+def test_an_alias_with_a_models_own_name_stands_in_its_place() -> None:
+    own, target = FREE[0].id, FREE[1].id
+    listed = Aliases({own: target}, on=NOW).listed(FREE)
+    assert [model.alias_of for model in listed if model.id == own] == [target]
+    assert Aliases({own: target}, on=NOW).find(own, FREE).alias_of == target
+
+
 @pytest.mark.parametrize(
     ("door", "best"),
     [("free", BEST), ("paid", BEST), ("vertex", BEST), ("code-assist", "gemini-3.1-pro-preview")],

@@ -17,6 +17,7 @@ from server.errors import (
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
+    ThinkingRejectedError,
     UpstreamError,
 )
 from server.exchange import Exchange
@@ -350,10 +351,14 @@ async def test_a_repair_names_what_says_less(house: House) -> None:
         assert exchange.dropped == ("tools.functionDeclarations.parametersJsonSchema",)
 
 
-@pytest.mark.parametrize("refusal", [SchemaRejectedError("m"), SignatureRejectedError("m")])
-async def test_what_no_repair_changes_is_not_sent_again(house: House, refusal: ProxyError) -> None:
-    house.script([refusal], OK)
-    with pytest.raises(type(refusal)):
+@pytest.mark.parametrize(
+    "kind", [SchemaRejectedError, SignatureRejectedError, ThinkingRejectedError]
+)
+async def test_what_no_repair_changes_is_not_sent_again(
+    house: House, kind: type[ProxyError]
+) -> None:
+    house.script([kind("m")], OK)
+    with pytest.raises(kind):
         await house.ask(call())
     assert house.entries[0].attempts == 1
 

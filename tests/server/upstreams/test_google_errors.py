@@ -18,6 +18,7 @@ from server.errors import (
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
+    ThinkingRejectedError,
     UpstreamError,
 )
 from server.model_refusals import (
@@ -505,6 +506,31 @@ def test_what_concerns_something_else_is_no_refusal_of_a_model(
     body = {"error": {"code": status, "message": message}}
     error = error_from_response(status, {}, json.dumps(body).encode(), credential=credential)
     assert not isinstance(error, ModelRefusedError)
+
+
+@pytest.mark.parametrize(
+    ("message", "concerns"),
+    [
+        (
+            "Thinking budget is not supported for this model. Use thinking level instead.",
+            True,
+        ),
+        (
+            "'minimal' is not a supported thinking level for this model. Allowed values are: "
+            "medium, low, high.",
+            True,
+        ),
+        ("Budget 0 is invalid. This model only works in thinking mode.", True),
+        ("generation_config.thinking_config.include_thoughts is not supported here.", True),
+        ("The model was thinking about a level.", False),
+        ("temperature must be between 0 and 2.", False),
+    ],
+)
+def test_how_google_says_that_a_model_thinks_otherwise(message: str, concerns: bool) -> None:
+    body = {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
+    error = error_from_response(400, {}, json.dumps(body).encode())
+    assert isinstance(error, ThinkingRejectedError) == concerns
+    assert error.code == "invalid_argument"
 
 
 @pytest.mark.parametrize(
