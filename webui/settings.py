@@ -1,13 +1,17 @@
 """The settings page: every row of the settings table, where its value comes from, and its form.
 
-A form holds one group. What was changed in it is checked as a whole before anything is saved, so
-that one wrong field changes nothing and is named where it stands.
+One form holds every group, and each group has its button. What was changed in the group is checked
+as a whole before anything is saved, so that one wrong field changes nothing and is named where it
+stands; what was typed in other groups stays typed. Each field says what it showed at first, so that
+a page that has grown old changes only what was typed in it.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,6 +74,7 @@ HINTS = {
     "API_KEY": "Leave empty to keep the saved keys.",
     "ADMIN_KEY": "Leave empty to keep the saved key.",
 }
+MOST_TYPED = 64
 RESTARTED_S = 4
 """When the browser looks for the restarted server: stopping takes two seconds at most."""
 
@@ -112,6 +117,10 @@ class Field:
     default: str
     """What an emptied field means; empty where that is nothing, or would show a secret."""
     error: str = ""
+    typed: str = ""
+    """The name of a secret that was typed and is not saved yet (``Typed``)."""
+    removing: bool = False
+    """A secret is to be removed, and that is not saved yet."""
     choices: tuple[tuple[str, str], ...] = ()
     """What may be typed, each with a note; any other text may be as well."""
 
@@ -187,6 +196,7 @@ def field_of(
         pending=name in gateway.pending,
         default="" if option.secret else text_of(settings.default(name)),
         error=error,
+        removing=option.secret and typed == "",
         choices=model_choices(gateway.doors) if name in TIER_SETTINGS else (),
     )
 
@@ -222,8 +232,29 @@ def not_allowed(form: Mapping[str, str], access: Access, kind: Kind) -> list[str
     )
 
 
-def changes_in(form: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
+class Typed:
+    """Secrets that were typed while another group was saved: a page never shows one again."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, str] = OrderedDict()
+
+    def keep(self, secret: str) -> str:
+        """The name under which a page may send it once more."""
+        name = token_urlsafe(16)
+        self._held[name] = secret
+        while len(self._held) > MOST_TYPED:
+            self._held.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> str:
+        return self._held.get(name, "")
+
+
+def changes_in(
+    form: Mapping[str, str], gateway: Gateway, held: Typed | None = None
+) -> dict[str, str]:
     """The settings whose field is not what the page showed."""
+    held = held or Typed()
     changed = {}
     for name, option in ALL_OPTIONS.items():
         if name in FIXED:
@@ -232,8 +263,11 @@ def changes_in(form: Mapping[str, str], gateway: Gateway) -> dict[str, str]:
             changed[name] = ""
         elif name in form:
             typed = form[name].replace("\r\n", "\n").strip()
-            shown = "" if option.secret else field_of(option, gateway).value
-            if typed != shown:
+            if option.secret:
+                shown, typed = "", typed or held.get(form.get(f"kept-{name}", ""))
+            else:
+                shown = form.get(f"was-{name}", field_of(option, gateway).value)
+            if typed != shown.replace("\r\n", "\n").strip():
                 changed[name] = typed
     return changed
 
@@ -267,27 +301,26 @@ class SettingsPage:
     def __init__(self, forms: Forms) -> None:
         self._forms = forms
         self._gateway = forms.gateway
+        self._held = Typed()
 
     async def show(
         self,
         *,
         typed: Mapping[str, str] | None = None,
         errors: Mapping[str, str] | None = None,
-        message: str = "",
+        saved: Sequence[str] | None = None,
     ) -> str:
+        """``typed``: what is in the fields and not saved; ``saved``: what has just been saved."""
         typed, errors = typed or {}, errors or {}
-        saved = [name for name in request.args.get("saved", "").split(",") if name in ALL_OPTIONS]
+        if saved is None:
+            told = request.args.get("saved", "").split(",")
+            saved = [name for name in told if name in ALL_OPTIONS]
         return await render_template(
             "settings.html",
             status=self._gateway.status(),
             groups={
                 group: [
-                    field_of(
-                        ALL_OPTIONS[name],
-                        self._gateway,
-                        typed=typed.get(name) if name in errors else None,
-                        error=errors.get(name, ""),
-                    )
+                    self._field(ALL_OPTIONS[name], typed.get(name), errors.get(name, ""))
                     if self._forms.may(matter_of_setting(name))
                     else hidden_field(ALL_OPTIONS[name])
                     for name in names
@@ -297,7 +330,8 @@ class SettingsPage:
             token=self._forms.token,
             errors=errors,
             saved=saved,
-            message=message,
+            waiting=[name for name in typed if name not in errors],
+            was=lambda name: text_of(self._now(name)),
             unchanged="saved" in request.args and not saved,
             unsaved=self._gateway.unsaved,
             wiped="wiped" in request.args,
@@ -305,6 +339,17 @@ class SettingsPage:
             can_restart=self._gateway.on_restart is not None,
             file=self._gateway.settings.data_dir / "settings.toml",
         )
+
+    def _now(self, name: str) -> object:
+        """The value that a field shows where nothing else was typed."""
+        gateway = self._gateway
+        return gateway.pending.get(name, getattr(gateway.settings, ALL_OPTIONS[name].field))
+
+    def _field(self, option: Option, typed: str | None, error: str) -> Field:
+        field = field_of(option, self._gateway, typed=typed, error=error)
+        if option.secret and typed:
+            return replace(field, value="", typed=self._held.keep(typed))
+        return field
 
     async def change(self) -> Any:
         form = await self._forms.read()
@@ -318,14 +363,19 @@ class SettingsPage:
         forbidden = not_allowed(form, self._gateway.access, g.caller.kind)
         if forbidden:
             return await self._forms.forbid(f"{', '.join(forbidden)}: {OWNERS}")
-        changes = changes_in(form, self._gateway)
-        values, errors = checked(changes, self._gateway.settings)
+        changes = changes_in(form, self._gateway, self._held)
+        mine = GROUPS.get(form.get("group", ""), tuple(changes))
+        others = {name: typed for name, typed in changes.items() if name not in mine}
+        wanted = {name: typed for name, typed in changes.items() if name in mine}
+        values, errors = checked(wanted, self._gateway.settings)
         if errors:
             return await self.show(typed=changes, errors=errors), 400
         for name, value in values.items():
             await self._gateway.change(name, value)
         if form.get("from") == "dashboard":
             return redirect("/", 303)
+        if others:
+            return await self.show(typed=others, saved=tuple(values))
         if not values:
             return redirect("/settings?saved=", 303)
         return redirect(f"/settings?saved={','.join(values)}#{anchor_of(next(iter(values)))}", 303)

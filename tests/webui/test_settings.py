@@ -209,3 +209,86 @@ async def test_a_tier_offers_the_models_that_live_with_their_prices(tmp_path: Pa
         assert saved(tmp_path)["MODEL_BEST"] == "gemini-4-neon"
         listed = (await rig.http.get("/v1/models/gemini-best")).json()
         assert listed["alias_of"] == "gemini-4-neon"
+
+
+def fields(html: str) -> dict[str, str]:
+    """What a browser would send of the page's form: hidden fields, texts, choices, ticked boxes."""
+    body = html[html.index('id="all"') : html.index('id="wipe"')]
+    sent = {}
+    for tag in re.findall(r"<input [^>]*>", body):
+        name, value = (re.search(rf' {a}="([^"]*)"', tag) for a in ("name", "value"))
+        if name and not (' type="checkbox"' in tag and " checked" not in tag):
+            sent[name[1]] = unescape(value[1]) if value else ""
+    for name, text in re.findall(r'<textarea [^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', body):
+        sent[name] = unescape(text)
+    for name, words in re.findall(r'<select [^>]*name="([^"]*)"[^>]*>(.*?)</select>', body, re.S):
+        chosen = re.search(r"<option selected>([^<]*)", words)
+        sent[name] = chosen[1] if chosen else re.findall(r"<option ?>([^<]*)", words)[0]
+    return sent
+
+
+async def test_saving_one_group_keeps_what_is_typed_in_the_others(tmp_path: Path) -> None:
+    secret = "AIza-typed-and-not-saved"
+    async with running(tmp_path) as rig:
+        sent = fields((await rig.http.get("/settings")).text)
+        typed = {"QUEUE_LIMIT": "7", "PORT": "not a port", "GEMINI_API_KEY": secret}
+        answer = await rig.http.post("/settings", data=sent | typed | {"group": "Limits"})
+        assert answer.status_code == 200
+        assert "<strong>Saved:</strong> QUEUE_LIMIT." in answer.text
+        assert secret not in answer.text
+        assert saved(tmp_path) == {"QUEUE_LIMIT": 7}
+        left = fields(answer.text)
+        assert (left["PORT"], left["QUEUE_LIMIT"]) == ("not a port", "7")
+        answer = await rig.http.post("/settings", data=left | {"group": "Reaching Gemini"})
+        assert rig.gateway.settings.gemini_api_key == secret
+        assert fields(answer.text)["PORT"] == "not a port"
+        left = fields(answer.text) | {"PORT": "9123"}
+        answer = await rig.http.post("/settings", data=left | {"group": "Listening"})
+        assert answer.headers["location"].startswith("/settings?saved=PORT")
+
+
+async def test_a_wrong_field_costs_no_typing_anywhere(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        sent = fields((await rig.http.get("/settings")).text)
+        typed = {"RATE_LIMIT": "often", "QUEUE_LIMIT": "7", "LOG_LEVEL": "debug"}
+        typed |= {"ALIASES": "one = gemini-main", "remove-GEMINI_API_KEY": "yes"}
+        answer = await rig.http.post("/settings", data=sent | typed | {"group": "Limits"})
+        assert answer.status_code == 400
+        left = fields(answer.text)
+        assert {name: left.get(name) for name in typed} == typed
+        assert not (tmp_path / "settings.toml").exists()
+
+
+async def test_a_stale_tab_undoes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        first = fields((await rig.http.get("/settings")).text)
+        second = dict(first)
+        mine = {"RATE_LIMIT": "3", "ALIASES": "one = gemini-main\r\ntwo = gemini-fast"}
+        await rig.http.post("/settings", data=first | mine)
+        await rig.http.post("/settings", data=second | {"QUEUE_LIMIT": "7", "WAIT_MODE": "true"})
+        assert rig.gateway.settings.rate_limit_s == 3
+        assert rig.gateway.settings.queue_limit == 7
+        assert set(rig.gateway.settings.aliases) == {"one", "two"}
+        again = fields((await rig.http.get("/settings")).text)
+        answer = await rig.http.post("/settings", data=again)
+        assert answer.headers["location"] == "/settings?saved="
+
+
+async def test_a_stale_dashboard_undoes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        html = (await rig.http.get("/")).text
+        sent = dict(
+            re.findall(r'type="(?:hidden|number)" name="([^"]*)"[^>]* value="([^"]*)"', html)
+        )
+        await rig.gateway.change("WAIT_MODE", "true")
+        await rig.http.post("/settings", data=sent | {"RATE_LIMIT": "2", "WAIT_MODE": "false"})
+        assert rig.gateway.settings.rate_limit_s == 2
+        assert rig.gateway.settings.wait_mode is True
+
+
+async def test_wiping_asks(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        html = (await rig.http.get("/settings")).text
+    asked = html[html.index('id="wipe"') :]
+    assert asked.index("<details><summary>Wipe them…") < asked.index("Yes, wipe them now")
+    assert asked.count("<button") == 1
