@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from server.google_fake.google import FakeGoogle
 from tests.clock import FakeClock
+from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
 from tests.support import HANGS_S, serve
 

@@ -19,10 +19,10 @@ from server.behind import Behind
 from server.dialects import DIALECTS
 from server.fetch import Fetcher
 from server.gateway import Gateway
-from server.google_fake.google import FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.runtime import hypercorn_config
 from server.settings import Settings
+from tests.google.google import FakeGoogle
+from tests.google.transport import InProcessTransport
 from tests.support import HANGS_S, old_google
 from webui.pages import create_pages
 

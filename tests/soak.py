@@ -26,14 +26,14 @@ from pathlib import Path
 import httpx
 
 from server.gateway import Gateway
-from server.google_fake import failures
-from server.google_fake.failures import Failure
-from server.google_fake.google import FakeGoogle
-from server.google_fake.serving import serving
-from server.google_fake.stream import Framing
 from server.runtime import Server
 from server.settings import Settings
 from tests.faults import BODIES, at_once, request_of
+from tests.google import failures
+from tests.google.failures import Failure
+from tests.google.google import FakeGoogle
+from tests.google.serving import serving
+from tests.google.wire import Framing
 from tests.support import HANGS_S, free_port, old_google
 from webui.pages import create_pages
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
-from server.google_fake.account import PROJECT
-from server.google_fake.google import API_KEY, FakeGoogle
-from server.google_fake.keys import OLD_PAID
-from server.google_fake.serving import Handler, serving
-from server.google_fake.transport import InProcessTransport
+from tests.google.account import PROJECT
+from tests.google.google import API_KEY, FakeGoogle
+from tests.google.keys import OLD_PAID
+from tests.google.serving import Handler, serving
+from tests.google.transport import InProcessTransport
 
 Json = dict[str, Any]
 

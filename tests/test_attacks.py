@@ -15,10 +15,8 @@ import httpx
 import pytest
 
 from server import connections
+from server.demo.errors import GoogleError
 from server.dialects import DIALECTS
-from server.google_fake import failures
-from server.google_fake.http import GoogleError
-from server.google_fake.model import Answer
 from server.guesses import Guesses
 from server.logs import configure_logging
 from tests.faults import (
@@ -34,6 +32,8 @@ from tests.faults import (
     status_of,
     until,
 )
+from tests.google import failures
+from tests.google.model import Answer
 from tests.rig import Rig, running
 
 HERE = "Host: 127.0.0.1"

@@ -10,8 +10,8 @@ import h2.connection
 import pytest
 
 from server import body, connections
-from server.google_fake.model import Answer
 from tests.faults import BODIES, connection, last_entry, request_of, status_of, until
+from tests.google.model import Answer
 from tests.rig import running
 from tests.support import HANGS_S
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.google_fake import failures
 from server.guesses import Guesses
 from tests.faults import BODIES, raw, requests
 from tests.faults import request_of as hello
+from tests.google import failures
 from tests.rig import Rig, running
 
 KEY = "the-right-key-of-this-server"

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from server import token_store
-from server.google_fake.google import FakeGoogle
 from server.settings import SettingsError, load
 from tests.faults import ask, signed_in
+from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
 from tests.support import old_google, serve
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.google_fake import failures
 from tests.faults import ENDS, ask, clocked, request_of, until
+from tests.google import failures
 from tests.rig import Rig, running
 from tests.soak import Limits, soak
 from tests.support import HANGS_S

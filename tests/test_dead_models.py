@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from server import adc
+from server.demo.errors import GoogleError
 from server.gemini.catalogue import catalogue, today
 from server.gemini.signatures import BYPASS
-from server.google_fake import failures, keys
-from server.google_fake.account import PROJECT
-from server.google_fake.failures import refuse
-from server.google_fake.google import GENERATE, FakeGoogle
-from server.google_fake.http import GoogleError
 from server.learned_models import FILE
 from tests.faults import signed_in
+from tests.google import failures, keys
+from tests.google.account import PROJECT
+from tests.google.failures import refuse
+from tests.google.google import GENERATE, FakeGoogle
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import events_of
 from tests.test_refusals import CALLS, MODEL

@@ -53,8 +53,8 @@ RUN_BY: tuple[tuple[str, str], ...] = (
     ),
     (r"sudo apt-get install .*", f"{HERE}::test_the_packages_named_make_the_tray"),
     (
-        r"\.venv/bin/python -m server\.google_fake",
-        "tests/server/google_fake/test___main__.py::test_it_prints_its_address_and_writes_a_client",
+        r"\.venv/bin/python -m tests\.google",
+        "tests/google/test___main__.py::test_it_prints_its_address_and_writes_a_client",
     ),
     (r"\.venv/bin/python main\.py connect.*", f"{HERE}::test_connecting_as_the_documents_say"),
     (r"make package", "tests/package/test_built.py::test_the_self_test_passes"),
@@ -319,8 +319,9 @@ def test_the_words_quoted_as_symptoms_are_ours_or_googles() -> None:
     """In quotation marks stands what the program says; … leaves something out."""
     said = " ".join(
         re.sub(r"\{[^{}]*\}", "…", text)
-        for folder in ("server", "tray", "webui")
+        for folder in ("server", "tray", "webui", "tests/google")
         for path in (ROOT / folder).rglob("*.py")
+        if not path.name.startswith("test_")
         for text in texts(path)
     )
     pages = " ".join(p.read_text("utf-8") for p in ROOT.glob("webui/templates/*.html"))

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
+from server.demo import rules
+from server.demo.errors import invalid
 from server.fetch import Fetcher
 from server.gemini.signatures import BYPASS
-from server.google_fake import failures, rules
-from server.google_fake.http import invalid
-from server.google_fake.model import Answer
-from server.google_fake.stream import Framing
+from tests.google import failures
+from tests.google.model import Answer
+from tests.google.wire import Framing
 from tests.rig import Rig, running
 
 FLASH, PRO, THREE = "gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash-preview"

@@ -24,13 +24,13 @@ import pytest
 from server import settings as settings_file
 from server.files import write_private
 from server.gemini.signatures import StoredSignature
-from server.google_fake.google import FakeGoogle
-from server.google_fake.model import Answer
 from server.metrics import Metrics
 from server.signature_store import SignatureStore
 from server.token_files import parse_token_file
 from server.usage import UsageLog
 from tests.faults import ENDS, ask, last_entry, request_of, signed_in
+from tests.google.google import FakeGoogle
+from tests.google.model import Answer
 from tests.rig import Rig, running
 from tests.support import HANGS_S, call, free_port, serve
 

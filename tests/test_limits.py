@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 
-from server.google_fake import failures
 from server.upstreams import wire
 from tests.clock import FakeClock
 from tests.faults import (
@@ -31,6 +30,7 @@ from tests.faults import (
     signed_in,
     until,
 )
+from tests.google import failures
 from tests.rig import Rig, running
 from tests.support import HANGS_S
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from server.gemini.signatures import BYPASS
-from server.google_fake.google import FakeGoogle
-from server.google_fake.model import Answer, Asked
+from tests.google.google import FakeGoogle
+from tests.google.model import Answer, Asked
 from tests.rig import GEMINI_KEY, Rig, running
 
 TURNS = 200

@@ -11,12 +11,12 @@ import pytest
 
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
-from server.google_fake.catalogue import FakeModel
-from server.google_fake.google import FakeGoogle
-from server.google_fake.keys import NEW_FREE, NEW_PAID, OLD_PAID, Key
-from server.google_fake.table import CATALOGUE
 from server.model_names import STABLE_NAMES, TWIN_PREFIX
 from server.models import ADVERTISED_ALIASES
+from tests.google.catalogue import FakeModel
+from tests.google.google import FakeGoogle
+from tests.google.keys import NEW_FREE, NEW_PAID, OLD_PAID, Key
+from tests.google.table import CATALOGUE
 from tests.rig import GEMINI_KEY, Rig, running
 
 DAYS = ("2026-11-28", "2026-12-02", "2027-02-01", "2027-07-01")

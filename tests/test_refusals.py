@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server.google_fake import failures
-from server.google_fake.failures import refuse
-from server.google_fake.http import GoogleError
+from server.demo.errors import GoogleError
 from server.logs import recent_lines
+from tests.google import failures
+from tests.google.failures import refuse
 from tests.rig import Rig, running
 
 Json = dict[str, Any]

@@ -13,10 +13,7 @@ from pathlib import Path
 import pytest
 
 from server import connections, limits, runtime, throttle
-from server.google_fake import account, failures
-from server.google_fake.failures import Failure
-from server.google_fake.http import GoogleError
-from server.google_fake.stream import Framing
+from server.demo.errors import GoogleError
 from server.upstreams import wire
 from tests.faults import (
     ENDS,
@@ -32,6 +29,9 @@ from tests.faults import (
     signed_in,
     until,
 )
+from tests.google import account, failures
+from tests.google.failures import Failure
+from tests.google.wire import Framing
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import old_google, serve
 

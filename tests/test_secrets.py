@@ -21,10 +21,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-from server.google_fake import failures
-from server.google_fake.google import FakeGoogle
-from server.google_fake.http import GoogleError
+from server.demo.errors import GoogleError
 from tests.faults import BODIES, request_of, requests
+from tests.google import failures
+from tests.google.google import FakeGoogle
 from tests.support import HANGS_S, free_port, serve
 from tests.test_main import MAIN, NOTHING, run
 from tests.webui.test_pages import agree, field, sign_in_link

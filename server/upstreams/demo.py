@@ -1,8 +1,8 @@
-"""The ``demo`` upstream: this project's scripted Google, in the same process.
+"""The ``demo`` upstream: a Gemini API of made-up answers, in the same process.
 
 No account and no network. Everything between the client and Google is the real code; only the model
 is made up, and every answer says so. It is for looking, not for agents: it calls no tool that the
-client does not force (``google_fake/demo.py``).
+client does not force (``server/demo/model.py``).
 """
 
 import httpx
@@ -16,10 +16,6 @@ CHUNK_DELAY_S = 0.02
 """Slow enough to see that it streams."""
 
 
-ITS_DAY = "2026-11-28"
-"""Its Google never retires a model: every name that a list shows can be looked at."""
-
-
 class Demo(GeminiApi):
     """The Gemini API road with nobody at its end; its embeddings are mock ones, marked as such."""
 
@@ -27,16 +23,11 @@ class Demo(GeminiApi):
 
     def __init__(self, *, chunk_delay_s: float = CHUNK_DELAY_S) -> None:
         # Only who wants the demo pays for it at start: 60 ms and some megabytes.
-        from server.google_fake import demo  # noqa: PLC0415
-        from server.google_fake.google import API_KEY, FakeGoogle  # noqa: PLC0415
-        from server.google_fake.keys import OLD_PAID  # noqa: PLC0415
-        from server.google_fake.transport import InProcessTransport  # noqa: PLC0415
+        from server.demo.gemini_api import GeminiApi as Google  # noqa: PLC0415
 
-        google = FakeGoogle(
-            answering=demo.answer, chunk_delay_s=chunk_delay_s, history=OLD_PAID, today=ITS_DAY
-        )
-        http = httpx.AsyncClient(transport=InProcessTransport(google))
-        super().__init__(http, "http://demo.invalid", API_KEY, name="demo")
+        google = Google(chunk_delay_s=chunk_delay_s)
+        http = httpx.AsyncClient(transport=httpx.MockTransport(google.handle))
+        super().__init__(http, "http://demo.invalid", "demo", name="demo")
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         return await mock_embedding(call, model)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from server.demo.errors import Json
 from server.gemini.signatures import BYPASS
-from server.google_fake.failures import Failure
-from server.google_fake.http import Json
-from server.google_fake.model import Answer, Asked, Script
+from tests.google.failures import Failure
+from tests.google.model import Answer, Asked, Script
 from tests.rig import Rig
 
 BIN = Path(__file__).parent / "node_modules" / ".bin"

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.google_fake import failures, model
-from server.google_fake.failures import Failure
-from server.google_fake.http import Json
+from server.demo.errors import Json
 from tests.agents.support import (
     MODELS,
     ClaudeCode,
@@ -21,6 +19,8 @@ from tests.agents.support import (
     texts,
     told,
 )
+from tests.google import failures, model
+from tests.google.failures import Failure
 from tests.rig import running
 
 CLAUDE = ClaudeCode()

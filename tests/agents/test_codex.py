@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from server.google_fake import failures
-from server.google_fake.failures import Failure
 from tests.agents.support import (
     MODELS,
     Codex,
@@ -22,6 +20,8 @@ from tests.agents.support import (
     texts,
     told,
 )
+from tests.google import failures
+from tests.google.failures import Failure
 from tests.rig import running
 
 CODEX = Codex()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from server.google_fake.model import Answer
 from tests.agents.support import call, does, run, says, tell
 from tests.agents.test_connect import PYTHON, connect
+from tests.google.model import Answer
 from tests.rig import Rig, running
 
 HELLO = 'print("hello")\n'

@@ -6,10 +6,6 @@ from pathlib import Path
 import pytest
 
 from server.gemini.catalogue import catalogue, today
-from server.google_fake import failures, keys
-from server.google_fake.failures import Failure, refuse
-from server.google_fake.google import FakeGoogle
-from server.google_fake.model import Answer, Asked
 from tests.agents.support import (
     MODELS,
     Agent,
@@ -26,6 +22,10 @@ from tests.agents.support import (
     texts,
     told,
 )
+from tests.google import failures, keys
+from tests.google.failures import Failure, refuse
+from tests.google.google import FakeGoogle
+from tests.google.model import Answer, Asked
 from tests.rig import GEMINI_KEY, running
 
 AGENTS = pytest.mark.parametrize("agent", [ClaudeCode(), Codex()], ids=["claude-code", "codex"])

@@ -17,12 +17,12 @@ from typing import Any
 from server.errors import RateLimitError
 from server.exchange import Exchange
 from server.gemini.types import Usage
-from server.google_fake import account
-from server.google_fake.google import FakeGoogle
 from server.logs import configure_logging
 from server.throttle import Ticket
 from server.upstreams.code_assist import CodeAssist
 from tests.browser.chromium import Browser, chromium
+from tests.google import account
+from tests.google.google import FakeGoogle
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import nobody, serve
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from server.google_fake import failures
-from server.google_fake.google import API_KEY, FakeGoogle
-from server.google_fake.serving import serving
+from tests.google import failures
+from tests.google.google import API_KEY, FakeGoogle
+from tests.google.serving import serving
 from tests.support import HANGS_S
 
 

@@ -19,10 +19,10 @@ from typing import get_args
 import httpx
 from PIL import Image
 
-from server.google_fake import account
-from server.google_fake.google import FakeGoogle
 from tests.desktop.conftest import Program, Starter, chat, private_bus, private_screen
 from tests.desktop.google import google_at, signed_in
+from tests.google import account
+from tests.google.google import FakeGoogle
 from tests.support import free_port
 from tray.glyph import Theme, glyph
 from tray.menu import Shape

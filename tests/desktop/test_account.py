@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from server.google_fake import account
-from server.google_fake.google import FakeGoogle
 from tests.desktop.conftest import Program, Starter, chat
 from tests.desktop.google import google_at, signed_in
 from tests.desktop.test_tray import JSON, ready, shown, wait
+from tests.google import account
+from tests.google.google import FakeGoogle
 
 if TYPE_CHECKING:
     from tests.desktop.panel import Panel

@@ -15,12 +15,12 @@ import httpx
 import pytest
 
 from server.control import Controller
-from server.google_fake.google import FakeGoogle
 from server.runtime import Server
 from server.settings import load
 from tests.desktop.conftest import MAIN, Starter
 from tests.desktop.google import client_file, environment, google_at
 from tests.desktop.panel import until
+from tests.google.google import FakeGoogle
 from tests.support import HANGS_S, free_port
 from tray.instance import Desk
 from tray.opener import Opener

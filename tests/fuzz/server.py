@@ -16,11 +16,11 @@ from server.behind import Behind
 from server.dialects import DIALECTS
 from server.fetch import Fetcher
 from server.gateway import Gateway
-from server.google_fake.google import FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.settings import Settings
 from server.sse import SSEReader
 from tests.faults import at_once
+from tests.google.google import FakeGoogle
+from tests.google.transport import InProcessTransport
 from tests.support import old_google
 from webui.pages import create_pages
 

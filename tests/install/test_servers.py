@@ -210,9 +210,11 @@ async def test_somebody_signs_in_by_pasting_the_address(compose: tuple[str, ...]
     environment = [word for pair in given.items() for word in ("-e", "=".join(pair))]
     confined = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")  # noqa: S108
     published = ("-p", f"127.0.0.1:{port}:8080")
-    run("podman", "run", "-d", "--name", name, *confined, *published, *environment, IMAGE)
+    fakes = Path(__file__).parents[1] / "google"  # no part of the image
+    faked = ("-v", f"{fakes}:/app/tests/google:ro")
+    run("podman", "run", "-d", "--name", name, *confined, *published, *faked, *environment, IMAGE)
     try:
-        fake = ("python", "-m", "server.google_fake", "--port", "9999")
+        fake = ("python", "-m", "tests.google", "--port", "9999")
         run(
             "podman", "exec", "-d", "-w", "/app", name, *fake, "--write-client", "/data/client.json"
         )

@@ -15,11 +15,11 @@ import pytest
 
 from server.adc import EARLY_S, REFUSAL_REMEMBERED_S, Adc, AdcError, Minted, mint_token
 from server.errors import UpstreamError
-from server.google_fake import failures
-from server.google_fake.account import PROJECT
-from server.google_fake.google import FakeGoogle
-from server.google_fake.http import FakeRequest, FakeResponse, GoogleError, once
-from server.google_fake.oauth import CLOUD_SCOPE
+from tests.google import failures
+from tests.google.account import PROJECT
+from tests.google.google import FakeGoogle
+from tests.google.http import FakeRequest, FakeResponse, RawError, once
+from tests.google.oauth import CLOUD_SCOPE
 from tests.support import serve
 
 Json = dict[str, Any]
@@ -233,7 +233,7 @@ async def test_a_deleted_key_is_refused(server: Server) -> None:
 
 async def test_a_token_endpoint_that_fails_is_no_refusal(server: Server) -> None:
     content = {"type": "authorized_user", **server.google.oauth.credentials(server.base)}
-    broken = GoogleError(400, "", raw=b"<html>Bad gateway</html>")
+    broken = RawError(400, b"<html>Bad gateway</html>")
     server.google.fail(failures.refuse(broken), methods={"token"}, times=None)
     with pytest.raises(UpstreamError, match="could not be asked"):
         await server.mint(content)

@@ -10,11 +10,11 @@ import anthropic
 import openai
 import pytest
 
-from server.google_fake import failures
-from server.google_fake.model import Answer
 from server.limits import HEADER_CHARS
 from server.reply import dump, dump_pieces
 from tests.faults import clocked, until
+from tests.google import failures
+from tests.google.model import Answer
 from tests.rig import running
 
 TOOL: Any = {

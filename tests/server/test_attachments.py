@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from server.attachments import Attachments
+from server.demo.errors import GoogleError
 from server.errors import BadRequestError
 from server.fetch import Fetcher
 from server.gemini.types import Call, Download, Json
-from server.google_fake.failures import Failure
-from server.google_fake.http import GoogleError
+from tests.google.failures import Failure
 from tests.rig import Rig, running
 
 BASE = "https://generativelanguage.googleapis.com"

@@ -13,10 +13,10 @@ import pytest
 
 from server.control import Controller, Status
 from server.gateway import Gateway
-from server.google_fake.google import FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.runtime import Server
 from server.settings import Loaded, Settings, SettingsError, load
+from tests.google.google import FakeGoogle
+from tests.google.transport import InProcessTransport
 from tests.support import HANGS_S
 from webui.pages import create_pages
 

@@ -13,11 +13,11 @@ import pytest
 from server import doctor
 from server.doctor import Check, Finding, render
 from server.gateway import Gateway
-from server.google_fake import account, failures
 from server.reach import Reached
 from server.redaction import learn
 from server.settings import Settings
 from tests.faults import ask, signed_in
+from tests.google import account, failures
 from tests.rig import running
 from tests.support import HANGS_S
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from server.gateway import ASK_AGAIN_S, Gateway
-from server.google_fake.google import API_KEY, FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.settings import Settings, SettingsError, load
+from tests.google.google import API_KEY, FakeGoogle
+from tests.google.transport import InProcessTransport
 
 
 @pytest.fixture

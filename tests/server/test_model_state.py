@@ -12,11 +12,11 @@ from server.gemini import catalogue as catalogue_module
 from server.gemini.catalogue import Catalogue, catalogue, today
 from server.gemini.known import TIERS, Door
 from server.gemini.served import ModelStatus
-from server.google_fake import keys
-from server.google_fake.failures import refuse
-from server.google_fake.google import FakeGoogle
 from server.model_state import model_state
 from server.models import Aliases, describe
+from tests.google import keys
+from tests.google.failures import refuse
+from tests.google.google import FakeGoogle
 from tests.rig import GEMINI_KEY, running
 from tests.server.test_doors import doors
 

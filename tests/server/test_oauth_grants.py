@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from server.errors import UpstreamError
-from server.google_fake.failures import refuse, slow_first_byte
-from server.google_fake.google import FakeGoogle
-from server.google_fake.http import GoogleError
 from server.oauth_client import OAuthClient, parse_client
 from server.oauth_grants import GoogleGrants, GrantRefusedError
 from server.upstreams.transport import make_client
+from tests.google.failures import refuse, slow_first_byte
+from tests.google.google import FakeGoogle
+from tests.google.http import RawError
 from tests.support import serve
 
 REDIRECT = "http://127.0.0.1:8081/oauth2callback"
@@ -109,7 +109,7 @@ async def test_another_verifier_is_refused(server: Server) -> None:
 async def test_terminal_refusals_of_a_refresh_have_their_code(
     server: Server, status: int, body: dict[str, str], code: str
 ) -> None:
-    error = GoogleError(status, "", raw=json.dumps(body).encode())
+    error = RawError(status, json.dumps(body).encode())
     server.google.fail(refuse(error), methods={"token"}, times=None)
     with pytest.raises(GrantRefusedError) as caught:
         await server.grants.refresh(server.client, "r-1")
@@ -118,7 +118,7 @@ async def test_terminal_refusals_of_a_refresh_have_their_code(
 
 @pytest.mark.parametrize("raw", [b"<html>Bad gateway</html>", b'{"error": "odd"}'])
 async def test_an_unclear_refusal_ends_no_sign_in(server: Server, raw: bytes) -> None:
-    server.google.fail(refuse(GoogleError(400, "", raw=raw)), methods={"token"}, times=None)
+    server.google.fail(refuse(RawError(400, raw)), methods={"token"}, times=None)
     with pytest.raises(UpstreamError, match="could not be asked"):
         await server.grants.refresh(server.client, "r-1")
 
@@ -152,7 +152,7 @@ async def test_a_token_counts_whatever_else_the_answer_holds(
     server: Server, answer: dict[str, object], lifetime_s: float, email: str | None
 ) -> None:
     raw = json.dumps({"access_token": "an-access-token", **answer}).encode()
-    server.google.fail(refuse(GoogleError(200, "", raw=raw)), methods={"token"}, times=None)
+    server.google.fail(refuse(RawError(200, raw)), methods={"token"}, times=None)
     grant = await server.grants.refresh(server.client, "r-1")
     assert (grant.access_token, grant.refresh_token) == ("an-access-token", None)
     assert (grant.lifetime_s, grant.email) == (lifetime_s, email)
@@ -160,7 +160,7 @@ async def test_a_token_counts_whatever_else_the_answer_holds(
 
 @pytest.mark.parametrize("raw", [b"{}", b"[]", b'{"access_token": ""}', b"<html>", b""])
 async def test_an_answer_without_a_token_is_an_upstream_error(server: Server, raw: bytes) -> None:
-    server.google.fail(refuse(GoogleError(200, "", raw=raw)), methods={"token"}, times=None)
+    server.google.fail(refuse(RawError(200, raw)), methods={"token"}, times=None)
     with pytest.raises(UpstreamError, match="without an access token"):
         await server.grants.refresh(server.client, "r-1")
 

@@ -18,9 +18,6 @@ import pytest
 from hypercorn.config import Config
 
 from server.gateway import Gateway
-from server.google_fake import failures
-from server.google_fake.google import API_KEY, FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.runtime import (
     PortInUseError,
     PortLostError,
@@ -30,6 +27,9 @@ from server.runtime import (
     next_free_port,
 )
 from server.settings import Settings, SettingsError
+from tests.google import failures
+from tests.google.google import API_KEY, FakeGoogle
+from tests.google.transport import InProcessTransport
 from tests.support import HANGS_S
 from webui.pages import create_pages
 

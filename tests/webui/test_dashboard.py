@@ -7,9 +7,9 @@ from pathlib import Path
 
 from server.exchange import Exchange
 from server.gemini.types import Usage
-from server.google_fake.failures import no_usage, quota_exhausted
 from server.throttle import Throttle
 from server.upstreams.code_assist import Quota
+from tests.google.failures import no_usage, quota_exhausted
 from tests.rig import running
 from webui.dashboard import last_refusal, live_rows, live_state, period_of, quota_bars
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from server.gemini.catalogue import catalogue, today
-from server.google_fake import account
-from server.google_fake.account import PROJECT
-from server.google_fake.failures import quota_exhausted, slow_first_byte, stalled
-from server.google_fake.google import FakeGoogle
 from tests.browser.chromium import Browser
 from tests.faults import until
+from tests.google import account
+from tests.google.account import PROJECT
+from tests.google.failures import quota_exhausted, slow_first_byte, stalled
+from tests.google.google import FakeGoogle
 from tests.rig import GEMINI_KEY, Rig, running
 from tests.support import serve
 

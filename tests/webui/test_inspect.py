@@ -5,10 +5,10 @@ import re
 from html import unescape
 from pathlib import Path
 
-from server.google_fake.failures import quota_exhausted
-from server.google_fake.google import FakeGoogle
 from server.inspector import Inspector, note
 from server.logs import redact
+from tests.google.failures import quota_exhausted
+from tests.google.google import FakeGoogle
 from tests.rig import GEMINI_KEY, Rig, running
 from webui.inspect import panes_of, rows_of
 

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from server.google_fake import account, failures
-from server.google_fake.google import API_KEY, FakeGoogle
 from server.settings import load
+from tests.google import account, failures
+from tests.google.google import API_KEY, FakeGoogle
 from tests.rig import Rig, running
 from tests.support import serve
 

@@ -6,8 +6,8 @@ import pytest
 
 from server.connect import probe
 from server.connect.tool import Ask, Dialect
-from server.google_fake import failures
-from server.google_fake.google import FakeGoogle
+from tests.google import failures
+from tests.google.google import FakeGoogle
 from tests.rig import GEMINI_KEY, running
 
 PATHS: dict[Dialect, str] = {

@@ -16,12 +16,12 @@ from server.dialects.gemini_native_stream import Array, Events, encoder
 from server.errors import BadRequestError
 from server.gemini.fit import fit
 from server.gemini.types import Call, Json
-from server.google_fake import failures
-from server.google_fake.google import FakeGoogle
-from server.google_fake.http import FakeRequest, FakeResponse
 from server.models import describe
 from server.upstreams.base import Outgoing
 from server.upstreams.gemini_api import sendable
+from tests.google import failures
+from tests.google.google import FakeGoogle
+from tests.google.http import FakeRequest, FakeResponse
 from tests.rig import Rig, running
 from tests.server.dialects.gemini_support import (
     HELLO,

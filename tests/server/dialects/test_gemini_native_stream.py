@@ -14,10 +14,10 @@ from server.dialects.gemini_native_stream import Array, Events, encode_unary
 from server.errors import BrokenAnswerError
 from server.gemini.events import Event, Finish, RawChunk, TextDelta, UsageSeen
 from server.gemini.types import Chunk, Json, Usage
-from server.google_fake import failures
-from server.google_fake.model import Answer
 from server.sse import SSEReader
 from tests.faults import until
+from tests.google import failures
+from tests.google.model import Answer
 from tests.rig import running
 from tests.server.dialects.gemini_support import (
     HELLO,

@@ -7,12 +7,12 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, Field
 
+from server.demo.rules import check_json_schema
 from server.dialects.anthropic import parse_request
 from server.dialects.base import Params
 from server.dialects.openai_chat import parse_chat
 from server.dialects.openai_responses import parse_response
 from server.gemini.types import Call, Json
-from server.google_fake.rules import check_json_schema
 
 Send = tuple[str, Any]
 

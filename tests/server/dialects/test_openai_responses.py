@@ -23,7 +23,7 @@ from server.errors import BadRequestError, ContextLengthError, OverloadedError, 
 from server.gemini.events import Finish, TextDelta
 from server.gemini.signatures import BYPASS
 from server.gemini.types import Call, Json
-from server.google_fake import failures
+from tests.google import failures
 from tests.rig import Rig, running
 from tests.server.dialects.openai_support import JSON_VALUES, data_of, refused
 

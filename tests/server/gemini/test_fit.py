@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.demo.messages import GENERATE
+from server.demo.proto import read as read_message
 from server.gemini.fit import Fitted, fit
 from server.gemini.known import LEVELS
 from server.gemini.schema import clean
 from server.gemini.signatures import BYPASS, StoredSignature
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
-from server.google_fake import messages, rules
-from server.google_fake.catalogue import FakeModel
-from server.google_fake.proto import read as read_message
-from server.google_fake.table import CATALOGUE
 from server.models import Model
+from tests.google import doors
+from tests.google.catalogue import FakeModel
+from tests.google.table import CATALOGUE
 from tests.server.gemini.schema.test_cleaner import SCHEMAS
 from tests.server.gemini.test_history import CONTENTS
 
@@ -386,4 +387,4 @@ def test_the_strict_fake_accepts_every_fitted_request(
 ) -> None:
     call = Call(dialect="d", model="m", request=cast("GenerateRequest", request), thinking=thinking)
     sent = cast("Json", fit(call, Model(id=model.id), Nothing()).request)
-    rules.check(read_message(messages.GENERATE, sent), model, "code-assist")
+    doors.check(read_message(GENERATE, sent), model, "code-assist")

@@ -19,10 +19,6 @@ from server.errors import (
     RateLimitError,
 )
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.google_fake import account, failures
-from server.google_fake.account import PROJECT
-from server.google_fake.google import FakeGoogle
-from server.google_fake.transport import InProcessTransport
 from server.models import living_models
 from server.oauth import SignIn, Tokens
 from server.oauth_client import parse_client
@@ -31,6 +27,10 @@ from server.token_files import Credential
 from server.upstreams.base import Outgoing
 from server.upstreams.code_assist import CodeAssist, available_models, countable, read_quota
 from server.upstreams.transport import Client
+from tests.google import account, failures
+from tests.google.account import PROJECT
+from tests.google.google import FakeGoogle
+from tests.google.transport import InProcessTransport
 from tests.support import serve
 
 Json = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from server.demo.harmless import WORD
 from server.gemini.types import Chunk, EmbedCall, GenerateRequest
-from server.google_fake.harmless import WORD
 from server.upstreams.base import Outgoing
 from server.upstreams.demo import Demo
 from tests.rig import running

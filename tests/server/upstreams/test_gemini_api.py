@@ -12,9 +12,6 @@ import pytest
 
 from server.errors import AuthenticationError, BadRequestError, OverloadedError, UpstreamError
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.google_fake import failures
-from server.google_fake.google import API_KEY
-from server.google_fake.transport import InProcessTransport
 from server.models import living_models
 from server.upstreams.base import Outgoing
 from server.upstreams.gemini_api import (
@@ -22,6 +19,9 @@ from server.upstreams.gemini_api import (
     embed_bodies,
     read_model,
 )
+from tests.google import failures
+from tests.google.google import API_KEY
+from tests.google.transport import InProcessTransport
 from tests.support import old_google
 
 Json = dict[str, Any]

@@ -22,9 +22,6 @@ from server.errors import (
     UpstreamError,
 )
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.google_fake import failures
-from server.google_fake.account import PROJECT
-from server.google_fake.transport import InProcessTransport
 from server.models import Aliases
 from server.upstreams.base import Outgoing
 from server.upstreams.vertex import (
@@ -35,6 +32,9 @@ from server.upstreams.vertex import (
     endpoint,
     instance_bodies,
 )
+from tests.google import failures
+from tests.google.account import PROJECT
+from tests.google.transport import InProcessTransport
 from tests.rig import Rig, running
 from tests.support import old_google, serve
 
