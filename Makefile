@@ -10,7 +10,7 @@ AUDIT := $(subst .venv,.venv/audit,$(BIN))
 AUDITED := requirements.txt requirements-server.txt requirements-build.txt requirements-test.txt requirements-package.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-system lint test-agents test-servers audit sbom bench fuzz soak screenshots package deb models icons docs lock clean
+.PHONY: help setup run demo test test-system lint test-agents test-servers audit sbom bench fuzz soak screenshots package deb models icons docs lock clean FORCE
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -18,9 +18,13 @@ help: ## list the targets
 setup: .venv/.run ## create or update .venv from the hash-pinned requirements
 	@$(PY) tests/desktop/prepare.py link
 
-.venv/.run: requirements-build.txt requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
-	@test -x $(PY) || $(PYTHON) -m venv .venv
+# Looked at every time, for the system's Python may have changed under it; touched only when it is new.
+.venv/.made: FORCE
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m package.venv
+	@test -e $@ || touch $@
+
+.venv/.run: .venv/.made requirements-build.txt requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements.txt
 	@touch $@
