@@ -1,6 +1,8 @@
 # The server alone, as a small image: no tray, no root, nothing written outside /data.
 # Build arguments: none. See docs/server.md.
-FROM python:3.13-slim-bookworm AS build
+# The digest is that of Python 3.13.14's image for all processors. A newer one:
+# docker buildx imagetools inspect python:3.13-slim-bookworm (dependabot asks for it every week).
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8 AS build
 COPY requirements-server.txt /
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
@@ -13,7 +15,7 @@ COPY webui /app/webui/
 # The root file system may be read-only later, so bytecode is made here.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home \
         --shell /usr/sbin/nologin gemini \
     && install -d -o gemini -g gemini -m 700 /data

@@ -144,6 +144,15 @@ lock: ## pin the requirements anew (needs uv)
 	  --custom-compile-command "make lock" --group fuzz -o requirements-fuzz.txt
 	for tool in aider gptme llm; do uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --custom-compile-command "make lock" tests/agents/python/$$tool.in -o tests/agents/python/$$tool.txt; done
+	for part in tools cairo gi; do uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	  --custom-compile-command "make lock" $$([ $$part = tools ] || echo --no-deps) \
+	  -c requirements-test.txt -c requirements-package.txt \
+	  tests/desktop/gi/$$part.in -o tests/desktop/gi/$$part.txt; done
+	mkdir -p build
+	for name in requirements requirements-test requirements-package; do uv pip compile --quiet --universal --generate-hashes \
+	  --python-version 3.11 --format pylock.toml $$name.txt -o build/pylock.$$name.toml; done
+	$(PY) -m package.platforms build/pylock.*.toml
+	@$(PY) -m pytest -q tests/package/test_platforms.py
 
 clean: ## remove everything that make made
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist \

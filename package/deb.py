@@ -22,13 +22,17 @@ from server import __version__
 from tray.autostart import desktop
 from tray.menu import APP_NAME
 
-DEPENDS = (
+DEPENDS = ("libstdc++6",)
+"""What the server needs."""
+RECOMMENDS = (
+    # Tray and window. apt installs them unless it is told not to; without them the server runs
+    # and its dashboard opens in the browser.
     "gir1.2-gtk-3.0",
     "gir1.2-webkit2-4.1",
     "gir1.2-ayatanaappindicator3-0.1",
-    # What PyGObject's own part, which is bundled, is linked with.
-    "libgirepository-1.0-1",
-    "libstdc++6",
+    "libgirepository-1.0-1",  # what the bundled PyGObject is linked with
+    "default-dbus-session-bus | dbus-session-bus",
+    "xdg-utils",
 )
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 MAINTAINER = "The Gemini API Proxy authors <noreply@localhost>"
@@ -101,12 +105,13 @@ def control(architecture: str, installed_kb: int, glibc: str) -> str:
         f"Maintainer: {MAINTAINER}\n"
         f"Installed-Size: {installed_kb}\n"
         f"Depends: {depends}\n"
-        "Recommends: default-dbus-session-bus | dbus-session-bus, xdg-utils\n"
+        f"Recommends: {', '.join(RECOMMENDS)}\n"
         "Section: net\n"
         "Priority: optional\n"
         "Description: local gateway to Gemini for tools that speak another API\n"
         f" {APP_NAME} lets tools made for the OpenAI or the Anthropic API work with\n"
-        " Gemini. It runs in the tray, or alone with --headless.\n"
+        " Gemini. It runs in the tray, or alone with --headless; on a server, install it\n"
+        " with --no-install-recommends.\n"
     )
 
 

@@ -6,6 +6,7 @@ key for everybody who is not on this machine.
 """
 
 import ipaddress
+import logging
 import re
 import secrets
 import socket
@@ -31,6 +32,8 @@ from server.redaction import learn
 from server.rights import Kind, Matter, matter_of, may, refusal, veil
 from server.sessions import Session, Sessions
 from server.settings import Settings
+
+log = logging.getLogger(__name__)
 
 COOKIE = "gemini_proxy_session"
 
@@ -363,16 +366,21 @@ def _is_loopback(text: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def _resolve_word(word: str) -> str | None:
-    """A network in CIDR form; ``gateway`` is this machine's default route."""
+def _resolve_word(word: str, routes: Path = Path("/proc/net/route")) -> str | None:
+    """A network in CIDR form; ``gateway`` is this machine's default route.
+
+    None, and a warning in the log, where there is none or the system does not show it.
+    """
     if word != "gateway":
         return word
     try:
-        lines = Path("/proc/net/route").read_text("ascii").splitlines()[1:]
-    except OSError:
+        lines = routes.read_text("ascii").splitlines()[1:]
+    except OSError as error:
+        log.warning("TRUSTED_NETWORKS=gateway trusts nobody: %s (%s)", routes, error.strerror)
         return None
     for line in lines:
         fields = line.split()
         if len(fields) > 2 and fields[1] == "00000000" and fields[2] != "00000000":
             return str(ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(fields[2]), "little")))
+    log.warning("TRUSTED_NETWORKS=gateway trusts nobody: this machine has no default route")
     return None

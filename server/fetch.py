@@ -53,6 +53,7 @@ _CLOSED = tuple(
             "240.0.0.0/4",
             "2001::/23",  # IANA's special purposes: Teredo, ORCHID, benchmarks
             "2001:db8::/32",
+            "2002::/16",  # 6to4: retired (RFC 7526), and global to Python up to 3.12.3 only
             "3fff::/20",  # documentation, like the one before (RFC 9637)
         ),
     )
@@ -80,8 +81,6 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that a gateway would make of this one."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
     number = int(address)
     if (number >> 32) & 0xFFFF_FFFF in _ISATAP or address in _NAT64 or address in _COMPATIBLE:
         return ipaddress.IPv4Address(number & 0xFFFF_FFFF)

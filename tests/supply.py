@@ -45,6 +45,12 @@ def pins(text: str) -> Iterator[Pin]:
         )
 
 
+def locked_files() -> list[Path]:
+    """Every file that pip is given."""
+    found = (*ROOT.glob("requirements*.txt"), *ROOT.glob("tests/desktop/gi/*.txt"))
+    return sorted((*found, *ROOT.glob("tests/agents/python/*.txt")))
+
+
 def loose(text: str) -> list[str]:
     """Packages without an exact version or without a hash."""
     return [pin.name for pin in pins(text) if not (pin.version and pin.hashes)]
@@ -62,7 +68,7 @@ def main(arguments: list[str]) -> str | None:
     """What is wrong; None when nothing is."""
     match arguments:
         case ["pins"]:
-            files = sorted(ROOT.glob("requirements*.txt"))
+            files = locked_files()
             found = [f"{file.name}: {name}" for file in files for name in loose(file.read_text())]
             return f"Not pinned to version and hash: {', '.join(found)}" if found else None
         case ["sbom", file]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests import supply
 
-FILES = sorted(supply.ROOT.glob("requirements*.txt"))
+FILES = supply.locked_files()
 HASH = "--hash=sha256:" + "0" * 64
 
 
@@ -27,12 +27,11 @@ def test_what_is_loose_is_named() -> None:
 def test_a_package_is_locked_in_one_version_only() -> None:
     """What runs and what is tested are the same."""
     locked = {
-        pin.name: pin.version
-        for pin in supply.pins(FILES[0].with_name("requirements.txt").read_text())
+        pin.name: pin.version for pin in supply.pins((supply.ROOT / "requirements.txt").read_text())
     }
     tested = {
         pin.name: pin.version
-        for pin in supply.pins(FILES[0].with_name("requirements-test.txt").read_text())
+        for pin in supply.pins((supply.ROOT / "requirements-test.txt").read_text())
     }
     assert {name: tested.get(name) for name in locked} == locked
 
@@ -47,3 +46,24 @@ def test_a_bill_of_materials_that_leaves_something_out_is_refused(tmp_path: Path
     assert "quart" in str(supply.main(["sbom", str(file)]))
     assert supply.main(["pins"]) is None
     assert "python -m tests.supply" in str(supply.main([]))
+
+
+def test_nothing_is_installed_but_what_is_locked() -> None:
+    """Every line with pip, of Makefile, scripts and workflows, asks for hashes."""
+    found = []
+    for file in (
+        "Makefile",
+        "setup.sh",
+        "Dockerfile",
+        "tests/desktop/prepare.py",
+        ".github/workflows/test.yml",
+        ".github/workflows/release.yml",
+    ):
+        text = (supply.ROOT / file).read_text().replace("\\\n", " ")
+        found += [
+            f"{file}: {line.strip()}"
+            for line in text.splitlines()
+            if "pip install" in line and "--require-hashes" not in line
+        ]
+    assert found == []
+    assert '"--require-hashes"' in (supply.ROOT / "tests/desktop/prepare.py").read_text()

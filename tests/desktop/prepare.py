@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 
-PROGRAMS = {"Xvfb": "xvfb", "dbus-daemon": "dbus"}
+PROGRAMS = {"Xvfb": "xvfb", "dbus-daemon": "dbus", "objdump": "binutils"}
+"""A screen, a bus, and what PyInstaller reads libraries with."""
 PICTURES = {
     "trayer": "trayer",
     "openbox": "openbox",
@@ -28,8 +30,9 @@ TYPELIBS = {
     "AyatanaAppIndicator3-0.1": "gir1.2-ayatanaappindicator3-0.1",
 }
 BUILD = ("gcc", "pkg-config", "libgirepository1.0-dev", "libcairo2-dev")
-PYGOBJECT = "PyGObject<3.51"
-"""The last that builds on Debian 12 and Ubuntu 22.04; it also runs on newer systems."""
+PARTS = ("tools", "cairo", "gi")
+PINNED = Path(__file__).with_name("gi")
+"""PyGObject, what it stands on and what builds them, to version and hash (``make lock``)."""
 
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 
@@ -66,6 +69,10 @@ def missing(programs: dict[str, str]) -> list[str]:
     for name, package in TYPELIBS.items():
         if not any((folder / f"{name}.typelib").exists() for folder in folders):
             found.append(package)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    library = f"libpython{version}"  # Debian's Python is not linked with it; a package is
+    if sys.base_prefix == "/usr" and not any(Path("/usr/lib").rglob(f"{library}.so.1.0")):
+        found.append(library)
     return found
 
 
@@ -83,13 +90,21 @@ def install(programs: dict[str, str]) -> int:
     if packages and not _apt(packages):
         return 1
     link()
-    if not sees_gi():
-        # An interpreter of its own: the system's gi is built for another Python.
-        command = [sys.executable, "-m", "pip", "install", "--quiet", PYGOBJECT]
-        if os.environ.get("NO_SYSTEM") or not _run(command):
-            print(f"Missing: {PYGOBJECT} for {sys.executable}", file=sys.stderr)
-            return 1
+    # An interpreter of its own: the system's gi is built for another Python.
+    if not sees_gi() and (os.environ.get("NO_SYSTEM") or not build()):
+        print(f"Missing: PyGObject for {sys.executable}", file=sys.stderr)
+        return 1
     return 0
+
+
+def build() -> bool:
+    """Build PyGObject for this Python, of pinned sources with pinned tools."""
+    tools = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--require-hashes", "--no-build-isolation", "--no-deps", "-r"]
+    environ = {**os.environ, "PATH": tools}
+    # Each is there before the next is built.
+    return all(_run([*pip, str(PINNED / f"{part}.txt")], environ) for part in PARTS)
 
 
 def _fits_system() -> bool:
@@ -122,13 +137,14 @@ def _apt(packages: list[str]) -> bool:
     )
 
 
-def _run(command: list[str]) -> bool:
+def _run(command: list[str], environ: Mapping[str, str] | None = None) -> bool:
     print("+", *command, flush=True)
     try:
-        return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=environ)
     except OSError as error:
         print(error, file=sys.stderr)
         return False
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def engine(debian: Path) -> Iterator[None]:
         patch.setenv("CONTAINERS_CONF", str(conf))
         patch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
         patch.setenv("BUILDAH_FORMAT", "docker")  # the one that knows HEALTHCHECK
-        name = f"docker.io/library/{stages()[0].base}"
+        name = f"docker.io/library/{stages()[0].base.partition('@')[0]}"
         run("sh", "-c", f"tar -C {base} -c . | podman import - {name}")
         yield
 
@@ -110,8 +110,22 @@ def engine(debian: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def compose(engine: None, wheels: Path) -> Iterator[tuple[str, ...]]:
     """The image built, the compose file up; gives the words that run podman-compose."""
+    # The stand-in for the base has a tag and other bytes.
+    stood_in = FOLDER / "Dockerfile"
+    text = Path("Dockerfile").read_text("utf-8")
+    stood_in.write_text(re.sub(r"@sha256:[0-9a-f]{64}", "", text))
     run(
-        *("podman", "build", "--isolation", "chroot", "--network", "host", "--pull=never"),
+        *(
+            "podman",
+            "build",
+            "-f",
+            stood_in,
+            "--isolation",
+            "chroot",
+            "--network",
+            "host",
+            "--pull=never",
+        ),
         *("-v", f"{wheels}:/wheels:ro", "--env", "PIP_NO_INDEX=1"),
         *("--env", "PIP_FIND_LINKS=/wheels", "-t", "gemini-api-proxy", "."),
     )

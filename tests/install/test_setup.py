@@ -23,6 +23,14 @@ AS_SERVICE = (
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a Linux service")
 
 
+def test_the_service_may_read_what_the_program_asks_the_system() -> None:
+    """/proc/net: the gateway of TRUSTED_NETWORKS, the doctor's holder of a port."""
+    unit = UNIT.read_text("utf-8").splitlines()
+    assert not any(line.startswith("ProcSubset=") for line in unit)
+    assert "ProtectProc=invisible" in unit
+    assert "RestartPreventExitStatus=2" in unit
+
+
 def unit_lines(name: str) -> list[str]:
     return re.findall(rf"^{name}=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE)
 

@@ -56,17 +56,28 @@ def test_menu_entry_icon_and_papers_are_there(unpacked: Path) -> None:
         assert subprocess.run(["desktop-file-validate", file], check=True)
 
 
-def test_it_asks_for_the_systems_gtk_and_runs_nothing_at_installation(unpacked: Path) -> None:
-    assert [path.name for path in (unpacked / "DEBIAN").iterdir()] == ["control"]
-    fields = dict(
+def fields(unpacked: Path) -> dict[str, str]:
+    return dict(
         line.split(": ", 1)
         for line in (unpacked / "DEBIAN/control").read_text().splitlines()
         if ": " in line and not line.startswith(" ")
     )
-    for package in ("gir1.2-webkit2-4.1", "gir1.2-ayatanaappindicator3-0.1", "libc6 (>= 2."):
-        assert package in fields["Depends"]
-    assert fields["Architecture"] in ("amd64", "arm64")
-    assert int(fields["Installed-Size"]) > 20_000
+
+
+def test_a_server_need_not_take_a_desktop_along(unpacked: Path) -> None:
+    said = fields(unpacked)
+    assert "libc6 (>= 2." in said["Depends"]
+    for word in ("gir1.2", "gtk", "webkit", "girepository", "dbus"):
+        assert word not in said["Depends"].lower()
+    for package in ("gir1.2-webkit2-4.1", "gir1.2-ayatanaappindicator3-0.1", "libgirepository"):
+        assert package in said["Recommends"]
+
+
+def test_it_runs_nothing_at_installation(unpacked: Path) -> None:
+    assert [path.name for path in (unpacked / "DEBIAN").iterdir()] == ["control"]
+    said = fields(unpacked)
+    assert said["Architecture"] in ("amd64", "arm64")
+    assert int(said["Installed-Size"]) > 20_000
 
 
 def test_the_c_library_it_asks_for_is_no_newer_than_ours(dist: Path) -> None:

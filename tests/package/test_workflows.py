@@ -70,19 +70,101 @@ def test_every_make_target_module_and_file_exists(workflow: dict[Any, Any]) -> N
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_actions_are_pinned_by_commit_and_all_from_github(workflow: dict[Any, Any]) -> None:
+ACTIONS = ("actions/", "azure/login@", "azure/artifact-signing-action@")
+"""GitHub's own, and those of the service that signs for Windows."""
+
+
+def test_actions_are_pinned_by_commit(workflow: dict[Any, Any]) -> None:
     for step in steps(workflow):
         if "uses" in step:
-            assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step["uses"])
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+            assert step["uses"].startswith(ACTIONS)
             if "checkout" in step["uses"]:
                 assert step["with"]["persist-credentials"] is False
+
+
+PERMISSIONS = {
+    "build": {"contents": "read", "id-token": "write"},
+    "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
+}
 
 
 def test_only_publishing_may_write(workflow: dict[Any, Any]) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in jobs(workflow).items():
-        allowed = {"contents": "write"} if name == "publish" else None
-        assert job.get("permissions") == allowed
+        assert job.get("permissions") == PERMISSIONS.get(name)
+
+
+def test_no_runner_is_one_that_goes_away(workflow: dict[Any, Any]) -> None:
+    """ubuntu-22.04 is deprecated, windows-2022 and the Intel Mac are on their way out."""
+    text = yaml.safe_dump(jobs(workflow))
+    for gone in ("ubuntu-20.04", "ubuntu-22.04", "windows-2019", "windows-2022", "macos-13"):
+        assert gone not in text
+    assert "latest" not in {
+        str(job["runs-on"]).rpartition("-")[2] for job in jobs(workflow).values()
+    }
+
+
+def test_ci_tries_every_python_that_is_promised() -> None:
+    test = jobs(yaml.safe_load((FOLDER / "test.yml").read_text("utf-8")))
+    assert test["linux"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    others = test["others"]["strategy"]["matrix"]
+    assert others["python"] == ["3.11", "3.14"]
+    assert {system.partition("-")[0] for system in others["system"]} == {"windows", "macos"}
+    for line in commands({"jobs": {"others": test["others"]}}).splitlines():
+        if "pip install" in line:
+            assert "--only-binary :all:" in line
+            assert "--require-hashes" in line
+
+
+def test_the_linux_build_keeps_its_floor_whatever_the_runner_has() -> None:
+    release = yaml.safe_load((FOLDER / "release.yml").read_text("utf-8"))
+    (linux,) = (
+        entry
+        for entry in jobs(release)["build"]["strategy"]["matrix"]["include"]
+        if entry["name"].startswith("linux")
+    )
+    assert re.fullmatch(r"ubuntu:22\.04@sha256:[0-9a-f]{64}", linux["container"])
+    assert jobs(release)["build"]["container"] == "${{ matrix.container }}"
+
+
+@pytest.mark.parametrize(
+    ("tag", "candidate"),
+    [("v1.2.0", False), ("v2.0", False), ("v1.2.0rc1", True), ("v1.2.0-rc.1", True)],
+)
+def test_a_candidate_never_becomes_the_latest(tmp_path: Path, tag: str, *, candidate: bool) -> None:
+    release = yaml.safe_load((FOLDER / "release.yml").read_text("utf-8"))
+    (publish,) = (step for step in steps(release) if step.get("name") == "Publish")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a b.exe").touch()
+    (tmp_path / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "gh").chmod(0o755)
+    environ = {"TAG": tag, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    got = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", publish["run"]],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert got[:3] == ["release", "create", tag]
+    assert ("--prerelease" in got) == ("--latest=false" in got) == candidate
+    assert got[-1] == "out/a b.exe"
+
+
+def test_what_is_published_is_attested_after_nothing_changes_any_more() -> None:
+    release = yaml.safe_load((FOLDER / "release.yml").read_text("utf-8"))
+    order = [step.get("name", step.get("uses", "")) for step in jobs(release)["publish"]["steps"]]
+    assert order[-3:] == ["Checksums", order[-2], "Publish"]
+    assert jobs(release)["publish"]["steps"][-2]["uses"].startswith("actions/attest@")
+
+
+def test_no_file_is_signed_with_a_key_in_the_repository_s_secrets_on_windows() -> None:
+    """Certificates as .pfx files are not sold since June 2023 (CA/Browser Forum)."""
+    text = (FOLDER / "release.yml").read_text("utf-8")
+    assert "pfx" not in text.lower()
+    assert "WINDOWS_CERTIFICATE" not in text
 
 
 def test_nothing_from_outside_is_pasted_into_a_command(workflow: dict[Any, Any]) -> None:
@@ -107,7 +189,7 @@ def test_a_release_holds_everything_promised() -> None:
     for word in ("sha256sum", "make sbom", "make audit", "make deb", "package.notes", "tar "):
         assert word in text
     systems = {entry["name"] for entry in jobs(release)["build"]["strategy"]["matrix"]["include"]}
-    assert systems == {"linux-x86_64", "windows-x86_64", "macos-arm64", "macos-x86_64"}
+    assert systems == {"linux-x86_64", "windows-x86_64", "macos-arm64"}
     feed = jobs(release)["build"]["env"]["GAP_RELEASE_FEED"]
     assert feed.startswith("https://api.github.com/repos/")
 
@@ -149,7 +231,7 @@ def test_the_installer_is_per_user_and_takes_along_what_the_spec_built() -> None
 
 def test_the_windows_scripts_have_balanced_brackets() -> None:
     """No PowerShell here: the least that can be said of them."""
-    for name in ("sign.ps1", "installer.ps1"):
+    for name in ("installer.ps1",):
         text = re.sub(r'"[^"]*"|#.*', "", (ROOT / "package" / name).read_text("utf-8"))
         for left, right in ("()", "{}", "[]"):
             assert text.count(left) == text.count(right), name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.access import Access, Caller
+from server.access import Access, Caller, _resolve_word
 from server.errors import (
     AuthenticationError,
     BadRequestError,
@@ -311,3 +311,29 @@ def test_a_damaged_key_file_is_replaced(settings: Settings, damage: bytes) -> No
     access = Access(settings)
     assert access.ensure_key() is True
     assert access.is_key((settings.data_dir / "api_key").read_text("utf-8").strip())
+
+
+ROUTES = """Iface\tDestination\tGateway \tFlags
+eth0\t0011AC\t00000000\t0001
+eth0\t00000000\t010011AC\t0003
+"""
+
+
+def test_the_word_gateway_is_the_default_route(tmp_path: Path) -> None:
+    routes = tmp_path / "route"
+    routes.write_text(ROUTES)
+    assert _resolve_word("gateway", routes) == "172.17.0.1"
+    assert _resolve_word("10.0.0.0/8", routes) == "10.0.0.0/8"
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_gateway_that_cannot_be_found_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, shown: bool
+) -> None:
+    """A service manager may hide /proc/net (systemd: ``ProcSubset=pid``)."""
+    routes = tmp_path / "route"
+    if shown:
+        routes.write_text(ROUTES.rpartition("eth0")[0])
+    assert _resolve_word("gateway", routes) is None
+    (said,) = caplog.messages
+    assert said.startswith("TRUSTED_NETWORKS=gateway trusts nobody: ")
