@@ -8,9 +8,8 @@ Anthropic SDK 2.12 ``types/*_block_param.py``; measured requests of Claude Code 
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 from server.dialects.anthropic_envelope import unseal
 from server.dialects.anthropic_tools import ToolChange
@@ -61,23 +60,25 @@ class Conversation:
         if fields.array("messages") is None:
             raise wrong("messages", "Field required", code="missing_required_parameter")
         messages = list(fields.objects("messages"))
-        last_user = max((i for i, m in enumerate(messages) if m.get("role") == "user"), default=-1)
-        for index, message in enumerate(messages):
+        roles = [message.required_string("role") for message in messages]
+        last_user = max((i for i, role in enumerate(roles) if role == "user"), default=-1)
+        for index, (message, role) in enumerate(zip(messages, roles, strict=True)):
             self.incoming.earlier = index < last_user
-            self._read_message(message, outdated=index < last_user)
+            self._read_message(message, role, outdated=index < last_user)
         if not any(content["parts"] for content in self.contents):
             raise wrong("messages", "at least one message is required")
 
-    def _read_message(self, message: Fields, *, outdated: bool) -> None:
+    def _read_message(self, message: Fields, role: str, *, outdated: bool) -> None:
         """``outdated``: a later user message exists (``clear_at: next_user_message``)."""
-        role = message.required_string("role")
-        if role == "user" and message.get("content") is None and not outdated:
+        if role == "user" and not outdated and message.get("content") is None:
             raise wrong(message.at("content"), "Field required", code="missing_required_parameter")
-        blocks = list(_blocks(message, "content"))
+        blocks = _blocks(message, "content")
         self._signature = None
         match role:
             case "user" | "assistant":
-                parts = [part for block in blocks for part in self._parts(block)]
+                parts: list[Json] = []
+                for block in blocks:
+                    parts += self._parts(block)
                 self._add(role, parts)
             case "system":
                 self._read_system_message(message, blocks, outdated=outdated)
@@ -85,7 +86,7 @@ class Conversation:
                 raise wrong(message.at("role"), "Input should be 'user', 'assistant' or 'system'")
 
     def _read_system_message(
-        self, message: Fields, blocks: list[Fields], *, outdated: bool
+        self, message: Fields, blocks: Iterable[Fields], *, outdated: bool
     ) -> None:
         """Before the conversation it is a system prompt, within it a reminder at that place."""
         config = message.object("output_config")
@@ -109,35 +110,37 @@ class Conversation:
 
     def _parts(self, block: Fields) -> list[Json]:
         """The Gemini parts of one content block; none for a type that means nothing to Gemini."""
-        return self.incoming.usable(block.path, partial(self._read_block, block))
+        return self.incoming.usable(block.path, self._read_block, block)
 
-    def _read_block(self, block: Fields) -> Iterator[Json]:
+    def _read_block(self, block: Fields) -> Iterable[Json]:
         kind = block.required_string("type")
         if reader := _READERS.get(kind):
-            yield from reader(self, _tagged(block, kind))
-        elif kind in ("server_tool_use", "mcp_tool_use"):
+            block.path = f"{block.path}.{kind}"  # from here on errors name the variant
+            return reader(self, block)
+        if kind in ("server_tool_use", "mcp_tool_use"):
             block.known("id", "server_name", "caller")
-            yield from _text(_server_call(block))
-        elif kind.endswith("_tool_result"):
+            return _text(_server_call(block))
+        if kind.endswith("_tool_result"):
             block.known("tool_use_id", "is_error", "caller")
             self._load(block.get("content"))
-            yield from _text(_gist(block.get("content")))
-        elif kind == "redacted_thinking":
+            return _text(_gist(block.get("content")))
+        if kind == "redacted_thinking":
             block.known("data")
         else:
             block.leave_out()
+        return ()
 
-    def _text_block(self, block: Fields) -> Iterator[Json]:
+    def _text_block(self, block: Fields) -> Iterable[Json]:
         block.known("citations")  # sources of an earlier answer
-        yield from _text(_needed(block, "text"))
+        return _text(_needed(block, "text"))
 
-    def _thinking(self, block: Fields) -> Iterator[Json]:
+    def _thinking(self, block: Fields) -> Iterable[Json]:
         """Its text is not sent: Gemini wants nothing but the signature back."""
         block.known("thinking")
         self._signature = unseal(block.string("signature") or "") or self._signature
-        yield from ()
+        return ()
 
-    def _tool_use(self, block: Fields) -> Iterator[Json]:
+    def _tool_use(self, block: Fields) -> Iterable[Json]:
         call_id, name = block.required_string("id"), block.required_string("name")
         block.known("caller")
         self.loaded.add(name)
@@ -146,7 +149,7 @@ class Conversation:
             self._signature = None
         args = _arguments(block.get("input"))
         call = {"id": call_id, "name": self.tool_names.send(name), "args": args}
-        yield {"functionCall": call}
+        return ({"functionCall": call},)
 
     def _tool_result(self, block: Fields) -> Iterator[Json]:
         """Text goes to ``output`` or ``error``, media to ``parts``; ``repair`` adds the name."""
@@ -191,7 +194,7 @@ class Conversation:
         source = _source(block)
         match source.required_string("type"):
             case "base64":
-                yield self._inline(_tagged(source, "base64"), _IMAGE_TYPES)
+                yield self._inline(source.tagged("base64"), _IMAGE_TYPES)
             case "url":
                 yield self._linked(source, "image/")
             case "file":
@@ -205,7 +208,7 @@ class Conversation:
         match source.required_string("type"):
             case "base64":
                 yield from _text(f"Document: {title}\n{context}" if title or context else "")
-                yield self._inline(_tagged(source, "base64"), ("application/pdf",))
+                yield self._inline(source.tagged("base64"), ("application/pdf",))
             case "url":
                 yield from _text(f"Document: {title}\n{context}" if title or context else "")
                 yield self._linked(source, "application/pdf")
@@ -273,7 +276,7 @@ class Conversation:
                 self.loaded.add(reference["tool_name"])
 
 
-_READERS: dict[str, Callable[[Conversation, Fields], Iterator[Json]]] = {
+_READERS: dict[str, Callable[[Conversation, Fields], Iterable[Json]]] = {
     "text": Conversation._text_block,
     "thinking": Conversation._thinking,
     "tool_use": Conversation._tool_use,
@@ -286,7 +289,7 @@ _READERS: dict[str, Callable[[Conversation, Fields], Iterator[Json]]] = {
     "search_result": Conversation._search_result,
 }
 
-_TAG = re.compile(rf"(?<=\d)\.(?:{'|'.join(_READERS)})(?=\.)")
+_TAG = re.compile(rf"(?<=\d)\.(?:{'|'.join(_READERS)})(?=\.|$)")
 """The variant of a union behind an index: a part of Anthropic's paths, but no field."""
 
 
@@ -298,19 +301,13 @@ def plain(path: str) -> str:
 _IN_RESULTS = ("text", "image", "document", "search_result")
 
 
-def _blocks(fields: Fields, name: str) -> Iterator[Fields]:
+def _blocks(fields: Fields, name: str) -> Iterable[Fields]:
     """The content blocks of a field; a string is one text block, null is none."""
     content = fields.get(name)
     if isinstance(content, str):
         text: Json = {"type": "text", "text": content}
-        yield fields.wrap(text, fields.item(name, 0))
-    else:
-        yield from fields.objects(name)
-
-
-def _tagged(fields: Fields, tag: str) -> Fields:
-    """The same object under Anthropic's path, which names the variant of a union."""
-    return fields.wrap(fields.raw, fields.at(tag))
+        return [fields.wrap(text, fields.item(name, 0))]
+    return fields.objects(name)
 
 
 def _source(block: Fields) -> Fields:

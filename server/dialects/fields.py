@@ -7,9 +7,8 @@ in ``x-proxy-dropped``.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, cast
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Any, Literal, cast
 
 from server.errors import BadRequestError
 from server.gemini.schema import Cleaner
@@ -25,33 +24,52 @@ def wrong(path: str, problem: str, *, code: str | None = None) -> BadRequestErro
     return BadRequestError(f"{path}: {problem}" if path else problem, param=path or None, code=code)
 
 
-@dataclass(slots=True)
 class Ledger:
-    """What was read of the objects of one body. An object that is not in here was taken whole."""
+    """What was read of the objects of one body. An object that is not in here was taken whole.
 
-    entries: dict[int, tuple[Json, set[str], str]] = field(default_factory=dict)
-    """``id`` of an object -> the object, the names asked for, its path."""
-    left_out: set[int] = field(default_factory=set)
-    """Objects of which nothing is used."""
-    lost: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    """Path of a schema, and the paths in it that could not be said to Gemini."""
-    schemas: Cleaner = field(default_factory=Cleaner)
-    """Cleans the schemas of this body."""
+    Made for bodies of thousands of objects of which all is read: names and paths are compared and
+    written only where something was not.
+    """
+
+    __slots__ = ("left_out", "lost", "schemas", "twins", "wrapped")
+
+    def __init__(self) -> None:
+        self.wrapped: list[Fields] = []
+        """Every object, as often as it was wrapped."""
+        self.twins: list[tuple[Fields, Fields]] = []
+        """What stands in for an object of the body, and that object."""
+        self.left_out: set[int] = set()
+        """``id`` of the objects of which nothing is used."""
+        self.lost: list[tuple[str, tuple[str, ...]]] = []
+        """Path of a schema, and the paths in it that could not be said to Gemini."""
+        self.schemas = Cleaner()
+        """Cleans the schemas of this body."""
 
     def unread(self, silent: Container[str], plain: Callable[[str], str]) -> Iterator[str]:
         """The paths that were not read; indices are ``[]``."""
-        for key, (value, names, path) in self.entries.items():
-            if key in self.left_out:
-                yield place(plain(path))
-            elif not value.keys() <= names:
-                for name in [name for name in value if name not in names]:
-                    at = joined(place(plain(path)), name)
-                    known = at in silent or f"*.{name}" in silent
-                    if value[name] is not None and not known:
-                        yield at
+        for twin, fields in self.twins:
+            fields.known(*twin.names)
+        odd = {id(f.raw) for f in self.wrapped if len(f.names) < len(f.raw)} | self.left_out
+        for fields, names in self._read_of(odd):
+            if id(fields.raw) in self.left_out:
+                yield place(plain(fields.path))
+                continue
+            for name in [n for n, value in fields.raw.items() if value is not None]:
+                if name not in names and f"*.{name}" not in silent:
+                    path = joined(place(plain(fields.path)), name)
+                    if path not in silent:
+                        yield path
         for path, losses in self.lost:
             at = place(plain(path))
             yield from (joined(at, loss) if loss else at for loss in losses)
+
+    def _read_of(self, odd: set[int]) -> Iterable[tuple["Fields", set[str]]]:
+        """Each of these objects as it was first wrapped, and the names that were read of it."""
+        found: dict[int, tuple[Fields, set[str]]] = {}
+        for fields in self.wrapped if odd else ():
+            if (key := id(fields.raw)) in odd:
+                found.setdefault(key, (fields, set()))[1].update(fields.names)
+        return found.values()
 
 
 _INDEX = re.compile(r"\[\d+\]|\.\d+(?=\.|$)")
@@ -83,22 +101,26 @@ def check_stops(path: str, sequences: Sequence[str]) -> None:
         raise wrong(path, f"At most {STOPS} sequences of {STOP_CHARS} characters in all")
 
 
-@dataclass(slots=True)
+_ABSENT = object()
+
+
 class Fields:
     """One JSON object at ``path``, read field by field."""
 
-    raw: Json
-    path: str = ""
-    notation: Notation = "brackets"
-    ledger: Ledger = field(default_factory=Ledger)
-    _read: set[str] = field(init=False)
+    __slots__ = ("ledger", "names", "notation", "path", "raw")
 
-    def __post_init__(self) -> None:
-        entries, key = self.ledger.entries, id(self.raw)
-        entry = entries.get(key)
-        if entry is None:
-            entry = entries[key] = (self.raw, set(), self.path)
-        self._read = entry[1]
+    def __init__(
+        self,
+        raw: Json,
+        path: str = "",
+        notation: Notation = "brackets",
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.raw, self.path, self.notation = raw, path, notation
+        self.names: set[str] = set()
+        """Those of ``raw`` that were read."""
+        self.ledger = ledger = ledger or Ledger()
+        ledger.wrapped.append(self)
 
     @classmethod
     def of(cls, value: object, path: str = "", notation: Notation = "brackets") -> "Fields":
@@ -116,9 +138,13 @@ class Fields:
     def changed(self, **changes: object) -> "Fields":
         """This object with other values in places; what is read of it counts as read here."""
         twin = Fields({**self.raw, **changes}, self.path, self.notation, self.ledger)
-        del self.ledger.entries[id(twin.raw)]  # no object of the body
-        twin._read = self._read
+        self.ledger.wrapped.pop()  # no object of the body
+        self.ledger.twins.append((twin, self))
         return twin
+
+    def tagged(self, tag: str) -> "Fields":
+        """This object under a path that names the variant of a union."""
+        return Fields(self.raw, f"{self.path}.{tag}", self.notation, self.ledger)
 
     def at(self, name: str) -> str:
         """The path of a field of this object."""
@@ -126,12 +152,18 @@ class Fields:
 
     def get(self, name: str) -> object:
         """The raw value, or None."""
-        self._read.add(name)
-        return self.raw.get(name)
+        value = self.raw.get(name, _ABSENT)
+        if value is _ABSENT:
+            return None
+        self.names.add(name)
+        return value
 
     def known(self, *names: str) -> None:
         """Mark fields as known that carry nothing for Gemini (no loss in ignoring them)."""
-        self._read.update(names)
+        if not self.raw.keys().isdisjoint(names):
+            for name in names:
+                if name in self.raw:
+                    self.names.add(name)
 
     def whole(self, name: str) -> Json | None:
         """The nested object as it is: everything in it counts as read."""
@@ -155,7 +187,10 @@ class Fields:
         return tuple(dict.fromkeys(self.ledger.unread(silent, plain)))
 
     def string(self, name: str) -> str | None:
-        value = self.get(name)
+        value = self.raw.get(name, _ABSENT)
+        if value is _ABSENT:
+            return None
+        self.names.add(name)
         if value is not None and not isinstance(value, str):
             raise wrong(self.at(name), "Input should be a valid string")
         return value
@@ -205,10 +240,15 @@ class Fields:
         value = self.get(name)
         return None if value is None else self.wrap(value, self.at(name))
 
-    def objects(self, name: str) -> Iterator["Fields"]:
+    def objects(self, name: str) -> Iterable["Fields"]:
         """The members of a list, each of which must be an object."""
-        for index, item in enumerate(self.array(name) or ()):
-            yield self.wrap(item, self.item(name, index))
+        members = self.array(name)
+        return self._wrapped(self.at(name), members) if members else ()
+
+    def _wrapped(self, at: str, members: Iterable[Any]) -> Iterator["Fields"]:
+        dots = self.notation == "dots"
+        for index, item in enumerate(members):
+            yield self.wrap(item, f"{at}.{index}" if dots else f"{at}[{index}]")
 
     def whole_objects(self, name: str) -> list[Json]:
         """The members of a list of objects, as they are."""

@@ -7,9 +7,9 @@ Gemini API reference, *Image understanding*, *Technical details*.
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVarTuple
 from urllib.parse import unquote, unquote_to_bytes
 
 from server.dialects.fields import place, wrong
@@ -23,19 +23,23 @@ _URL_SAFE = str.maketrans("-_", "+/")
 BAD_MEDIA = "unsupported_image_media_type"
 BAD_URL = "invalid_image_url"
 
+_Given = TypeVarTuple("_Given")
+
 
 Speaker = Literal["user", "result", "other"]
 """Whose message it is: the user's, a tool's, or neither's."""
 
 
-def newest_turn(speakers: Sequence[Speaker]) -> int:
-    """Where the newest turn begins: at the last thing the user said, or at the first of the results
-    that end the conversation.
+def newest_turn(count: int, speaker: Callable[[int], Speaker]) -> int:
+    """Where the newest turn begins, of ``count`` messages: at the last thing the user said, or at
+    the first of the results that end the conversation.
 
     What failed was never answered, so the user's next message stands right behind it.
     """
-    last = max((i for i, speaker in enumerate(speakers) if speaker != "other"), default=0)
-    while last and speakers[last] == speakers[last - 1] == "result":
+    last = max(count - 1, 0)
+    while last and speaker(last) == "other":
+        last -= 1
+    while last and speaker(last) == speaker(last - 1) == "result":
         last -= 1
     return last
 
@@ -57,12 +61,14 @@ class Incoming:
     _path: str = ""
     """Of the part being read."""
 
-    def usable(self, path: str, read: Callable[[], Iterable[Json]]) -> list[Json]:
+    def usable(
+        self, path: str, read: Callable[[*_Given], Iterable[Json]], *given: *_Given
+    ) -> list[Json]:
         """The parts that ``read`` gives of the content at ``path``; in an earlier turn a line of
         text where it raises ``BadRequestError``."""
         around, self._path = self._path, path
         try:
-            return list(read())
+            return list(read(*given))
         except BadRequestError as error:
             if not self.earlier:
                 raise

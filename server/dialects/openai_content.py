@@ -7,7 +7,6 @@ openai-python 3.54 ``types/chat`` and ``types/responses``.
 
 import json
 from collections.abc import Callable
-from functools import partial
 
 from server.dialects.fields import Fields, wrong
 from server.dialects.media import Incoming, strict_base64
@@ -54,12 +53,13 @@ def read_parts(holder: Fields, name: str, incoming: Incoming) -> list[Json]:
     if not isinstance(content, list):
         raise wrong(holder.at(name), "Input should be a string or a list of content parts")
     parts: list[Json] = []
+    at = holder.at(name)
     for index, item in enumerate(content):
         if isinstance(item, str):
             parts.append({"text": item})
         else:
-            part = holder.wrap(item, holder.item(name, index))
-            parts += incoming.usable(part.path, partial(read_part, part, incoming))
+            part = holder.wrap(item, f"{at}[{index}]")
+            parts += incoming.usable(part.path, read_part, part, incoming)
     return parts
 
 
@@ -85,7 +85,9 @@ def function_response(
     neither text nor a list of parts was meant as data, and is sent as JSON text.
     """
     content = holder.get(field)
-    if not (content is None or isinstance(content, str | list)):
+    if isinstance(content, str):
+        return text_response(call_id, name, content)
+    if not (content is None or isinstance(content, list)):
         return text_response(call_id, name, json.dumps(content, ensure_ascii=False))
     parts = read_parts(holder, field, incoming)
     output = "\n".join(part["text"] for part in parts if "text" in part)

@@ -8,7 +8,6 @@ message, or nothing at all, is the affair of ``gemini/fit.py``. Sources: OpenAI 
 
 import re
 from collections.abc import Iterator
-from functools import partial
 
 from server.dialects.fields import Fields, wrong
 from server.dialects.media import Incoming, Speaker, newest_turn
@@ -39,7 +38,7 @@ def read_messages(fields: Fields, call: Call) -> None:
     roles = [message.required_string("role") for message in messages]
     leading = next((i for i, role in enumerate(roles) if role not in _SYSTEM), len(roles))
     system = [{"text": text} for message in messages[:leading] if (text := _text(message))]
-    newest = newest_turn([_SPEAKERS.get(role, "other") for role in roles])
+    newest = newest_turn(len(roles), lambda index: _SPEAKERS.get(roles[index], "other"))
     incoming = Incoming(call.downloads, call.pictures, call.past_media)
     contents = call.request["contents"] = []
     for index in range(leading, len(messages)):
@@ -65,7 +64,7 @@ def _content(message: Fields, role: str, call: Call, incoming: Incoming) -> Cont
             note = f"<system_message>\n{text}\n</system_message>" if text else ""
             return Content(role="user", parts=[{"text": note}])
         case "user":
-            if message.get("content") is None and not incoming.earlier:
+            if not incoming.earlier and message.get("content") is None:
                 raise wrong(message.at("content"), "Field required", code=_MISSING)
             return Content(role="user", parts=read_parts(message, "content", incoming))
         case "assistant":
@@ -88,7 +87,7 @@ def _said(message: Fields, call: Call, incoming: Incoming) -> list[Json]:
     parts = read_parts(message, "content", incoming)
     parts.append({"text": message.string("refusal") or ""})
     for image in message.objects("images"):
-        parts += incoming.usable(image.path, partial(read_picture, image, incoming))
+        parts += incoming.usable(image.path, read_picture, image, incoming)
     parts += _calls(message, call)
     return parts
 
@@ -139,6 +138,8 @@ def _split_id(value: str | None) -> tuple[str, str]:
 
 def _carried(entry: Fields, function: Fields) -> CarriedSignature | None:
     """The signature on one ``tool_calls`` entry, wherever its client keeps it."""
+    if _CARRIERS.isdisjoint(entry.raw) and _CARRIERS.isdisjoint(function.raw):
+        return None
     for fields in (entry, function):
         fields.known(*_CARRIERS)
     for holder in (
@@ -155,9 +156,11 @@ def _carried(entry: Fields, function: Fields) -> CarriedSignature | None:
     return None
 
 
-_CARRIERS = (
-    *("extra_content", "provider_specific_fields"),
-    *("thought_signature", "thoughtSignature", "thought_signature_model"),
+_CARRIERS = frozenset(
+    {
+        *("extra_content", "provider_specific_fields"),
+        *("thought_signature", "thoughtSignature", "thought_signature_model"),
+    }
 )
 
 

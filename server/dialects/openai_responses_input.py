@@ -8,7 +8,6 @@ protocol notes ``openai.md`` section 9.2.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
 from server.dialects.fields import Fields, wrong
 from server.dialects.media import Incoming, Speaker, newest_turn
@@ -35,8 +34,8 @@ _WITH_TOOLS = ("additional_tools", "tool_search_output")
 
 def item_type(item: Json) -> object:
     """The type of an item; the plain form of a message, and a bare reference, may leave it out."""
-    if item.get("type") is not None:
-        return item["type"]
+    if (kind := item.get("type")) is not None:
+        return kind
     if "role" in item or "content" in item:
         return "message"
     return "item_reference" if "id" in item else None
@@ -52,7 +51,7 @@ def tools_in(items: Iterable[Fields]) -> Iterator[Fields]:
 def read_items(items: Iterable[Fields], box: ToolBox, call: Call) -> None:
     """Fill the call's contents, system instruction and carried signatures."""
     told = list(items)
-    newest = newest_turn([_speaker(item.raw) for item in told])
+    newest = newest_turn(len(told), lambda index: _speaker(told[index].raw))
     reader = _Reader(call, box, Incoming(call.downloads, call.pictures, call.past_media))
     for index, item in enumerate(told):
         reader.incoming.earlier = index < newest
@@ -81,14 +80,16 @@ class _Reader:
     system: list[Json] = field(default_factory=list)
 
     def read(self, item: Fields) -> None:
-        kind = item_type(item.raw)
-        item.known("type", "id", "status", "object", "phase")
-        if isinstance(kind, str) and kind in _CALLS:
-            self._call(item, _CALLS[kind])
-        elif isinstance(kind, str) and kind in _OUTPUTS:
-            self._result(item, _OUTPUTS[kind])
-        elif isinstance(kind, str) and kind in _READERS:
+        kind = item.get("type") or item_type(item.raw)
+        item.known("id", "status", "object", "phase")  # around what an item of an answer says
+        if not isinstance(kind, str):
+            item.leave_out()
+        elif kind in _READERS:
             _READERS[kind](self, item)
+        elif kind in _CALLS:
+            self._call(item, _CALLS[kind])
+        elif kind in _OUTPUTS:
+            self._result(item, _OUTPUTS[kind])
         elif kind not in (*_WITH_TOOLS, "item_reference"):
             item.leave_out()
 
@@ -102,11 +103,13 @@ class _Reader:
             elif text:
                 self._say("user", {"text": f"<system_message>\n{text}\n</system_message>"})
         elif role in ("user", "assistant"):
-            if role == "user" and item.get("content") is None and not self.incoming.earlier:
+            if role == "user" and not self.incoming.earlier and item.get("content") is None:
                 code = "missing_required_parameter"
                 raise wrong(item.at("content"), "Field required", code=code)
             parts = read_parts(item, "content", self.incoming)
-            self._say("model" if role == "assistant" else "user", *parts)
+            if parts:
+                gemini_role = "model" if role == "assistant" else "user"
+                self.contents.append(Content(role=gemini_role, parts=parts))
         else:
             known = "system, developer, user, assistant"
             raise wrong(item.at("role"), f"Unknown role {role!r}; known: {known}")
@@ -148,8 +151,7 @@ class _Reader:
             mime = f"image/{item.string('output_format') or 'png'}"
             url = f"data:{mime};base64,{result}"
             part = item.changed(image_url=url, file_id=None)
-            read = partial(read_picture, part, self.incoming)
-            self._say("model", *self.incoming.usable(item.path, read))
+            self._say("model", *self.incoming.usable(item.path, read_picture, part, self.incoming))
 
     def _call(self, item: Fields, kind: Kind) -> None:
         name = kind.tool or item.required_string("name")

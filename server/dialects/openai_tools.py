@@ -5,7 +5,7 @@ Chat nests (``{"type": "function", "function": {"name"}}``) what Responses write
 and ``tool_choice``; Gemini API reference, ``Tool`` and ``FunctionCallingConfig``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
@@ -59,7 +59,7 @@ class Tools:
             call.request["tools"] = entries
 
 
-def read_tools(entries: Iterator[Fields], names: ToolNames) -> Tools:
+def read_tools(entries: Iterable[Fields], names: ToolNames) -> Tools:
     """The tools of ``entries``; one that Gemini has no counterpart for is left out."""
     tools = Tools()
     for entry in entries:
@@ -76,7 +76,7 @@ def read_tools(entries: Iterator[Fields], names: ToolNames) -> Tools:
     return tools
 
 
-def read_functions(entries: Iterator[Fields], names: ToolNames) -> Tools:
+def read_functions(entries: Iterable[Fields], names: ToolNames) -> Tools:
     """The legacy ``functions`` list."""
     tools = Tools()
     for entry in entries:

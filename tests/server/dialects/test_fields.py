@@ -49,7 +49,7 @@ def test_a_wrong_value_names_its_path(read: Callable[[Fields], Any], path: str) 
 def test_the_other_notation_uses_dots() -> None:
     fields = Fields.of(BODY, notation="dots")
     with pytest.raises(BadRequestError) as caught:
-        next(fields.objects("l")).string("a")
+        next(iter(fields.objects("l"))).string("a")
     assert caught.value.param == "l.0.a"
 
 
@@ -80,6 +80,30 @@ def test_a_changed_twin_reads_for_its_original() -> None:
     assert tool is not None
     assert tool.changed(name="other").string("name") == "other"
     assert fields.unread() == ("tool.kind",)
+
+
+def test_an_object_may_be_wrapped_more_than_once() -> None:
+    fields = Fields.of({"tool": {"a": 1, "b": 2, "c": 3, "none": None}})
+    for name in "ab":
+        tool = fields.object("tool")
+        assert tool is not None
+        tool.tagged("variant").integer(name)
+    assert fields.unread() == ("tool.c",)
+
+
+def test_what_a_twin_brings_along_hides_nothing() -> None:
+    fields = Fields.of({"tool": {"kind": "k", "extra": 1}})
+    tool = fields.object("tool")
+    assert tool is not None
+    twin = tool.changed(name="n", form="f")
+    assert (twin.string("name"), twin.string("form"), twin.string("kind")) == ("n", "f", "k")
+    assert fields.unread() == ("tool.extra",)
+
+
+def test_known_names_that_are_not_there_hide_nothing() -> None:
+    fields = Fields.of({"a": 1, "b": 2})
+    fields.known("a", "x", "y")
+    assert fields.unread() == ("b",)
 
 
 def test_only_objects_have_fields() -> None:

@@ -135,7 +135,7 @@ def test_several_results_that_end_a_conversation_are_all_new() -> None:
     ],
 )
 def test_where_the_newest_turn_begins(speakers: Any, start: int) -> None:
-    assert newest_turn(speakers) == start
+    assert newest_turn(len(speakers), speakers.__getitem__) == start
 
 
 @pytest.mark.parametrize(
