@@ -156,6 +156,12 @@ def test_a_long_text_may_look_like_anything() -> None:
         (b'{"a":"' + b"x" * LARGE_BODY_BYTES + b'"}', "", True),
         (b"[" + b"{}," * LARGE_BODY_OBJECTS + b"{}]", "", True),
         (b"...", "gzip", True),
+        (b'{"tools": [{"$ref": "#"}]}', "", True),
+        (b'{"tools": [{"$dynamicRef": "#"}]}', "", True),
+        (b'{"tools": [{"allOf": []}]}', "", True),
+        (b'{"tools": [{"\\u0024ref": "#"}]}', "", True),
+        (b'{"tools": [{"all\\u004ff": []}]}', "", True),
+        (b'{"text": "caf\\u00e9 \\u2014 allOf it"}', "", False),
     ],
 )
 def test_which_bodies_are_large(raw: bytes, coding: str, large: bool) -> None:

@@ -4,6 +4,7 @@ The schemas of one request share a ``Cleaner``: how much their references may un
 all of them.
 """
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -81,12 +82,21 @@ def _text(schema: Json) -> bytes:
 def _clean(schema: Json, write: Write, size: int, left: int) -> Cleaned:
     """``size``: of the document in bytes, which may be written out once for nothing.
 
-    Definitions that name each other multiply when unfolded: then fewer levels have to do.
+    A schema that is too deep for Python's stack is read to half the depth, and what is below named.
     """
+    for deepest in (MAX_DEPTH, MAX_DEPTH // 2):
+        with contextlib.suppress(RecursionError):
+            return _read(schema, write, size, left, deepest)
+    return _read(schema, write, size, left, MAX_DEPTH // 4)
+
+
+def _read(schema: Json, write: Write, size: int, left: int, deepest: int) -> Cleaned:
+    """``_clean`` to a certain depth. Definitions that name each other multiply when unfolded: then
+    fewer levels have to do."""
     room = size + min(left, SCHEMA_UNFOLDED_BYTES)
     for levels in (MAX_DEPTH, 8, 4, 2):
         references = References(schema, room)
-        reader = Reader(references, levels)
+        reader = Reader(references, levels, deepest)
         node = reader.document(schema)
         if not references.exhausted:
             break

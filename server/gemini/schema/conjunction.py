@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from server.gemini.schema.hints import Hints, hint
 from server.gemini.schema.places import Losses, Place
+from server.gemini.schema.references import References
 from server.gemini.schema.words import KEYWORDS_OF, NAMES, TYPED
 from server.gemini.types import Json
 from server.json_codec import dumps
@@ -25,7 +26,7 @@ _TIGHTER = {
 _MOST_PAIRS = 64
 """Of two unions: more alternatives than that are not multiplied out."""
 _MOST_PRODUCTS = 100
-_MOST_PAIR_BYTES = 64 * 1024
+"""Unions multiplied out in one document."""
 
 
 def value_key(value: object) -> object:
@@ -62,6 +63,8 @@ class Conjunction:
     """Joins the nodes of one document."""
 
     losses: Losses
+    references: References
+    """Pairs of alternatives take their room, as what references unfold to does."""
     products: int = 0
 
     def join(self, into: Node, other: Node, at: Place) -> bool:
@@ -136,7 +139,7 @@ class Conjunction:
         mine: list[Node] = into["anyOf"]
         self.products += 1
         few = len(mine) * len(other) <= _MOST_PAIRS and self.products <= _MOST_PRODUCTS
-        if not few or len(dumps([mine, other])) > _MOST_PAIR_BYTES:
+        if not few or not self.references.take(_bytes_of_pairs(mine, other)):
             self.losses.name(at, "anyOf")
             return
         pairs = [pair for one in mine for two in other if (pair := self._pair(one, two, at))]
@@ -152,6 +155,10 @@ class Conjunction:
             self.join(both, copy.deepcopy(two), at.under("anyOf[]"))
             return both
         return None
+
+
+def _bytes_of_pairs(mine: list[Node], other: list[Node]) -> int:
+    return len(dumps(mine)) * len(other) + len(dumps(other)) * len(mine)
 
 
 def disjoint(one: Node, two: Node) -> bool:

@@ -50,11 +50,13 @@ class Reader:
     references: References
     levels: int
     """How many references deep definitions are unfolded."""
+    deepest: int = MAX_DEPTH
+    """How many schema positions deep the document is read."""
     losses: Losses = field(default_factory=Losses)
     conjunction: Conjunction = field(init=False)
 
     def __post_init__(self) -> None:
-        self.conjunction = Conjunction(self.losses)
+        self.conjunction = Conjunction(self.losses, self.references)
 
     def document(self, schema: Json) -> Node:
         """The whole document."""
@@ -64,7 +66,7 @@ class Reader:
         """One schema position with all it refers to."""
         if at.refs:
             self.references.nodes_left -= 1
-        if at.depth >= MAX_DEPTH:
+        if at.depth >= self.deepest:
             self.losses.name(at.place)
             return _typed(schema)
         node = self._own(schema, at)
@@ -174,7 +176,7 @@ class Reader:
         extra = schema.get("additionalProperties")
         if isinstance(extra, dict | bool):
             spot = at.under("additionalProperties")
-            node["additionalProperties"] = extra and self._any(extra, spot)
+            node["additionalProperties"] = extra is not False and self._any(extra, spot)
         self._patterns(node, schema, at)
 
     def _patterns(self, node: Node, schema: Json, at: Spot) -> None:

@@ -13,6 +13,8 @@ from server.gemini.types import Json
 from server.json_codec import dumps
 from server.limits import SCHEMA_UNFOLDED_NODES
 
+_MOST_ADDRESS_CHARS = 512
+"""Of an ``$id``, or of a reference to one: each is resolved by every reference anew."""
 MOST_RECURSION = 3
 """How many times a definition may appear inside itself."""
 
@@ -59,8 +61,14 @@ class References:
         size = self._sizes.get(id(target))
         if size is None:
             size = self._sizes[id(target)] = len(dumps(target))
-        if size > self.bytes_left or self.nodes_left < 0:
+        if self.nodes_left < 0 or not self.take(size):
             self.exhausted = True
+            return False
+        return True
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for ``size`` more bytes; takes the room."""
+        if size > self.bytes_left:
             return False
         self.bytes_left -= size
         return True
@@ -83,8 +91,10 @@ def _pointed(document: object, place: Place, pointer: str) -> tuple[Json, Place]
 
 def _absolute(document: Json, ref: str) -> str:
     base = document.get("$id")
+    if not isinstance(base, str) or max(len(base), len(ref)) > _MOST_ADDRESS_CHARS:
+        return ref
     try:
-        return urljoin(base, ref) if isinstance(base, str) else ref
+        return urljoin(base, ref)
     except ValueError:
         return ref
 

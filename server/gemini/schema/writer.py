@@ -74,6 +74,8 @@ class Writer:
                 branches += branch["anyOf"] if branch.keys() == {"anyOf"} else [branch]
             types: list[str] = node.get("type", [])
             possible = [b for b in branches if _is_possible(b, types)]
+            for branch in possible:
+                _narrow(branch, types)
             if not possible:
                 self.losses.name(at, "anyOf")
             elif all(possible):
@@ -95,6 +97,8 @@ class Writer:
             other["type"] = list(dict.fromkeys([*other["type"], "null"]))
         if "description" in node and (text := other.pop("description", None)):
             node.setdefault("hints", Hints()).setdefault(text, text)
+        if "anyOf" in other:
+            other["anyOf"] = [*other["anyOf"]]  # not settled yet for the types of ``node``
         self.conjunction.join(node, other, at)
         return True
 
@@ -112,8 +116,9 @@ class Writer:
         plain = self._plain(node, at, depth)
         if len(branches) > 1 and all(branches):
             return _or_null(plain, branches) or plain | {"anyOf": branches}
-        # What told the alternatives apart could not be said.
-        return plain if branches[0].keys() & plain.keys() else branches[0] | plain
+        # What told the alternatives apart could not be said; one may be anything.
+        known = all(branches) and not branches[0].keys() & plain.keys()
+        return branches[0] | plain if known else plain
 
     def _settled_choices(self, node: Node, at: Place) -> Node:
         """Choices beside alternatives: of these only the types count."""
@@ -229,6 +234,17 @@ def _is_possible(branch: Node, types: list[str]) -> bool:
     if own and not both:
         return False
     return "enum" not in branch or any(_kind(c, both or None) for c in branch["enum"])
+
+
+def _narrow(branch: Node, types: list[str]) -> None:
+    """Leaves out of a possible branch what ``types`` beside it (empty: any) do not allow."""
+    own: list[str] = branch.get("type", [])
+    both = meet(own, types) if types and own else types or own
+    if len(own) > 1:
+        branch["type"] = both
+        drop_idle(branch)
+    if "enum" in branch and both:
+        branch["enum"] = [c for c in branch["enum"] if _kind(c, both)]
 
 
 def _flat(branches: list[Json]) -> list[Json]:

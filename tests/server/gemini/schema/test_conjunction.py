@@ -1,5 +1,6 @@
 """``allOf`` is a conjunction: what both sides allow, or what could not be said is named."""
 
+import copy
 import time
 
 import jsonschema_rs
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from server.gemini.schema import Cleaner
+from server.gemini.schema import Cleaned, Cleaner
 from server.gemini.types import Json
 from server.json_codec import dumps
+from server.limits import SCHEMA_UNFOLDED_BYTES, SCHEMAS_UNFOLDED_BYTES
 from tests.server.gemini.schema.test_cleaner import obj
 
 S: Json = {"type": "string"}
@@ -212,3 +214,82 @@ def test_the_work_grows_with_the_size(case: str) -> None:
         began = time.process_time()
         clean(MANY[case])
         assert time.process_time() - began < 5
+
+
+def test_a_clients_schema_is_left_as_it_was() -> None:
+    schema: Json = {
+        "additionalProperties": {},
+        "allOf": [{"additionalProperties": {"type": "string"}}],
+    }
+    before = copy.deepcopy(schema)
+    assert Cleaner().arguments(schema).schema == {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+    }
+    assert schema == before
+
+
+def test_a_schema_does_not_become_a_part_of_itself() -> None:
+    """``{}`` of the document, met anew with every reference, is another schema each time."""
+    schema: Json = {
+        "additionalProperties": {"$ref": "#", "additionalProperties": {}},
+        "anyOf": [{"minItems": 1}, {"maxLength": 2}],
+        "properties": {"a": {}},
+    }
+    assert Cleaner().arguments(schema).schema
+    dumps(schema)
+
+
+@pytest.mark.parametrize("above", [0, 300, 500, 600])
+def test_a_deep_schema_is_cleaned_however_little_is_left_of_the_stack(above: int) -> None:
+    node: Json = {"type": "string", "title": f"{above} calls above"}
+    for _ in range(90):
+        node = {
+            "properties": {"a": node},
+            "nullable": True,
+            "anyOf": [{"minItems": 1}, {"type": "object"}],
+        }
+
+    def called(times: int) -> Cleaned:
+        return called(times - 1) if times else Cleaner().answer(node)
+
+    cleaned = called(above)
+    assert cleaned.schema
+    assert any(loss.startswith("properties.a.properties.a") for loss in cleaned.losses)
+
+
+def test_pairs_of_alternatives_share_the_bound_of_references() -> None:
+    """9 kB that would be a megabyte, and take most of a second."""
+    definitions = {
+        name: {"anyOf": [obj(**{f"{name}{n}{k}": S for k in range(4)}) for n in range(8)]}
+        for name in "ab"
+    }
+    both: Json = {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]}
+    schema = obj(**dict.fromkeys((f"p{n}" for n in range(100)), both)) | {"$defs": definitions}
+    cleaner = Cleaner()
+    sizes = [len(dumps(cleaner.answer(schema | {"title": str(n)}).schema)) for n in range(20)]
+    assert sizes[0] < 2 * SCHEMA_UNFOLDED_BYTES
+    assert sum(sizes) < 2 * SCHEMAS_UNFOLDED_BYTES + 20 * len(dumps(schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"prefixItems": [{}], "anyOf": [{"type": "string"}, {"properties": {}}]},
+        {"minLength": 1, "anyOf": [{"type": "array"}, {"properties": {}}]},
+        {"type": "null", "anyOf": [{"anyOf": [{"enum": ["a", None]}, {"minimum": 1}]}]},
+        {"type": "number", "anyOf": [{"anyOf": [S, {"const": 1}], "not": {}}]},
+        {"type": "array", "oneOf": [{"type": ["array", "object"]}, {"not": {}}]},
+        {"type": "string", "anyOf": [{"anyOf": [{"enum": [1.0, "x"]}, {"items": {}}]}]},
+    ],
+)
+def test_cleaning_twice_is_cleaning_once(schema: Json) -> None:
+    once = Cleaner().answer(schema).schema
+    assert once
+    assert Cleaner().answer(once).schema == once
+
+
+def test_beside_an_alternative_of_any_value_no_other_counts() -> None:
+    """The type of the other one would allow less than the client does."""
+    schema: Json = {"prefixItems": [{}], "anyOf": [{"type": "string"}, {"properties": {}}]}
+    assert Cleaner().answer(schema).schema == {"prefixItems": [{}], "items": {}}
