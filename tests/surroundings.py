@@ -4,7 +4,10 @@ import os
 
 from server.options import OPTIONS
 
-OURS = ("ANTHROPIC_", "CLOUDSDK_", "GCE_METADATA_", "GEMINI_", "GOOGLE_", "OPENAI_")
+OURS = (
+    *("ANTHROPIC_", "CLOUDSDK_", "GCE_METADATA_", "GEMINI_", "GOOGLE_", "OPENAI_"),
+    *("AIDER_", "CLAUDE_CODE_", "GOOSE_", "KILO_CONFIG", "OPENCODE_CONFIG"),
+)
 """Beginnings of the variables that a client, an SDK or Google's own libraries obey."""
 LOOPBACK = "127.0.0.1,localhost,::1"
 

@@ -56,6 +56,7 @@ TESTED_ELSEWHERE = {
 }
 WHOLE_PROGRAM = {
     "tests/server/connect/test_cut_short.py",
+    "tests/server/connect/test_precedence.py",
     "tests/test_main.py",
     "tests/test_models_live.py",
     "tests/test_names.py",

@@ -47,6 +47,8 @@ class Sheet:
     """What Undo would change."""
     back_digest: str = ""
     holds_secret: bool = False
+    rivals: tuple[str, ...] = ()
+    """What wins over its settings."""
     problem: str = ""
     undo_problem: str = ""
 
@@ -90,10 +92,12 @@ def sheet(connector: Connector, tool: Tool, wanted: Target) -> Sheet:
     diff: tuple[Line, ...] = ()
     back: tuple[Line, ...] = ()
     digest = back_digest = ""
+    rivals: list[str] = []
     holds_secret = False
     try:
         plan = connector.plan(tool, wanted)
         diff, digest, holds_secret = lines(plan.diff()), plan.digest, plan.holds_secret
+        rivals = connector.rivals(tool, wanted)
     except (CannotEditError, CannotUndoError) as error:
         problem = str(error)
     if connector.undoable(tool):
@@ -112,6 +116,7 @@ def sheet(connector: Connector, tool: Tool, wanted: Target) -> Sheet:
         back=back,
         back_digest=back_digest,
         holds_secret=holds_secret,
+        rivals=tuple(rivals),
         problem=problem,
         undo_problem=undo_problem,
     )
@@ -199,9 +204,13 @@ class ConnectPage:
 
     async def _verify(self, tool: Tool) -> Told:
         """Ask ourselves over a real socket, as the tool would."""
-        ask = await asyncio.to_thread(self._connector().ask, tool, self._target())
+        connector, wanted = self._connector(), self._target()
+        ask = await asyncio.to_thread(connector.ask, tool, wanted)
         if ask is None:
             return Told(tool.id, "Its files do not name this server.", True)
+        rivals = await asyncio.to_thread(connector.rivals, tool, wanted)
+        if rivals:
+            return Told(tool.id, f"Not connected: {' '.join(rivals)}", True)
         answer = await probe.ask(ask)
         return Told(tool.id, answer.told, not answer.ok)
 

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Literal
 
 from server.connect.blanking import blanked
-from server.connect.edits import CannotEditError, Data, Edit, due, taken_out
+from server.connect.edits import (
+    CannotEditError,
+    Data,
+    Drop,
+    Edit,
+    between,
+    due,
+    taken_out,
+    value_at,
+)
 from server.connect.files import (
     PRIVATE,
     Snapshot,
@@ -27,13 +36,14 @@ from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewrit
 from server.connect.ledger import CannotUndoError, Entry, Ledger, State, sparse, without_ours
 from server.connect.places import Places
 from server.connect.removal import removed
-from server.connect.tool import Ask, ConfigFile, Target, Tool
+from server.connect.tool import Ask, ConfigFile, Target, Tool, unset
 
-Standing = Literal["connected", "outdated", "found", "absent", "sheet"]
+Standing = Literal["connected", "outdated", "overruled", "found", "absent", "sheet"]
 
 WORDS: dict[Standing, str] = {
     "connected": "connected",
     "outdated": "connected, but its settings differ",
+    "overruled": "settings written, but others win",
     "found": "found, not connected",
     "absent": "not found",
     "sheet": "settings to copy",
@@ -106,7 +116,7 @@ class Connector:
         try:
             plan = self.plan(tool, target)
             if plan.empty:
-                return "connected"
+                return "overruled" if self.rivals(tool, target) else "connected"
             if not self.undo_plan(tool).empty:
                 return "outdated"
         except (CannotEditError, CannotUndoError):
@@ -121,7 +131,8 @@ class Connector:
             files = list(tool.files(self.places, target)) if tool.files else []
         except CannotEditError:
             return True
-        traces = [*tool.traces(self.places), *(file.path for file in files)]
+        own = [file.path for file in files if not file.extra]
+        traces = [*tool.traces(self.places), *own]
         return any(path.exists() for path in traces)
 
     def undoable(self, tool: Tool) -> bool:
@@ -151,6 +162,19 @@ class Connector:
         if change.changes and now.read_only:
             raise CannotEditError(_read_only(name))
         return change
+
+    def rivals(self, tool: Tool, target: Target) -> list[str]:
+        """What sends the tool's requests elsewhere, in spite of its files: a sentence each."""
+        places = self.places
+        found = [
+            sentence
+            for rival in tool.rivals(places, target)
+            for sentence in _winning(places, rival.path, rival.form, rival.drops)
+        ]
+        for file in tool.files(places, target) if tool.files else ():
+            removable = tuple(edit for edit in file.edits if isinstance(edit, Drop))
+            found += _winning(places, file.path, file.form, removable)
+        return found
 
     def apply(self, plan: Plan) -> None:
         """Write the files, remembering what they were.
@@ -231,7 +255,8 @@ class Connector:
             return None
         try:
             files = tool.files(self.places, target)
-            said: list[Data] = [file.form.parse(look(file.path).text) for file in files]
+            own = [file for file in files if not file.extra]
+            said: list[Data] = [file.form.parse(look(file.path).text) for file in own]
             return tool.ask(said, target)
         except (CannotEditError, KeyError, TypeError, StopIteration, IndexError):
             return None
@@ -257,6 +282,22 @@ def _read_only(name: str) -> str:
 def _says_all(file: ConfigFile, now: Snapshot) -> bool:
     said = file.form.parse(now.text)
     return not any(due(said, edit) for edit in file.edits)
+
+
+def _winning(places: Places, path: Path | None, form: Format, drops: tuple[Drop, ...]) -> list[str]:
+    where = "The environment" if path is None else places.shown(path)
+    try:
+        said = dict(places.environ) if path is None else form.parse(look(path).text)
+    except CannotEditError as error:
+        return [f"{where} may win, and cannot be read: {error}"]
+    found = []
+    for drop in drops:
+        if due(said, drop):
+            name, value = ".".join(drop.path), value_at(drop, said)
+            shown = blanked(f"{drop.path[-1]}={value}").partition("=")[2]
+            undo = f" Unset it: {unset(name)}" if path is None else ""
+            found.append(f"{where} sets {name} to {shown}, which wins over ours.{undo}")
+    return found
 
 
 def form_of(path: Path) -> Format:
@@ -287,8 +328,8 @@ def _without(state: State, now: Snapshot, file: ConfigFile, name: str) -> Snapsh
     form = file.form
     before, after = Snapshot(now.path, state.without), Snapshot(now.path, state.now)
     try:
-        said = form.parse(now.text)
-        wanted = taken_out(said, form.parse(before.text), form.parse(after.text), file.edits)
+        said, was, left = (form.parse(one.text) for one in (now, before, after))
+        wanted = taken_out(said, was, left, file.edits or tuple(between(was or {}, left or {})))
         text = Snapshot(now.path, then).text
         if not _sound(form, now.text, text, wanted):
             text = removed(form, now.text, wanted, before=before.text, after=after.text)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from server.connect import probe
 from server.connect.connector import WORDS, Connector, Plan
@@ -43,7 +44,7 @@ class Console:
         say: Callable[[str], None],
         answer: Callable[[str], str],
     ) -> "Console":
-        return cls(options, settings, say, answer, Places.here())
+        return cls(options, settings, say, answer, Places.here(Path.cwd()))
 
     def run(self) -> int:
         """Do what was asked; returns the exit code."""
@@ -96,7 +97,7 @@ class Console:
     def _connect(self, connector: Connector, tool: Tool, wanted: Target) -> int:
         plan = connector.plan(tool, wanted)
         if plan.empty:
-            self.say(f"{tool.title} is connected to {wanted.base_url} already.")
+            self.say(f"{tool.title}'s settings lead to {wanted.base_url} already.")
         else:
             if not connector.found(tool, wanted):
                 self.say(f"{tool.title} was not found on this computer; its file is made anyway.")
@@ -137,6 +138,12 @@ class Console:
         ask = connector.ask(tool, wanted)
         if ask is None:
             self.say(f"{tool.title} is not connected: its files do not name this server.")
+            return FAILED
+        rivals = connector.rivals(tool, wanted)
+        if rivals:
+            self.say(f"{tool.title} is not connected: something else wins over its settings.")
+            for sentence in rivals:
+                self.say(f"  {sentence}")
             return FAILED
         answer = asyncio.run(probe.ask(ask))
         self.say(f"{'Works' if answer.ok else 'Does not work yet'}: {answer.told}")

@@ -2,7 +2,7 @@
 
 import re
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Way
+from server.connect.edits import Addition, CannotEditError, Data, Item, Way
 
 _LINE = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>[\w.-]+)[ \t]*=[ \t]*"
@@ -17,7 +17,7 @@ def parse(text: str) -> Data:
     return {match["name"]: _value(match["value"]) for match in _LINE.finditer(text)} or None
 
 
-def edit(text: str, change: Edit) -> str:
+def edit(text: str, change: Addition) -> str:
     """The text with one change in it."""
     if isinstance(change, Item) or len(change.path) != 1:
         raise CannotEditError("A .env file has names and values only.")

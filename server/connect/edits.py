@@ -1,7 +1,7 @@
 """What goes into a configuration file, as data, and what the file then says."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,39 @@ class Item:
         return None
 
 
-Edit = Put | Item
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A setting that must not be there: it would win over ours, or keep the tool from starting."""
+
+    path: tuple[str, ...]
+    harm: Callable[[Data], bool] = bool
+    """Whether this value does; others stay."""
+
+
+Addition = Put | Item
+Edit = Addition | Drop
+
+
+def other_than(*beginnings: str) -> Callable[[Data], bool]:
+    """Any value but an empty one and those that begin so, however they are capitalised."""
+    fine = tuple(beginning.lower() for beginning in beginnings)
+    return lambda value: bool(value) and not str(value).lower().startswith(fine)
+
+
+def anything_but(*values: str) -> Callable[[Data], bool]:
+    """Any value but an empty one and these; a slash at the end makes no difference."""
+    fine = {value.lower().rstrip("/") for value in values}
+    return lambda value: bool(value) and str(value).lower().rstrip("/") not in fine
+
+
+def switched_on(value: Data) -> bool:
+    """Whether a variable's value means yes."""
+    return str(value).strip().lower() in ("1", "true", "yes", "on")
+
+
+def value_at(edit: Edit, data: Data) -> Data:
+    """The value at an edit's place; None for nothing."""
+    return _at(data, edit.path)
 
 
 def found(entries: Iterable[Data], wanted: dict[str, Data]) -> Data:
@@ -70,6 +102,9 @@ def applied(data: Data, edits: Iterable[Edit]) -> Data:
     """
     result = copy.deepcopy(data)
     for edit in edits:
+        if isinstance(edit, Drop):
+            _drop(result, edit)
+            continue
         if result is None:
             result = [] if isinstance(edit, Item) and not edit.path else {}
         if isinstance(edit, Put):
@@ -81,7 +116,13 @@ def applied(data: Data, edits: Iterable[Edit]) -> Data:
 
 def due(data: Data, edit: Edit) -> bool:
     """Whether the edit would change anything."""
-    return bool(applied(data, [edit]) != data or data is None)
+    return bool(applied(data, [edit]) != data or (data is None and not isinstance(edit, Drop)))
+
+
+def _drop(data: Data, edit: Drop) -> None:
+    holder = _at(data, edit.path[:-1])
+    if isinstance(holder, dict) and edit.path[-1] in holder and edit.harm(holder[edit.path[-1]]):
+        del holder[edit.path[-1]]
 
 
 def _put(data: Data, edit: Put) -> None:
@@ -123,8 +164,12 @@ def taken_out(now: Data, before: Data, after: Data, edits: Iterable[Edit]) -> Da
     """
     result = copy.deepcopy(now)
     for edit in edits:
-        holder = _at(result, edit.path if isinstance(edit, Item) else edit.path[:-1])
         old = _at(before, edit.path)
+        if isinstance(edit, Drop):
+            if old is not None and _at(after, edit.path) is None:
+                result = applied(result, [Put(edit.path, old, only_if_absent=True)])
+            continue
+        holder = _at(result, edit.path if isinstance(edit, Item) else edit.path[:-1])
         if isinstance(edit, Item):
             _take_entry(holder, old, edit)
         elif isinstance(holder, dict) and edit.path[-1] in holder:
@@ -163,3 +208,13 @@ def _at(data: Data, path: tuple[str, ...]) -> Data:
             return None
         data = data.get(name)
     return data
+
+
+def between(before: Data, after: Data, at: tuple[str, ...] = ()) -> Iterator[Edit]:
+    """The edits that made one of the other, where nobody else knows them any more."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        if before != after and at:
+            yield Put(at, after) if after is not None else Drop(at)
+        return
+    for name in dict.fromkeys((*before, *after)):
+        yield from between(before.get(name), after.get(name), (*at, name))

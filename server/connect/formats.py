@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from server.connect import dotenv, jsonc, toml_text
-from server.connect.edits import CannotEditError, Data, Edit, Way, applied, due
+from server.connect.edits import Addition, CannotEditError, Data, Drop, Edit, Way, applied, due
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Format:
 
     name: str
     parse: Callable[[str], Data]
-    edit: Callable[[str, Edit], str]
+    edit: Callable[[str, Addition], str]
     drop: Callable[[str, Way], str]
     """The text without what is at a path."""
 
@@ -28,7 +28,7 @@ def _parse_yaml(text: str) -> Data:
     return yaml_text.parse(text)
 
 
-def _edit_yaml(text: str, change: Edit) -> str:
+def _edit_yaml(text: str, change: Addition) -> str:
     from server.connect import yaml_text  # noqa: PLC0415  # as above
 
     return yaml_text.edit(text, change)
@@ -54,8 +54,8 @@ def rewritten(form: Format, text: str, edits: Sequence[Edit]) -> str:
     data = form.parse(text)
     for edit in edits:
         if due(data, edit):
-            text = form.edit(text, edit)
+            text = form.drop(text, edit.path) if isinstance(edit, Drop) else form.edit(text, edit)
         data = applied(data, [edit])
-    if form.parse(text) != data:
+    if (form.parse(text) or None) != (data or None):
         raise CannotEditError("It is written in a way that cannot be changed without risk.")
     return text

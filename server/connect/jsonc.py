@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way
+from server.connect.edits import Addition, CannotEditError, Data, Item, Put, Way
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*[\s\S]*?\*/)*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
@@ -144,7 +144,7 @@ def parse(text: str) -> Data:
     return None if root is None else root.data()
 
 
-def edit(text: str, change: Edit) -> str:
+def edit(text: str, change: Addition) -> str:
     """The text with one change in it."""
     root = read(text)
     step = unit(text)
@@ -208,7 +208,7 @@ def _index(node: Node, step: str | int) -> int:
     return node.names.index(step)
 
 
-def _below(change: Edit, depth: int) -> Data:
+def _below(change: Addition, depth: int) -> Data:
     """The value that a path leads to, from one of its steps on."""
     value = [change.value] if isinstance(change, Item) else change.value
     for name in reversed(change.path[depth:]):

@@ -219,7 +219,8 @@ def _reversed(
         if len(mapped) < len(found) and len(old) == len(found):  # the user rewrote some of them
             put.update({n: [line] for n, line in zip(found, old, strict=True) if n is not None})
         elif mapped or start == end:
-            at = mapped[0] if mapped else places.get(start, len(lines))
+            behind = places.get(start - 1, len(lines) - 1) + 1
+            at = mapped[0] if mapped else places.get(start, behind)
             put[at] = [*old, *put.get(at, [])]
     return gone, put
 

@@ -15,10 +15,34 @@ class Places:
     home: Path
     environ: Mapping[str, str]
     platform: str = sys.platform
+    folder: Path | None = None
+    """Where the user works: tools read more settings there. None: nobody knows."""
+    system: Path = Path("/")
+    """Where the machine's own settings are; tests give another."""
 
     @classmethod
-    def here(cls) -> "Places":
-        return cls(Path.home(), os.environ)
+    def here(cls, folder: Path | None = None) -> "Places":
+        return cls(Path.home(), os.environ, folder=folder)
+
+    def project(self, *, to_the_root: bool = False) -> list[Path]:
+        """The folders in which a tool looks for a project's settings, the innermost first: up to
+        the repository's, or up to the root. The home folder is not one."""
+        if self.folder is None:
+            return []
+        home, found = Path(os.path.realpath(self.home)), []
+        here = Path(os.path.realpath(self.folder))
+        for path in (here, *here.parents):
+            if path == home:
+                break
+            found.append(path)
+            if not to_the_root and (path / ".git").exists():
+                return found
+        return found if to_the_root else found[:1]
+
+    def machine(self, *, linux: str, darwin: str, win32: str) -> Path:
+        """A file of the whole machine; given as absolute paths."""
+        path = {"darwin": darwin, "win32": win32}.get(self.platform, linux)
+        return Path(path) if self.platform == "win32" else self.system / path.lstrip("/")
 
     def named(self, variable: str, default: Path) -> Path:
         """The folder that an environment variable of the tool names, or its usual one."""

@@ -7,7 +7,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way, applied
+from server.connect.edits import Addition, CannotEditError, Data, Item, Put, Way, applied
 
 
 def parse(text: str) -> Data:
@@ -18,7 +18,7 @@ def parse(text: str) -> Data:
         raise CannotEditError(f"It is not valid TOML: {error}.") from error
 
 
-def edit(text: str, change: Edit) -> str:
+def edit(text: str, change: Addition) -> str:
     """The text with one change in it."""
     if isinstance(change, Item):
         raise CannotEditError("Lists in TOML files are not changed.")

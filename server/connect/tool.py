@@ -1,12 +1,12 @@
 """What a tool is here: where its files are, what goes into them, and how it asks this server."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from server.connect.edits import Data, Edit
+from server.connect.edits import Data, Drop, Edit
 from server.connect.formats import Format
 from server.connect.places import Places
 
@@ -27,6 +27,14 @@ def exported(name: str, value: str) -> str:
         return f'$env:{name} = "{value}"'
     else:  # noqa: RET505  # mypy: code after a platform return is dead
         return f"export {name}={value}"
+
+
+def unset(name: str) -> str:
+    """The line that takes a variable away, there."""
+    if sys.platform == "win32":
+        return f"Remove-Item Env:{name}"
+    else:  # noqa: RET505  # as above
+        return f"unset {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,36 @@ class ConfigFile:
     form: Format
     edits: tuple[Edit, ...]
     holds_key: bool = False
+    extra: bool = False
+    """A project's file: nothing is said of whether the tool is here, or asks us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What else a tool reads, and would obey instead of our files; not ours to change."""
+
+    path: Path | None
+    """None: the environment of this process."""
+    form: Format
+    drops: tuple[Drop, ...]
+    """What must not stand there for the tool to ask us."""
+
+
+def existing(
+    paths: Iterable[Path], form: Format, edits: tuple[Edit, ...]
+) -> tuple[ConfigFile, ...]:
+    """Files of a project that are there, with what must not, or must, stand in them."""
+    return tuple(ConfigFile(path, form, edits, extra=True) for path in paths if path.is_file())
+
+
+def drops(*names: str, harm: Callable[[Data], bool] = bool) -> tuple[Drop, ...]:
+    """Variables that must not be set."""
+    return tuple(Drop((name,), harm) for name in names)
+
+
+def wrong_key(target: Target) -> Callable[[Data], bool]:
+    """A key that this server would refuse; on this computer it takes any."""
+    return lambda key: target.secret and bool(key) and key != target.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +137,9 @@ class Tool:
     traces: Callable[[Places], Sequence[Path]] = lambda _places: ()
     """Folders that only exist where the tool is used."""
     files: Callable[[Places, Target], Sequence[ConfigFile]] | None = None
-    """None: it keeps its settings where no other program should write; a sheet to copy then."""
+    """None: it keeps its settings where no other program should write; a sheet to copy then. Files
+    of the project that win over the user's own come last."""
+    rivals: Callable[[Places, Target], Sequence[Rival]] = lambda _places, _target: ()
     ask: Callable[[Sequence[Data], Target], Ask] | None = None
     """Built of what the files say, in the order of ``files``."""
     trial: Callable[[Target], Sequence[str]] | None = None

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from server.connect.edits import CannotEditError, Data, Edit, Item, Put, Way
+from server.connect.edits import Addition, CannotEditError, Data, Item, Put, Way
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./:+-]*(?: [A-Za-z0-9_(][A-Za-z0-9_./:+)-]*)*")
 _TAKEN = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -36,7 +36,7 @@ def parse(text: str) -> Data:
         raise CannotEditError(f"It cannot be read as YAML: {error}.") from error
 
 
-def edit(text: str, change: Edit) -> str:
+def edit(text: str, change: Addition) -> str:
     """The text with one change in it."""
     if len(change.path) > 1:
         raise CannotEditError("Only the top level of a YAML file is changed.")
@@ -87,7 +87,7 @@ def drop(text: str, path: Way) -> str:
     return text[:start] + (text[end + 1 :] if end >= 0 else "")
 
 
-def _fresh(change: Edit) -> list[str]:
+def _fresh(change: Addition) -> list[str]:
     """The change as a piece of YAML of its own."""
     if isinstance(change, Put):
         return _pair(change.path[0], change.value)

@@ -66,6 +66,20 @@ async def test_the_demo_is_said_to_be_for_looking(tmp_path: Path) -> None:
         assert "for looking" not in (await rig.http.get("/connect")).text
 
 
+async def test_what_wins_over_the_settings_is_on_the_page(
+    codex: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIDER_MODEL", "sonnet")
+    async with running(tmp_path / "data") as rig:
+        fields = form_of((await rig.http.get("/connect")).text, "apply", "aider")
+        page = await rig.http.post("/connect", data=fields, follow_redirects=True)
+        assert "settings written, but others win" in page.text
+        assert "The environment sets AIDER_MODEL to sonnet, which wins over ours." in page.text
+        verified = await rig.http.post("/connect", data=form_of(page.text, "verify", "aider"))
+        assert "Not connected: The environment sets AIDER_MODEL" in verified.text
+        assert "answered: " not in verified.text
+
+
 async def test_a_page_older_than_the_file_changes_nothing(codex: Path, tmp_path: Path) -> None:
     async with running(tmp_path / "data") as rig:
         page = (await rig.http.get("/connect")).text

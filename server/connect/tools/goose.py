@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from server.connect.edits import Data, Put
-from server.connect.formats import JSON
+from server.connect.edits import Data, Put, anything_but
+from server.connect.formats import DOTENV, JSON, YAML_FILE
 from server.connect.places import Places
 from server.connect.tool import (
     CONTEXT_TOKENS,
@@ -15,9 +15,11 @@ from server.connect.tool import (
     TITLE,
     Ask,
     ConfigFile,
+    Rival,
     Snippet,
     Target,
     Tool,
+    drops,
     exported,
 )
 
@@ -51,6 +53,12 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
     return [ConfigFile(path, JSON, edits)]
 
 
+def _rivals(places: Places, _target: Target) -> Sequence[Rival]:
+    """The provider that is chosen; a variable wins over the choice."""
+    chosen = drops("GOOSE_PROVIDER", harm=anything_but(_NAME))
+    return [Rival(None, DOTENV, chosen), Rival(_folder(places) / "config.yaml", YAML_FILE, chosen)]
+
+
 def _ask(said: Sequence[Data], target: Target) -> Ask:
     mine = said[0]
     key = target.key if mine["requires_auth"] else None
@@ -63,6 +71,7 @@ TOOL = Tool(
     commands=("goose",),
     traces=lambda places: [_folder(places)],
     files=_files,
+    rivals=_rivals,
     ask=_ask,
     trial=lambda target: [
         *("goose", "run", "--no-session", "--provider", _NAME, "--model", target.best),

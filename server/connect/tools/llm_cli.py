@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from server.connect.edits import Data, Item, found
-from server.connect.formats import YAML_FILE, rewritten
+from server.connect.formats import JSON, YAML_FILE, rewritten
 from server.connect.places import Places
-from server.connect.tool import PROVIDER, Ask, ConfigFile, Snippet, Target, Tool
+from server.connect.tool import PROVIDER, Ask, ConfigFile, Rival, Snippet, Target, Tool, drops
 
 _FILE = "extra-openai-models.yaml"
 
@@ -36,6 +36,11 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
     return [ConfigFile(_folder(places) / _FILE, YAML_FILE, (edit,))]
 
 
+def _rivals(places: Places, _target: Target) -> Sequence[Rival]:
+    """An alias of our model's name is looked up first."""
+    return [Rival(_folder(places) / "aliases.json", JSON, drops(PROVIDER))]
+
+
 def _ask(said: Sequence[Data], target: Target) -> Ask:
     mine = found(said[0], {"model_id": PROVIDER})
     key = target.key if "api_key_name" in mine else None
@@ -49,6 +54,7 @@ TOOL = Tool(
     commands=("llm",),
     traces=lambda places: [_folder(places)],
     files=_files,
+    rivals=_rivals,
     ask=_ask,
     trial=lambda _target: ["llm", "-m", PROVIDER, "Say hello in one word."],
     next_step=f"llm -m {PROVIDER} 'your question'; for good: llm models default {PROVIDER}",

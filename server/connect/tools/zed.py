@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from server.connect.edits import Data, Put
+from server.connect.edits import Data, Drop, Put, anything_but
 from server.connect.formats import JSON
 from server.connect.places import Places
 from server.connect.tool import (
@@ -15,6 +15,7 @@ from server.connect.tool import (
     PROVIDER,
     Ask,
     ConfigFile,
+    Rival,
     Snippet,
     Target,
     Tool,
@@ -53,6 +54,13 @@ def _files(places: Places, target: Target) -> Sequence[ConfigFile]:
     return [ConfigFile(_folder(places) / "settings.json", JSON, (Put(_PATH, provider(target)),))]
 
 
+def _rivals(places: Places, _target: Target) -> Sequence[Rival]:
+    """The model that the agent starts with, where one is chosen."""
+    chosen = Drop(("agent", "default_model", "provider"), anything_but(PROVIDER))
+    projects = [path / ".zed" / "settings.json" for path in places.project()]
+    return [Rival(path, JSON, (chosen,)) for path in (_folder(places) / "settings.json", *projects)]
+
+
 def _ask(said: Sequence[Data], target: Target) -> Ask:
     mine = said[0][_PATH[0]][_PATH[1]][_PATH[2]]
     model = mine["available_models"][0]["name"]
@@ -65,6 +73,7 @@ TOOL = Tool(
     commands=("zed", "zeditor"),
     traces=lambda places: [_folder(places)],
     files=_files,
+    rivals=_rivals,
     ask=_ask,
     next_step=f"Open Settings, AI, LLM Providers, and type a key for {PROVIDER}: any text (Zed "
     "wants one). Or set GEMINI_PROXY_API_KEY for Zed; one started from the dock sees no shell "

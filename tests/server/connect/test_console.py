@@ -27,6 +27,7 @@ class User:
     answers: list[str] = field(default_factory=list)
     path: str = ""
     said: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -46,7 +47,8 @@ class User:
         add_arguments(parser.add_subparsers(dest="command"))
         self.said = ""
         self.home.mkdir(exist_ok=True)
-        places = Places(self.home, {"PATH": self.path, "HOME": str(self.home)}, "linux")
+        environ = {"PATH": self.path, "HOME": str(self.home), **self.environ}
+        places = Places(self.home, environ, "linux", system=self.folder / "system")
         options = parser.parse_args(["connect", *words])
         return Console(options, self.settings, self.say, self.answer, places).run()
 
@@ -105,13 +107,31 @@ async def test_yes_writes_verifies_and_undo_takes_back(tmp_path: Path) -> None:
         assert rig.google.calls("streamGenerateContent")
         assert await asyncio.to_thread(user.types, "codex", "--verify") == 0
         assert await asyncio.to_thread(user.types, "codex") == 0
-        assert "is connected to" in user.said
+        assert "lead to http" in user.said
         assert user.types() == 0
         assert "codex         Codex                   connected\n" in user.said
         user.answers = ["y"]
         assert user.types("codex", "--undo") == 0
         assert '-model = "gemini-best"' in user.said
         assert not (user.home / ".codex").exists()
+
+
+async def test_nothing_works_while_something_else_wins(tmp_path: Path) -> None:
+    """The server answers, but the tool would not ask it."""
+    async with running(tmp_path / "rig") as rig:
+        user = User(tmp_path, rig.gateway.settings)
+        user.environ = {"AIDER_MODEL": "sonnet"}
+        assert await asyncio.to_thread(user.types, "aider", "--yes") == 1
+        assert "Works" not in user.said
+        assert "aider is not connected: something else wins over its settings." in user.said
+        assert "The environment sets AIDER_MODEL to sonnet, which wins over ours." in user.said
+        assert await asyncio.to_thread(user.types, "aider", "--verify") == 1
+        assert "Works" not in user.said
+        assert user.types() == 0
+        assert "aider         aider                   settings written, but others win" in user.said
+        user.environ = {}
+        assert await asyncio.to_thread(user.types, "aider", "--verify") == 0
+        assert "Works" in user.said
 
 
 def test_a_server_that_does_not_answer_is_said(user: User) -> None:

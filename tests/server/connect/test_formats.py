@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.connect.edits import CannotEditError, Edit, Item, Put, applied, taken_out
+from server.connect.edits import Addition, CannotEditError, Edit, Item, Put, applied, taken_out
 from server.connect.formats import DOTENV, JSON, TOML, YAML_FILE, Format, rewritten
 
 PROVIDER = {"name": "Gemini", "url": "http://127.0.0.1:8081/v1", "models": [{"id": "a"}]}
@@ -28,7 +28,7 @@ YAML_EDITS: tuple[Edit, ...] = (
     Put(("key",), "no"),
     Item(("models",), {"name": "Gemini", "model": "m", "roles": ["chat", "edit"]}, ("name",)),
 )
-LIST_EDITS: tuple[Edit, ...] = (
+LIST_EDITS: tuple[Addition, ...] = (
     Item((), {"model_id": "gemini-proxy", "vision": True}, ("model_id",)),
 )
 DOTENV_EDITS: tuple[Edit, ...] = (
