@@ -335,11 +335,14 @@ class Aliases:
             return None
 
     def find(self, name: str, available: Sequence[Model]) -> Model:
-        """The list entry for ``name`` (an alias stays an alias). Raises ``NotFoundError``."""
+        """The list entry for ``name`` (an alias stays an alias). Raises ``NotFoundError``, also for
+        what is refused."""
         for model in self.listed(available):
             if model.id == name:
                 return model
         target = self.resolve(name, available)
+        if target.id in self.refused:
+            raise self._refused_model(target.id, available)
         if available and all(m.id != target.id for m in available):
             raise self._unknown_model(name, available)
         return target if target.id == name else _alias(name, target)
@@ -367,6 +370,16 @@ class Aliases:
         if places:
             return min(places, key=places.__getitem__)
         return "fast" if tier_of(model_id) == "fast" else "main"
+
+    def _refused_model(self, model_id: str, available: Sequence[Model]) -> NotFoundError:
+        why = self.reasons.get(model_id, "Google refuses it to this credential")
+        instead = self.successor(model_id, available)
+        advice = f"Use {instead} instead." if instead else "GET /v1/models lists what there is."
+        return NotFoundError(
+            f"The model '{model_id}' cannot be used: {why}. {advice}",
+            param="model",
+            code="model_not_found",
+        )
 
     def _unknown_model(self, name: str, available: Sequence[Model]) -> NotFoundError:
         there = available or living_models(self.door, self.on)

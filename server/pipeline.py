@@ -37,7 +37,7 @@ from server.retry import Retries
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, Ticket
 from server.upstreams.base import Outgoing, Turn, Upstream
-from server.upstreams.embedding import embedding_model
+from server.upstreams.embedding import embedder, embedding_model, texts_of
 from server.usage import UsageLog
 
 COUNT_TIMEOUT_S = 2.0
@@ -298,14 +298,16 @@ class Pipeline:
         self, call: EmbedCall, upstream: Upstream, exchange: Exchange
     ) -> Embedding:
         """Google's vectors. A name of OpenAI's leads to the first embedding model that is listed
-        and not refused."""
+        and not refused. Raises ``BadRequestError`` and, for what makes no vectors,
+        ``NotFoundError`` without asking."""
+        texts_of(call)
         name, aliases = exchange.model, self.doors.aliases(upstream)
         listed = await self.doors.available(upstream)
         while True:
             refused_now = self.doors.learned.refused(upstream.credential)
             there = [model for model in listed if model.id not in refused_now]
             exchange.model = embedding_model(name, there)
-            model = describe(exchange.model)
+            model = embedder(exchange.model, there)
             choice = Choice(upstream, aliases, there, Meant((model,)), self.doors.learned, True)
             choice.check()
             try:

@@ -95,6 +95,29 @@ async def test_the_lists_leave_out_what_is_refused(tmp_path: Path) -> None:
             assert SECOND in listed
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1beta/models"])
+async def test_a_refused_model_cannot_be_looked_up_either(tmp_path: Path, path: str) -> None:
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    dead(google, FIRST)
+    async with running(tmp_path, google=google) as rig:
+        assert (await rig.http.get(f"{path}/{FIRST}")).status_code == 200
+        await ask_for(rig, "chat", "gemini-best")
+        for name in (FIRST, f"claude-gp-{FIRST}"):
+            answer = await rig.http.get(f"{path}/{name}")
+            assert answer.status_code == 404
+            assert f"Use {SECOND} instead" in answer.text
+        assert (await rig.http.get(f"{path}/gemini-best")).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["gemini-best", "gpt-5", FIRST, "nomic-embed"])
+async def test_what_makes_no_vectors_is_told_without_asking(tmp_path: Path, name: str) -> None:
+    async with running(tmp_path) as rig:
+        answer = await rig.http.post("/v1/embeddings", json={"model": name, "input": "x"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        assert "gemini-embedding-001" in answer.text
+        assert not [e for e in rig.google.requests if "mbed" in e.call]
+
+
 async def test_a_tier_without_any_model_left_is_the_last_refusal(tmp_path: Path) -> None:
     google = FakeGoogle(api_keys={GEMINI_KEY})
     every = catalogue().candidates("best", "free", today())

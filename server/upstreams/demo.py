@@ -5,15 +5,19 @@ is made up, and every answer says so. It is for looking, not for agents: it call
 client does not force (``server/demo/model.py``).
 """
 
+from dataclasses import replace
+
 import httpx
 
 from server.embeddings import mock_embedding
 from server.gemini.types import EmbedCall, Embedding
+from server.models import Model
 from server.upstreams.base import Account, Door, Parts, Turn, Upstream, at_once
 from server.upstreams.gemini_api import GeminiApi
 
 CHUNK_DELAY_S = 0.02
 """Slow enough to see that it streams."""
+MADE_UP = "Demo: answers are made up on this computer."
 
 
 class Demo(GeminiApi):
@@ -31,6 +35,13 @@ class Demo(GeminiApi):
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
         return await mock_embedding(call, model)
+
+    def listed(self) -> tuple[Model, ...]:
+        """Labelled, so that nobody takes a name in a list for the model itself."""
+        return tuple(
+            replace(model, display_name=f"{model.display_name} (demo)", description=MADE_UP)
+            for model in super().listed()
+        )
 
     @property
     def credential(self) -> str:

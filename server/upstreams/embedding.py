@@ -5,15 +5,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from server.errors import BadRequestError, UpstreamError
+from server.errors import BadRequestError, NotFoundError, UpstreamError
 from server.gemini.catalogue import catalogue
 from server.gemini.types import EmbedCall, Embedding, Json
-from server.models import Model
+from server.models import Model, describe
 from server.upstreams.wire import prompt_tokens
 
 _LARGEST = 1e30
 """More than any vector holds, and little enough for its length to be a number."""
 _OPENAI_EMBEDDING = re.compile(r"text-embedding-(3-|ada-)")
+_ANY = "text-embedding-3-small"
+"""One of OpenAI's names, which mean whatever embeds here."""
 
 
 def embedding_model(asked: str, available: Sequence[Model]) -> str:
@@ -23,6 +25,21 @@ def embedding_model(asked: str, available: Sequence[Model]) -> str:
     there = [model.id for model in available if model.embeds]
     usual = catalogue().table.embeddings
     return next((model_id for model_id in (*usual, *there) if model_id in there), usual[0])
+
+
+def embedder(model_id: str, available: Sequence[Model]) -> Model:
+    """The model to embed with. Raises ``NotFoundError`` for an id of another kind, which Google
+    would refuse each time."""
+    listed = next((model for model in available if model.id == model_id), None)
+    model = listed if listed and listed.embeds else describe(model_id)
+    if model.embeds:
+        return model
+    usual = embedding_model(_ANY, available)
+    raise NotFoundError(
+        f"The model '{model_id[:128]}' makes no vectors. Use {usual} instead.",
+        param="model",
+        code="model_not_found",
+    )
 
 
 def texts_of(call: EmbedCall) -> list[str]:

@@ -62,7 +62,9 @@ async def test_counting_agrees_with_answering(demo: Demo) -> None:
 
 
 async def test_it_lists_models_and_says_who_it_is(demo: Demo) -> None:
-    assert MODEL in [model.id for model in await demo.models()]
+    listed = await demo.models()
+    assert MODEL in [model.id for model in listed]
+    assert all(model.display_name.endswith(" (demo)") for model in listed)
     assert demo.name == "demo"
     assert (await demo.check()).tier == "demo"
     assert demo.account().authenticated
