@@ -94,11 +94,11 @@ class BoundedConnection(TCPServer):
         try:
             async with asyncio.timeout(SLOW_READER_S), self.send_lock:
                 await self.writer.drain()
-        except ConnectionError:
-            await self.protocol.handle(Closed())
         except TimeoutError:
             log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
             self.writer.transport.abort()
+            await self.protocol.handle(Closed())
+        except OSError:  # the client's host may be gone: EHOSTUNREACH is no ConnectionError
             await self.protocol.handle(Closed())
 
     def _flush(self) -> None:
@@ -130,7 +130,9 @@ class BoundedConnection(TCPServer):
         self._flush()
         # Hypercorn swallows the cancellation by which a time-out speaks, so it is asked afterwards.
         async with asyncio.timeout(CLOSING_S) as limit:
-            await super()._close()
+            # Hypercorn 0.18 expects ConnectionError only (its issue 361); who is gone needs no end.
+            with contextlib.suppress(OSError):
+                await super()._close()
         if limit.expired():
             self.writer.transport.abort()
 

@@ -62,6 +62,7 @@ WHOLE_PROGRAM = {
     "tests/test_names.py",
     "tests/test_fuzz.py",
     "tests/test_supply.py",
+    "tests/test_dependencies.py",
     "tests/test_secrets.py",
     "tests/test_schemathesis.py",
     "tests/test_tree.py",

@@ -1,14 +1,22 @@
-"""What a connection may be asked for besides requests: other protocols, HTTP/2 and its streams."""
+"""What a connection may be asked for besides requests: other protocols, HTTP/2 and its streams;
+and how it ends where the client's host has gone."""
 
 import asyncio
 import contextlib
+import errno
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
 import pytest
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
 
+from server.connections import LARGE, BoundedConnection
 from tests.faults import connection, raw, status_of, until
 from tests.rig import running
 from tests.support import HANGS_S
@@ -128,3 +136,56 @@ async def test_http_2_streams_without_end_cost_their_connection_only(
         assert (await rig.http.get("/health")).status_code == 200
         await until(lambda: not rig.gateway.pipeline.live)
         assert "Traceback" not in caplog.text
+
+
+async def test_no_tunnel_is_opened(tmp_path: Path) -> None:
+    """pgjones/hypercorn issue 277: CONNECT must not leave what follows it to somebody else."""
+    async with running(tmp_path) as rig:
+        head = b"CONNECT example.com:443 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        answer = await raw(rig, head, within_s=1)
+        assert status_of(answer) in (400, 404, 405)
+        assert b"200" not in answer.split(b"\r\n")[0]
+
+
+class Unreachable:
+    """The writer of a connection whose other end has vanished without a word."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.transport = SimpleNamespace(get_write_buffer_size=lambda: 1, abort=lambda: None)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        del data
+
+    def write_eof(self) -> None:
+        raise OSError(self.number, "gone")
+
+    def close(self) -> None:
+        pass
+
+    async def drain(self) -> None:
+        raise OSError(self.number, "gone")
+
+    wait_closed = drain
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.EPIPE, errno.ECONNRESET],
+)
+async def test_a_client_whose_host_is_gone_is_one_that_has_left(number: int) -> None:
+    """pgjones/hypercorn issue 361: it reached the application as an error of its own."""
+    parts: Any = (None, asyncio.get_running_loop(), Config(), WorkerContext(None), {}, None)
+    connection = BoundedConnection(*parts, Unreachable(number))
+    told: list[Any] = []
+
+    async def handle(event: Any) -> None:
+        told.append(event)
+
+    connection.protocol = SimpleNamespace(handle=handle)  # type: ignore[assignment]
+    await connection.protocol_send(RawData(bytes(LARGE)))
+    assert [type(event) for event in told] == [Closed]
+    await connection.protocol_send(Closed())

@@ -33,6 +33,7 @@ from server.upstreams.google_errors import error_from_payload, error_from_respon
 from server.upstreams.network import mapped_errors
 from server.upstreams.refusals import dicts, loads
 from server.upstreams.signs import Credential
+from server.upstreams.unpack import CODINGS, unpacked
 
 HEADERS: Mapping[str, str] = {
     "accept": "*/*",
@@ -172,7 +173,7 @@ async def _read_into(body: bytearray, response: httpx.Response, most: int) -> No
     response.request.extensions["timeout"]["read"] = IDLE_S
     heard = _Heard()
     with mapped_errors(started=True):
-        async with aclosing(response.aiter_bytes()) as reads:  # type: ignore[type-var]
+        async with aclosing(_decoded(response)) as reads:
             async for data in reads:
                 body += data
                 if len(body) > most:
@@ -228,9 +229,13 @@ async def _reads(response: httpx.Response, heard: "_Heard") -> AsyncGenerator[by
 
 
 def _decoded(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives. httpx's own reading stands in between only where it must decode."""
-    plain = "content-encoding" not in response.headers
-    reads = aiter(response.stream) if plain else response.aiter_bytes()  # type: ignore[arg-type]
+    """The body as it arrives, unpacked. The caller closes ``response``."""
+    coding = response.headers.get("content-encoding", "").strip().lower()
+    reads = aiter(response.stream)  # type: ignore[arg-type]
+    if coding in CODINGS:
+        reads = unpacked(reads, coding, response.request)
+    elif coding not in ("", "identity"):
+        reads = response.aiter_bytes()
     return cast("AsyncGenerator[bytes, None]", reads)
 
 

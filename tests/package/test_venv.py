@@ -77,12 +77,18 @@ HARMS = (
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_cannot_be_used_is_made_anew(
-    folder: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None]
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    harm: Callable[[Path], None],
 ) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr("venv.create", lambda place, **_: made.append(place))
     harm(folder)
     assert not venv.usable(folder)
     assert venv.main(folder) == 0
-    assert venv.usable(folder)
+    assert made == [folder]
+    assert not folder.exists(), "what was there must be gone before it is made anew"
     assert str(folder) in capsys.readouterr().out
 
 
@@ -98,10 +104,9 @@ def test_a_link_goes_and_what_it_leads_to_stays(folder: Path, tmp_path: Path) ->
     half_made(folder)
     link = tmp_path / "link"
     link.symlink_to(folder)
-    assert venv.main(link) == 0
+    assert venv.remove(link)
     assert not link.is_symlink()
     assert (folder / "pyvenv.cfg").exists()
-    assert not venv.usable(folder)
 
 
 def test_without_ensurepip_the_package_is_named_and_nothing_half_made_is_left(
