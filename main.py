@@ -113,9 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.show_key:
         return show_key(loaded.settings)
     if options.command == "connect":
-        from server.connect.console import Console  # noqa: PLC0415  # a server need not pay for it
-
-        return Console.here(options, loaded.settings, print, input).run()
+        return connect(options, loaded.settings)
     configure_logging(loaded.settings)
     if options.doctor:
         print(render(report(loaded.settings, desktop_checks())), flush=True)
@@ -136,6 +134,21 @@ def wrong_settings(error: SettingsError, start: Start | None) -> int:
             return code
     print(error, file=sys.stderr)
     return WRONG_SETTINGS
+
+
+def connect(options: argparse.Namespace, settings: Settings) -> int:
+    """Run ``connect``, whose reader may go (``| head``) and whose user may press Ctrl-C."""
+    from server.connect.console import Console  # noqa: PLC0415  # a server need not pay for it
+
+    try:
+        code = Console.here(options, settings, print, input).run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
+        return FAILED
+    return code
 
 
 def settings_in(options: argparse.Namespace) -> dict[str, str]:

@@ -299,3 +299,32 @@ def test_a_terminal_that_knows_few_letters_is_no_reason_to_stop(tmp_path: Path) 
     )
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert b"# ??? ????" in ran.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is an OSError of another kind")
+def test_a_reader_that_goes_ends_connect_without_a_traceback(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        [sys.executable, "main.py", "--data-dir", str(tmp_path), "connect"],
+        cwd=Path(main.__file__).parent,
+        env={**os.environ, **nobody(tmp_path)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_ctrl_c_at_the_question_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_question: str) -> str:
+        raise KeyboardInterrupt
+
+    for name, value in nobody(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("builtins.input", interrupted)
+    assert main.main(["--data-dir", str(tmp_path / "data"), "connect", "codex"]) == 130
+    assert not (tmp_path / ".codex").exists()

@@ -73,6 +73,8 @@ class Console:
             if isinstance(error, CannotEditError):
                 self.say(f"To do it by hand: connect {tool.id} --show")
             return FAILED
+        except BrokenPipeError:
+            raise
         except OSError as error:
             self.say(f"{error.filename or tool.title} cannot be written: {error.strerror}.")
             return FAILED
@@ -144,6 +146,8 @@ class Console:
             self.say(f"{tool.title} is not connected: something else wins over its settings.")
             for sentence in rivals:
                 self.say(f"  {sentence}")
+            if not connector.plan(tool, wanted).empty:
+                self.say(f"To see what would change that: connect {tool.id}")
             return FAILED
         answer = asyncio.run(probe.ask(ask))
         self.say(f"{'Works' if answer.ok else 'Does not work yet'}: {answer.told}")

@@ -129,8 +129,14 @@ async def test_nothing_works_while_something_else_wins(tmp_path: Path) -> None:
         assert "Works" not in user.said
         assert user.types() == 0
         assert "aider         aider                   settings written, but others win" in user.said
+        assert "To see what would change" not in user.said
         user.environ = {}
-        assert await asyncio.to_thread(user.types, "aider", "--verify") == 0
+        (user.home / ".env").write_text("AIDER_MODEL=sonnet\n")
+        assert await asyncio.to_thread(user.types, "aider", "--verify") == 1
+        assert "~/.env sets AIDER_MODEL to sonnet" in user.said
+        assert "To see what would change that: connect aider" in user.said
+        assert await asyncio.to_thread(user.types, "aider", "--yes") == 0
+        assert "-AIDER_MODEL=sonnet" in user.said
         assert "Works" in user.said
 
 
