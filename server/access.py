@@ -171,8 +171,10 @@ class Access:
         matter = matter_of(method, path) if area == "page" else "model"
         preflight = method == "OPTIONS" and "access-control-request-method" in headers
         here = local or self._is_trusted(headers, peer)
-        if preflight or matter == "open":
+        if preflight:
             return Caller(local, origin, here=here)
+        if matter == "open":  # to everyone; who it is decides what else stands there
+            return Caller(local, origin, *self._kind_of(headers, key, here=here, area=area), here)
         if len(given) > 1:
             raise BadRequestError("Two different keys were sent with this request: send one.")
         kind: Kind = "no key"

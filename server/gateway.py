@@ -28,6 +28,7 @@ from server.metrics import Metrics
 from server.model_state import ModelState, model_state
 from server.oauth import SignIn, Tokens
 from server.oauth_client import (
+    CLIENT_FILE,
     ForeignHostError,
     OAuthClient,
     find_client,
@@ -80,6 +81,8 @@ class SignInOffer:
     url: str | None = None
     state: str = ""
     source: str = ""
+    borrowed: bool = False
+    """The client is the Gemini CLI's."""
     problem: str | None = None
     ask_hosts: tuple[str, ...] = ()
     """Hosts outside Google, of the client that is there, which the owner has to say yes to."""
@@ -307,8 +310,11 @@ class Gateway:
 
     # Sign-in
 
-    async def offer_sign_in(self) -> SignInOffer:
-        """A fresh address to sign in at, where there is an OAuth client to do it with."""
+    async def offer_sign_in(self, again: str = "") -> SignInOffer:
+        """An address to sign in at, where there is an OAuth client to do it with.
+
+        ``again``: the state of the offer that the same page showed before.
+        """
         try:
             client = await asyncio.to_thread(self._find_client)
         except ForeignHostError as error:
@@ -321,10 +327,10 @@ class Gateway:
                 problem="No Gemini CLI was found on this computer." if asked else None
             )
         redirect = client.redirect_uri(self.settings.port)
-        url = await asyncio.to_thread(self.sign_in.begin, client, redirect)
+        url = await asyncio.to_thread(self.sign_in.begin, client, redirect, again=again)
         state = parse_qs(urlsplit(url).query).get("state", [""])[0]
         source = "the Gemini CLI on this computer" if client.borrowed else "yours"
-        return SignInOffer(url=url, state=state, source=source)
+        return SignInOffer(url=url, state=state, source=source, borrowed=client.borrowed)
 
     async def finish_sign_in(self, state: str, code_or_address: str) -> None:
         """Trade the code for a sign-in. Raises ``ProxyError`` with a sentence for the page."""
@@ -359,6 +365,22 @@ class Gateway:
                 "GOOGLE_OAUTH_CLIENT_FILE to its file instead.",
                 param="client",
             ) from error
+
+    def remove_client(self) -> None:
+        """Forget an uploaded client-secrets file. Raises ``BadRequestError``."""
+        try:
+            (self.settings.data_dir / CLIENT_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise BadRequestError(
+                f"The client cannot be removed ({error.strerror}).", param="client"
+            ) from error
+
+    @property
+    def client_is_uploaded(self) -> bool:
+        """Whether the client in use came from the set-up page."""
+        settings = self.settings
+        named = settings.google_oauth_client_file is not None
+        return not named and (settings.data_dir / CLIENT_FILE).exists()
 
     def _find_client(self) -> OAuthClient | None:
         """The client in use. Raises ``ForeignHostError`` before the owner has said yes to it."""

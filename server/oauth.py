@@ -296,11 +296,19 @@ class SignIn:
         self._pending: dict[str, _Pending] = {}
         self._used: dict[str, float] = {}
 
-    def begin(self, client: OAuthClient, redirect_uri: str) -> str:
-        """Google's address to sign in at. The first call imports Google's libraries (300 ms)."""
+    def begin(self, client: OAuthClient, redirect_uri: str, *, again: str = "") -> str:
+        """Google's address to sign in at.
+
+        ``again``: the state that the same page was given before. While that waits for its code, the
+        address stays, so that a sign-in already on its way at Google can still come back; its ten
+        minutes begin anew.
+        """
         self._forget_old()
-        grants, state = self._tokens.grants, secrets.token_urlsafe(32)
-        verifier = grants.new_verifier()
+        grants, known = self._tokens.grants, self._pending.pop(again, None)
+        if known is not None and (known.client, known.redirect_uri) == (client, redirect_uri):
+            state, verifier = again, known.verifier
+        else:
+            state, verifier = secrets.token_urlsafe(32), grants.new_verifier()
         self._pending[state] = _Pending(client, redirect_uri, verifier, self._now())
         return grants.authorization_url(client, redirect_uri, state, verifier)
 

@@ -50,7 +50,9 @@ ENDPOINTS: Mapping[str, Matter] = {
 }
 """Answers about the server itself, for programs."""
 
-ACTIONS: Mapping[str, Matter] = {"client": "owner", "gemini-cli": "owner", "trust": "owner"}
+ACTIONS: Mapping[str, Matter] = dict.fromkeys(
+    ("client", "remove-client", "gemini-cli", "no-gemini-cli", "trust"), "owner"
+)
 """Buttons of the set-up page whose matter is not that of the page: those of the OAuth client."""
 
 _PROBES = ("/api/event_logging", "/api/hello")

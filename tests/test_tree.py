@@ -52,7 +52,6 @@ TESTED_ELSEWHERE = {
     "server/upstreams/base.py": "tests/server/test_pipeline.py",
     "webui/forms.py": "tests/webui/test_pages.py",
     "webui/help.py": "tests/webui/test_pages.py",
-    "webui/setup.py": "tests/webui/test_pages.py",
 }
 WHOLE_PROGRAM = {
     "tests/server/connect/test_cut_short.py",

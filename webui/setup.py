@@ -20,6 +20,10 @@ CLIENT_ELSEWHERE = (
 )
 
 
+RENEW_S = 540
+"""When a page that has been quiet asks for its sign-in link anew, which lasts ten minutes."""
+
+
 class SetupPage:
     """``/setup``, ``/auth`` and ``/oauth2callback``."""
 
@@ -36,7 +40,7 @@ class SetupPage:
     ) -> str:
         gateway = self._gateway
         settings = gateway.settings
-        offer = await gateway.offer_sign_in()
+        offer = await gateway.offer_sign_in(request.args.get("page", ""))
         return await render_template(
             "setup.html",
             status=gateway.status(),
@@ -58,6 +62,10 @@ class SetupPage:
             sign_in_url=offer.url,
             state=offer.state,
             client_source=offer.source,
+            client_borrowed=offer.borrowed,
+            client_uploaded=gateway.client_is_uploaded,
+            cli_chosen=settings.use_gemini_cli_client,
+            renew_s=RENEW_S,
             client_problem=offer.problem,
             ask_hosts=offer.ask_hosts,
             may_choose_client=self._forms.may("owner"),
@@ -92,14 +100,15 @@ class SetupPage:
                     raise BadRequestError("There is no key in the field; nothing was changed.")
                 await gateway.change("GEMINI_API_KEY", key)
                 return "The key is saved.", await self._take("gemini-api")
+            case "remove-key":
+                await gateway.change("GEMINI_API_KEY", "")
+                return "The key is removed.", None
             case "vertex":
                 for name in ("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"):
-                    if name in form:
-                        await gateway.change(name, form[name].strip())
+                    await self._change_typed(form, name)
                 return "The project is saved.", await self._take("vertex")
             case "project":
-                project = form.get("GOOGLE_CLOUD_PROJECT", "").strip()
-                await gateway.change("GOOGLE_CLOUD_PROJECT", project)
+                await self._change_typed(form, "GOOGLE_CLOUD_PROJECT")
                 return "The project is saved.", await gateway.check_door("code-assist")
             case "check":
                 return "", await gateway.check_door(form.get("upstream", ""))
@@ -112,6 +121,12 @@ class SetupPage:
                 uploaded = (await request.files).get("file")
                 gateway.keep_client(uploaded.read().decode("utf-8", "replace") if uploaded else "")
                 return "The OAuth client is saved.", None
+            case "remove-client":
+                gateway.remove_client()
+                return "The OAuth client is removed.", None
+            case "no-gemini-cli":
+                await gateway.change("USE_GEMINI_CLI_CLIENT", value=False)
+                return "The Gemini CLI's client is no longer used.", None
             case "trust":
                 await gateway.trust(form.get("hosts", ""))
                 return "The OAuth client may sign in there from now on.", None
@@ -122,6 +137,12 @@ class SetupPage:
                 await gateway.sign_out()
                 return "Signed out.", None
         return "", None
+
+    async def _change_typed(self, form: dict[str, str], name: str) -> None:
+        """Take over a field, unless it still holds what its page showed: that may be old."""
+        typed = form.get(name)
+        if typed is not None and typed.strip() != form.get(f"was-{name}"):
+            await self._gateway.change(name, typed.strip())
 
     async def _sign_in(self, state: str, code: str) -> tuple[str, DoorCheck]:
         """Finish a sign-in; what Google then says of the account. Raises ``ProxyError``."""
@@ -154,13 +175,18 @@ class SetupPage:
             # The whole address, so that an error Google sends back is read where codes are.
             said, check = await self._sign_in(query.get("state", ""), request.url)
         except ProxyError as error:
-            page = await render_template(
-                "message.html", heading="Not signed in", message=str(error), failed=True
-            )
-            return page, error.status if error.status < 500 else 502
+            return await self._not_signed_in(error), error.status if error.status < 500 else 502
         return await render_template(
             "signed_in.html",
             check=check,
             status=self._gateway.status(),
             note=said if said != SIGNED_IN else "",
         )
+
+    async def _not_signed_in(self, error: ProxyError) -> str:
+        """Why, and a fresh link where the old one is over: to who may open the set-up page."""
+        over = error.code in ("sign_in_expired", "sign_in_already_used")
+        offer = None
+        if over and self._forms.may("page"):
+            offer = await self._gateway.offer_sign_in()
+        return await render_template("not_signed_in.html", message=str(error), offer=offer)

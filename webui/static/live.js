@@ -68,14 +68,24 @@ function show(next) {
     const wanted = next.querySelector(`[data-live="${part.dataset.live}"]`);
     if (wanted) morph(part, wanted);
   }
+  document.getElementById("main").dataset.page = next.getElementById("main").dataset.page ?? "";
   // A server that was started anew knows only its own forms.
   const token = next.querySelector("input[name=token]")?.value;
   if (token) for (const field of document.querySelectorAll("input[name=token]")) field.value = token;
 }
 
-async function refresh() {
+// The address of this page. The set-up page says which sign-in link it shows, and keeps that one.
+function address() {
+  const { page } = document.getElementById("main").dataset;
+  if (!page) return location.pathname + location.search;
+  const query = new URLSearchParams(location.search);
+  query.set("page", page);
+  return `${location.pathname}?${query}`;
+}
+
+export async function refresh() {
   try {
-    const answer = await fetch(location.pathname + location.search, {
+    const answer = await fetch(address(), {
       headers: { accept: "text/html" }, signal: AbortSignal.timeout(ANSWER_MS),
     });
     if (answer.status === 401) location.reload(); // the login form
