@@ -119,7 +119,7 @@ async def test_the_choice_of_the_gemini_clis_client_can_be_taken_back(tmp_path: 
 async def test_a_key_is_replaced_and_removed(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         html = await page(rig)
-        assert "Replace the key and check it" in html
+        assert "Replace it: save key and check it" in html
         assert "Remove the key…" in html
         html = await post(rig, "remove-key")
         assert rig.gateway.settings.gemini_api_key is None
