@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.google_fake.google import FakeGoogle
 from server.oauth_client import CLIENT_FILE
+from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
 from tests.webui.test_pages import agree, before_sign_in, field, page, sign_in_link
 
