@@ -371,11 +371,13 @@ class Choice:
         return refused(model.id, error.why, error.message, self._instead_of(model))
 
     def rules(self, model: Model) -> Model:
-        """The model whose rules hold: the one known to answer for it."""
+        """The model whose rules hold: the one known to answer for it, unless it is a name of which
+        nothing is known (what a gateway on the way to Google calls it)."""
         by = self.learned.answering(self.upstream.credential, model.id)
         if by is None:
             by = catalogue().answering(model.id, self.aliases.door, self.aliases.on).id
-        return model if by == model.id else describe(by)
+        answering = model if by == model.id else describe(by)
+        return model if answering.kind == "other" else answering
 
     def _instead_of(self, model: Model) -> str | None:
         refused_now = self.learned.refused(self.upstream.credential)

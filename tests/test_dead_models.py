@@ -412,6 +412,27 @@ async def test_the_rules_of_the_next_request_are_those_of_the_model_that_answere
         assert asked(rig) == [unknown, unknown]
 
 
+async def test_a_name_of_which_nothing_is_known_brings_no_rules(tmp_path: Path) -> None:
+    """What a gateway between here and Google calls the model."""
+    google = FakeGoogle(api_keys={GEMINI_KEY})
+    google.catalogue = tuple(
+        replace(one, ends={"gemini-api": "2026-01-01"}, routed_to="deployment-7")
+        if one.id == BY
+        else replace(one, id="deployment-7")
+        if one.id == FIRST
+        else one
+        for one in google.catalogue
+    )
+    async with running(tmp_path, google=google) as rig:
+        configs = []
+        for _ in range(2):
+            answer = await ask_for(rig, "chat", BY, max_tokens=10)
+            assert answer.headers["x-gemini-model-version"] == "deployment-7"
+            configs.append(rig.sent[-1]["generationConfig"])
+        assert configs[0] == configs[1]
+        assert configs[1]["maxOutputTokens"] > 10, "room for the thoughts"
+
+
 @pytest.mark.parametrize("kind", ["chat", "messages", "responses"])
 async def test_a_model_that_answers_unannounced_by_stricter_rules_costs_one_request(
     tmp_path: Path, kind: str
