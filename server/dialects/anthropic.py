@@ -204,7 +204,8 @@ def _stop_sequences(fields: Fields) -> tuple[str, ...]:
 def _session(fields: Fields, headers: Mapping[str, str]) -> str | None:
     """Claude Code names its session in a header and, as JSON, inside ``metadata.user_id``."""
     metadata = fields.get("metadata")
-    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    known = isinstance(metadata, dict)
+    user = fields.wrap(metadata, "metadata").get("user_id") if known else None
     if (session := headers.get("x-claude-code-session-id")) or not isinstance(user, str):
         return session or None
     try:

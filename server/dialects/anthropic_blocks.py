@@ -72,15 +72,12 @@ class Conversation:
         """``outdated``: a later user message exists (``clear_at: next_user_message``)."""
         if role == "user" and not outdated and message.get("content") is None:
             raise wrong(message.at("content"), "Field required", code="missing_required_parameter")
-        blocks = _blocks(message, "content")
         self._signature = None
         match role:
             case "user" | "assistant":
-                parts: list[Json] = []
-                for block in blocks:
-                    parts += self._parts(block)
-                self._add(role, parts)
+                self._add(role, self._content(message, "content"))
             case "system":
+                blocks = _blocks(message, "content")
                 self._read_system_message(message, blocks, outdated=outdated)
             case _:
                 raise wrong(message.at("role"), "Input should be 'user', 'assistant' or 'system'")
@@ -107,6 +104,21 @@ class Conversation:
     def _add_system(self, text: str) -> None:
         if text.strip() and not text.startswith(_BILLING):
             self.system.append({"text": text})
+
+    def _content(self, holder: Fields, name: str) -> list[Json]:
+        """The Gemini parts of all blocks of a field."""
+        content = holder.get(name)
+        if not isinstance(content, list):
+            return [part for block in _blocks(holder, name) for part in self._parts(block)]
+        parts: list[Json] = []
+        at = holder.at(name)
+        for index, item in enumerate(content):
+            path = f"{at}.{index}"
+            parts += self.incoming.usable(path, self._read_item, holder, item, path)
+        return parts
+
+    def _read_item(self, holder: Fields, item: object, path: str) -> Iterable[Json]:
+        return self._read_block(holder.wrap(item, path))
 
     def _parts(self, block: Fields) -> list[Json]:
         """The Gemini parts of one content block; none for a type that means nothing to Gemini."""

@@ -17,7 +17,14 @@ from server.errors import BadRequestError
 from server.gemini.media import DRAWINGS, MEDIA, PICTURES, stand_in
 from server.gemini.types import Download, Json, Picture
 
-_SAME = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_SAME = {
+    **{"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"},
+    **{"audio/m4a": "audio/mp4", "audio/x-m4a": "audio/mp4", "audio/mp3": "audio/mpeg"},
+    **{"audio/wave": "audio/wav", "audio/x-wav": "audio/wav", "audio/vnd.wave": "audio/wav"},
+    **{"audio/x-flac": "audio/flac", "audio/x-aac": "audio/aac", "video/x-m4v": "video/mp4"},
+    **{"application/x-pdf": "application/pdf"},
+}
+"""Other names for what Gemini takes."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 BAD_MEDIA = "unsupported_image_media_type"
@@ -90,7 +97,7 @@ class Incoming:
         """Strict base64 ``data`` as the part Gemini takes for this type."""
         mime = _SAME.get(mime, mime)
         if not mime.startswith(MEDIA) or mime in DRAWINGS:
-            return {"text": _as_text(mime, data, path)}
+            return {"text": _as_text(data, path)}
         part = self._noted({"inlineData": {"mimeType": mime, "data": data}})
         if mime.startswith("image/") and mime not in PICTURES:
             self.pictures.append(
@@ -144,9 +151,13 @@ def strict_base64(data: str, path: str) -> str:
     return bare + "=" * (-len(bare) % 4)
 
 
-def _as_text(mime: str, data: str, path: str) -> str:
-    try:
-        return base64.b64decode(data).decode("utf-8")
-    except UnicodeDecodeError:
-        problem = f"Content of type {mime} cannot be read: it is neither media nor text"
-        raise wrong(path, problem, code=BAD_MEDIA) from None
+def _as_text(data: str, path: str) -> str:
+    """UTF-8 text; archives and other programs' documents hold zero bytes, which no text does."""
+    content = base64.b64decode(data)
+    if b"\0" not in content:
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    problem = "This content cannot be read: it is neither media that Gemini takes nor text in UTF-8"
+    raise wrong(path, problem, code=BAD_MEDIA)

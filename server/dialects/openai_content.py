@@ -58,9 +58,13 @@ def read_parts(holder: Fields, name: str, incoming: Incoming) -> list[Json]:
         if isinstance(item, str):
             parts.append({"text": item})
         else:
-            part = holder.wrap(item, f"{at}[{index}]")
-            parts += incoming.usable(part.path, read_part, part, incoming)
+            path = f"{at}[{index}]"
+            parts += incoming.usable(path, _read_item, holder, item, path, incoming)
     return parts
+
+
+def _read_item(holder: Fields, item: object, path: str, incoming: Incoming) -> list[Json]:
+    return read_part(holder.wrap(item, path), incoming)
 
 
 def read_text(holder: Fields, name: str) -> str:

@@ -451,6 +451,11 @@ BODIES = st.fixed_dictionaries(
 )
 
 
+def test_what_metadata_says_besides_the_user_is_named() -> None:
+    body = {"model": "m", "max_tokens": 9, "messages": [HI], "metadata": {"user_id": "u", "x": 1}}
+    assert parse_request(body, Params()).dropped == ("metadata.x",)
+
+
 @given(body=BODIES | ANY_JSON)
 def test_any_json_is_a_call_or_a_bad_request(body: Any) -> None:
     for parse_body in (parse_request, parse_count):

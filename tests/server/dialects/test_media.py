@@ -1,5 +1,6 @@
 """Media in requests, and what becomes of it in the newest turn and in earlier ones."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -86,6 +87,45 @@ def test_in_an_earlier_turn_a_line_stands_in_its_place(
             "[Left out here, because it cannot be used: Input should be valid base64]"
         )
         assert call.dropped == (named,)
+
+
+@pytest.mark.parametrize("odd", [None, 5, [], True], ids=repr)
+@pytest.mark.parametrize("ask", [chat, responses, messages])
+def test_what_is_no_part_at_all_is_left_out_of_an_earlier_turn(ask: Any, odd: object) -> None:
+    first: Json = {"role": "user", "content": [{"type": "text", "text": "see"}, odd]}
+    if ask is responses:
+        first["content"][0]["type"] = "input_text"
+    with pytest.raises(BadRequestError, match=r"content.*1.*valid object"):
+        ask(first)
+    call = ask(first, {"role": "assistant", "content": "hm"}, {"role": "user", "content": "go on"})
+    see, line = call.request["contents"][0]["parts"]
+    assert (see, line["text"][:14]) == ({"text": "see"}, "[Left out here")
+    place = "input[].content[]" if ask is responses else "messages[].content[]"
+    assert call.dropped == (place,)
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        ("audio/x-m4a", "audio/mp4"),
+        ("audio/mp3", "audio/mpeg"),
+        ("audio/x-wav", "audio/wav"),
+        ("application/x-pdf", "application/pdf"),
+        ("image/jpg", "image/jpeg"),
+    ],
+)
+def test_other_names_of_a_type_become_the_one_gemini_takes(sent: str, taken: str) -> None:
+    call = chat({"role": "user", "content": chat_picture(f"data:{sent};base64,AAAA")})
+    assert call.request["contents"][0]["parts"][0]["inlineData"]["mimeType"] == taken
+
+
+@pytest.mark.parametrize("data", [b"PK\3\4\0\0", b"\xd0\xcf\x11\xe0"], ids=["docx", "doc"])
+def test_a_document_of_another_program_is_no_text(data: bytes) -> None:
+    sent = base64.b64encode(data).decode()
+    file = {"filename": "a.docx", "file_data": f"data:application/octet-stream;base64,{sent}"}
+    with pytest.raises(BadRequestError, match="neither media that Gemini takes nor text") as caught:
+        chat({"role": "user", "content": [{"type": "file", "file": file}]})
+    assert caught.value.param == "messages[0].content[0].file.file_data"
 
 
 def test_so_it_does_in_a_result_of_an_earlier_turn() -> None:
