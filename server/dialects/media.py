@@ -18,11 +18,19 @@ from server.gemini.media import DRAWINGS, MEDIA, PICTURES, stand_in
 from server.gemini.types import Download, Json, Picture
 
 _SAME = {
-    **{"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"},
-    **{"audio/m4a": "audio/mp4", "audio/x-m4a": "audio/mp4", "audio/mp3": "audio/mpeg"},
-    **{"audio/wave": "audio/wav", "audio/x-wav": "audio/wav", "audio/vnd.wave": "audio/wav"},
-    **{"audio/x-flac": "audio/flac", "audio/x-aac": "audio/aac", "video/x-m4v": "video/mp4"},
-    **{"application/x-pdf": "application/pdf"},
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/mp3": "audio/mpeg",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-flac": "audio/flac",
+    "audio/x-aac": "audio/aac",
+    "video/x-m4v": "video/mp4",
+    "application/x-pdf": "application/pdf",
 }
 """Other names for what Gemini takes."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+")
