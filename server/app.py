@@ -18,7 +18,7 @@ from server import openapi
 from server.access import Access
 from server.aside import off_loop
 from server.behind import Behind
-from server.body import Incoming, read_body
+from server.body import Bodies, Incoming, read_body
 from server.connections import bounded
 from server.dialects.base import (
     CountTokens,
@@ -107,6 +107,7 @@ class Edge:
         self._behind = behind
         self._responses = responses
         self._keep_alive_s = keep_alive_s
+        self._bodies = Bodies()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -222,7 +223,7 @@ class Edge:
         operation: Operation,
         placeholders: Mapping[str, str],
     ) -> None:
-        with self._until_stopped():
+        with self._until_stopped(), self._bodies.share() as request.share:
             await self._run(request, dialect, operation, placeholders)
 
     async def _run(
@@ -266,7 +267,7 @@ class Edge:
 
     async def _call(self, request: Request, parse: Parse[AnyCall], params: Params) -> AnyCall:
         """What the body asks for; from here on the inspector follows this request."""
-        body = await read_body(request.receive, request.headers)
+        body = await read_body(request.receive, request.headers, request.share)
         large = body.is_large
 
         def understand() -> AnyCall:

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import json
+import threading
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.errors import (
     BadRequestError,
+    OverloadedError,
     PayloadTooLargeError,
     UnsupportedMediaTypeError,
 )
 from server.gemini.types import Json
 from server.json_codec import strict_loads
 from server.limits import (
+    BODIES_BYTES,
     BODY_BYTES,
     BODY_FIELDS,
     BODY_S,
@@ -29,6 +32,9 @@ from server.limits import (
 LINGER_S = 2.0
 """How long the rest of a body is read for a request that was answered before its end. Closed at
 once, the client would not see the answer but a broken connection."""
+
+BUSY_S = 2.0
+"""After this long it is worth asking again with a large body."""
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -69,6 +75,54 @@ class Incoming:
                     await self.receive()
 
 
+@dataclass(slots=True)
+class Bodies:
+    """The large bodies of all requests under way; counted in the loop and in a thread beside it."""
+
+    held: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def grow(self, by: int) -> bool:
+        """Whether there is room for ``by`` more bytes (below 0: less); takes the room."""
+        with self._lock:
+            if by > 0 and self.held + by > BODIES_BYTES:
+                return False
+            self.held += by
+            return True
+
+    @contextlib.contextmanager
+    def share(self) -> "Iterator[Share]":
+        """The part of one request, given back at its end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.grow(-share.held)
+
+
+@dataclass(slots=True)
+class Share:
+    """What one request holds."""
+
+    bodies: Bodies
+    held: int = 0
+
+    def hold(self, size: int) -> None:
+        """Its body has ``size`` bytes now; a small one does not count. Raises 503 when there are
+        too many large ones."""
+        more = size - self.held
+        if size <= LARGE_BODY_BYTES or more <= 0:
+            return
+        if not self.bodies.grow(more):
+            raise OverloadedError(
+                f"The server is busy with {BODIES_BYTES // MIB} MiB of large requests, and takes "
+                "no more at once. Send this one again in a moment.",
+                code="server_busy",
+                retry_after_s=BUSY_S,
+            )
+        self.held = size
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """A JSON body as it came."""
@@ -76,6 +130,7 @@ class Body:
     raw: bytes
     coding: str = ""
     """Its content coding, in lower case."""
+    share: Share = field(default_factory=lambda: Share(Bodies()))
 
     @property
     def is_large(self) -> bool:
@@ -89,22 +144,24 @@ class Body:
 
     def json(self) -> Json:
         """What it says. Raises ``BadRequestError`` and the like."""
-        return parse_json(_decode(self.raw, self.coding))
+        decoded = _decode(self.raw, self.coding)
+        self.share.hold(len(decoded))
+        return parse_json(decoded)
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str]) -> Body:
-    """The body of a request that must be JSON, unread. Raises 400, 413 or 415."""
+async def read_body(receive: Receive, headers: Mapping[str, str], share: Share) -> Body:
+    """The body of a request that must be JSON, unread. Raises 400, 413, 415 or 503."""
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > BODY_BYTES:
         raise _too_large()
-    raw = await _read(receive)
+    raw = await _read(receive, share)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and content_type != "application/json":
         raise UnsupportedMediaTypeError(
             f"Content-Type must be application/json, not {content_type or '(none)'}.",
             code="unsupported_content_type",
         )
-    return Body(raw, headers.get("content-encoding", "").strip().lower())
+    return Body(raw, headers.get("content-encoding", "").strip().lower(), share)
 
 
 def parse_json(raw: bytes) -> Json:
@@ -158,7 +215,7 @@ def _mend_surrogates(value: Any) -> Any:
     return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read(receive: Receive, share: Share) -> bytes:
     pieces: list[bytes] = []
     size = 0
     more = True
@@ -175,6 +232,7 @@ async def _read(receive: Receive) -> bytes:
                 size += len(pieces[-1])
                 if size > BODY_BYTES:
                     raise _too_large()
+                share.hold(size)
                 more = message.get("more_body", False)
                 # Most bodies arrive at once, and should not pay for a timer with every piece.
                 if clock() - heard > BODY_SILENCE_S / 10:

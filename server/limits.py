@@ -11,6 +11,8 @@ MIB = 1024 * 1024
 
 BODY_BYTES = 32 * MIB
 """After decoding. Anthropic's own limit."""
+BODIES_BYTES = 256 * MIB
+"""Of the large bodies of all requests under way, from their first byte to the end of the answer."""
 BODY_SILENCE_S = 60.0
 """How long a client may pause while it sends its body."""
 BODY_S = 600.0

@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from server.access import Caller
+from server.body import Bodies, Share
 from server.dialects.base import Dialect, Params
 from server.errors import ProxyError, RateLimitError
 from server.exchange import Exchange
@@ -44,6 +45,8 @@ class Request:
     """Filled by the access check."""
     address_keys: tuple[str, ...] = ()
     """What stood in ``?key=``, which the address no longer has."""
+    share: Share = field(default_factory=lambda: Share(Bodies()))
+    """What its body holds of the room for all of them."""
     last: bool = False
     """Whether the connection ends with this request, because what follows it cannot be trusted."""
 

@@ -1,8 +1,11 @@
 """What is foreign is bounded where it enters: the whole program, beside honest callers."""
 
+import asyncio
+import gzip
+import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -211,3 +214,44 @@ async def test_stop_sequences_are_few_in_every_dialect(tmp_path: Path, stops: li
             assert field in answer.text
         few = {"model": "gpt-4o", "messages": said, "stop": ["x"] * 100}
         assert (await rig.http.post("/v1/chat/completions", json=few)).status_code == 200
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_large_bodies_of_all_requests_together_have_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """From the first byte to the end of the answer; small ones are answered as ever."""
+    monkeypatch.setattr("server.body.BODIES_BYTES", 2 * LARGE_BODY_BYTES)
+    go_on, begun = asyncio.Event(), asyncio.Event()
+    large = chat("x" * (LARGE_BODY_BYTES * 3 // 2))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield large[:-1]
+        begun.set()
+        await go_on.wait()
+        yield large[-1:]
+
+    head = {"content-type": "application/json"}
+    second = {**head, "content-encoding": "gzip"} if packed else head
+    content = gzip.compress(large) if packed else large
+    async with running(tmp_path) as rig:
+        first = asyncio.create_task(
+            rig.http.post("/v1/chat/completions", content=slowly(), headers=head)
+        )
+        await begun.wait()
+        for path, status in (("/v1/chat/completions", 503), ("/v1/messages", 529)):
+            answer = await rig.http.post(path, content=content, headers=second)
+            assert answer.status_code == status
+            assert int(answer.headers["retry-after"]) > 0
+            assert "MiB of large requests" in answer.json()["error"]["message"]
+        small = await rig.http.post("/v1/chat/completions", content=chat("x"), headers=head)
+        assert small.status_code == 200
+        go_on.set()
+        assert (await first).status_code == 200
+        answer = await rig.http.post("/v1/chat/completions", content=content, headers=second)
+        assert answer.status_code == 200
+
+
+def chat(text: str) -> bytes:
+    said = [{"role": "user", "content": text}]
+    return json.dumps({"model": "gemini-2.5-flash", "max_tokens": 9, "messages": said}).encode()

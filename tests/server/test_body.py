@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from server import body
-from server.body import Body, parse_json, read_body
+from server.body import Bodies, Body, Share, parse_json, read_body
 from server.errors import (
     BadRequestError,
+    OverloadedError,
     PayloadTooLargeError,
     ProxyError,
     UnsupportedMediaTypeError,
@@ -31,7 +32,9 @@ async def read(raw: bytes, *, pieces: int = 1, **headers: str) -> Any:
         return next(messages)
 
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (await read_body(receive, {"content-type": "application/json", **named})).json()
+    return (
+        await read_body(receive, {"content-type": "application/json", **named}, Share(Bodies()))
+    ).json()
 
 
 async def test_a_body_in_pieces_is_one_body() -> None:
@@ -48,7 +51,7 @@ async def test_a_body_that_goes_on_is_not_cut(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.sleep(0.06)
         return {"type": "http.request", "body": piece, "more_body": piece != b"}"}
 
-    read = await read_body(receive, {"content-type": "application/json"})
+    read = await read_body(receive, {"content-type": "application/json"}, Share(Bodies()))
     assert read.json() == {}
 
 
@@ -166,3 +169,16 @@ def test_a_long_text_may_look_like_anything() -> None:
 )
 def test_which_bodies_are_large(raw: bytes, coding: str, large: bool) -> None:
     assert Body(raw, coding).is_large is large
+
+
+def test_large_bodies_share_one_room_and_give_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "BODIES_BYTES", 3 * LARGE_BODY_BYTES)
+    bodies = Bodies()
+    with bodies.share() as one, bodies.share() as other:
+        one.hold(2 * LARGE_BODY_BYTES)
+        one.hold(2 * LARGE_BODY_BYTES)
+        other.hold(LARGE_BODY_BYTES)  # small, and not counted
+        with pytest.raises(OverloadedError):
+            other.hold(2 * LARGE_BODY_BYTES)
+        assert bodies.held == 2 * LARGE_BODY_BYTES
+    assert bodies.held == 0
