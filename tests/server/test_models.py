@@ -25,7 +25,9 @@ from server.settings import SettingsError
 
 NOW = date(2026, 11, 28)
 FREE = living_models("free", NOW)
-BEST, FAST = "gemini-4-hydrogen", "gemini-3.5-flash-lite"
+BEST, NEXT, *_ = catalogue().candidates("best", "free", NOW)
+FAST = catalogue().candidates("fast", "free", NOW)[0]
+NEWEST = FREE[0].id
 
 
 @pytest.fixture
@@ -128,15 +130,16 @@ def test_unknown_model_is_the_last_resort() -> None:
 
 def test_a_tier_has_its_candidates_in_order_and_goes_without_the_refused() -> None:
     meant = Aliases(on=NOW).meant("gpt-5", FREE)
-    assert [model.id for model in meant.models][:2] == [BEST, "gemini-3.8-flash"]
+    assert [model.id for model in meant.models][:2] == [BEST, NEXT]
     assert meant.tier == "best"
-    assert sent("gpt-5", Aliases(refused={BEST}, on=NOW)) == "gemini-3.8-flash"
+    assert sent("gpt-5", Aliases(refused={BEST}, on=NOW)) == NEXT
 
 
 def test_a_successor_is_of_the_tier_that_the_model_serves_whatever_its_name() -> None:
-    second, third = catalogue().preference("main", "free")[1:3]
-    assert "flash" in second
-    assert Aliases(refused={BEST}, on=NOW).successor(second, FREE) == third
+    main, flash = catalogue().candidates("main", "free", NOW), "gemini-3.8-flash"
+    place = main.index(flash)
+    left = Aliases(refused=set(main[:place]), on=NOW)
+    assert left.successor(flash, FREE) == main[place + 1]
     assert Aliases(on=NOW).successor("gemini-9-unheard", FREE) == BEST
     assert Aliases(on=NOW).successor("gemini-9-lite", FREE) == FAST
 
@@ -183,13 +186,13 @@ def test_the_list_begins_with_the_stable_names_then_real_models_then_aliases() -
 def test_the_newest_stand_first_and_an_unknown_one_counts_as_new() -> None:
     available = (*FREE, describe("gemini-5-boron"))
     real = [m.id for m in Aliases(on=NOW).listed(available) if m.alias_of is None]
-    assert real[:2] == ["gemini-5-boron", BEST]
+    assert real[:2] == ["gemini-5-boron", NEWEST]
 
 
 def test_what_does_not_chat_stands_behind_what_does() -> None:
     odd = (describe("gemini-robotics-er-9-preview"), describe("lyria-9"))
     real = [m.id for m in Aliases(on=NOW).listed((*odd, *FREE)) if m.alias_of is None]
-    assert real[0] == BEST
+    assert real[0] == NEWEST
     assert set(real[-2:]) < {m.id for m in (*odd, *FREE) if not m.chats}
 
 
@@ -203,7 +206,7 @@ def test_what_generate_requests_cannot_reach_lists_no_method_for_them(name: str)
 def test_a_revision_is_as_old_as_its_model() -> None:
     available = (describe("gemini-2.5-pro-preview-06-05"), *FREE)
     real = [m.id for m in Aliases(on=NOW).listed(available) if m.alias_of is None]
-    assert real[0] == BEST
+    assert real[0] == NEWEST
 
 
 def test_a_list_never_fails_for_one_entry() -> None:

@@ -26,6 +26,7 @@ from server.errors import (
     RateLimitError,
     SchemaRejectedError,
     SignatureRejectedError,
+    StoppedError,
     ThinkingRejectedError,
     UnsupportedMediaTypeError,
     UpgradeRefusedError,
@@ -61,6 +62,7 @@ TABLE: list[tuple[ProxyError, int, str]] = [
     (BrokenAnswerError("m"), 502, "api_error"),
     (NetworkSettingError("m"), 502, "api_error"),
     (OverloadedError("m"), 529, "overloaded_error"),
+    (StoppedError("m"), 529, "overloaded_error"),
     (UpstreamTimeoutError("m"), 504, "timeout_error"),
     (LoopError("m"), 508, "invalid_request_error"),
 ]
