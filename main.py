@@ -279,7 +279,7 @@ def joined(
         controller=controller,
         opener=opener,
         autostart=Autostart(
-            own_command("--hidden", *folder),
+            without_console(own_command("--hidden", *folder)),
             home=Path.home(),
             config=Path(config) if config else None,
         ),
@@ -332,6 +332,14 @@ def own_command(*more: str) -> list[str]:
     if sys.platform == "win32":  # of the two there, the one that opens no console
         program = program.with_name(f"{APP_NAME}.exe")
     return [str(program), *more]
+
+
+def without_console(command: list[str]) -> list[str]:
+    """On Windows, from source: Python's own program that opens no console, where it is there."""
+    quiet = Path(command[0]).with_name("pythonw.exe")
+    if sys.platform == "win32" and Path(command[0]).name == "python.exe" and quiet.exists():
+        return [str(quiet), *command[1:]]
+    return command
 
 
 def self_test(file: str | None) -> int:

@@ -148,6 +148,8 @@ class Follower:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._limited_until = 0.0  # this and the next in Unix seconds
+        self._ours = False
+        self._cause: tuple[object, ...] = ()
         self._reset_at = math.inf
         self._asked = -QUOTA_FRESH_S
         self._waiting = False
@@ -159,10 +161,22 @@ class Follower:
         refused, delay = change.get("outcome") == "rate_limit", change.get("retry_after_s")
         told = time.time() + delay if isinstance(delay, int | float) else math.inf
         self._limited_until = told if refused else 0.0
+        if refused:
+            sent = change.get("attempts") != 0
+            self._ours = not sent and told - time.time() <= self._gateway.settings.rate_limit_s + 1
+            self._cause = self._cause_in(read_status(self._gateway))
         self._ask_soon()
+
+    def _cause_in(self, status: Status) -> tuple[object, ...]:
+        """What the limit comes from: it is over when that is another."""
+        if self._ours:
+            return (status.rate_limit_s, status.wait_mode)
+        return (status.upstream, status.email)
 
     def seen(self, status: Status) -> Status:
         """``status`` with what the limits say now."""
+        if self._cause != self._cause_in(status):
+            self._limited_until = 0.0
         now, until = time.time(), self._limited_until
         if now >= self._reset_at:
             self._ask_soon()

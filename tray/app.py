@@ -139,7 +139,9 @@ class App:
 
     def _refresh(self, status: Status) -> None:
         """Only a change is shown: every refresh rebuilds the menu and closes an open one."""
-        items = menu(status, autostart=self._parts.autostart.enabled())
+        autostart = self._parts.autostart
+        is_on = autostart.enabled()
+        items = menu(status, autostart=is_on, vanished=bool(is_on) and autostart.broken())
         state = (shape(status), tooltip(status), items)
         if state != self._shown:
             self._shown = state
@@ -167,8 +169,7 @@ class App:
             case "check account":
                 controller.check_account()
             case "autostart":
-                parts.autostart.set(enabled=bool(action.value))
-                self._refresh(controller.status)
+                self._start_at_login(enabled=bool(action.value))
             case "open folder":
                 self._open_folder(parts.data_dir)
             case "browse":
@@ -177,6 +178,14 @@ class App:
                 self.end()
             case _:
                 assert_never(action.verb)
+
+    def _start_at_login(self, *, enabled: bool) -> None:
+        try:
+            self._parts.autostart.set(enabled=enabled)
+        except OSError as error:
+            log.warning("Start at login could not be changed: %s", error)
+            self._face.notify(Notice("Start at login could not be changed", str(error)))
+        self._refresh(self._parts.controller.status)
 
     def _open_folder(self, folder: Path) -> None:
         if not self._parts.open_folder(folder):

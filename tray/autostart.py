@@ -10,12 +10,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import which
 
 from server.files import write_private
 
 NAME = "gemini-api-proxy"
 MAC_NAME = "io.github.gemini-api-proxy"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+RUN_CHARS = 259
+"""Microsoft, *Run and RunOnce Registry Keys*: no longer than 260 with the end mark."""
 SWITCH_KEY = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
 """Where Task Manager notes what it has switched off: an odd first byte."""
 
@@ -37,10 +40,32 @@ class Autostart:
             passing = sys.platform == "darwin" and is_passing(self._command[0])
             return None if passing else self._listed()
 
+    def broken(self) -> bool:
+        """What login would run is no longer there: the program was moved or removed."""
+        return any(not _is_there(word) for word in self._programs())
+
+    def _programs(self) -> list[str]:
+        """The program that is registered, and its script where it is run by Python."""
+        if sys.platform == "win32":
+            words = re.findall(r'"([^"]*)"', registry_value() or "")
+        else:  # mypy: code after a platform return is dead
+            words = self._listed_words()
+        return words[:1] + [word for word in words[1:2] if word.endswith(".py")]
+
+    def _listed_words(self) -> list[str]:
+        try:
+            content = self._file.read_bytes()
+            if sys.platform == "darwin":
+                return [str(word) for word in plistlib.loads(content)["ProgramArguments"]]
+            line = re.search(r"(?m)^Exec=(.*)$", content.decode("utf-8", "replace"))
+            return _exec_words(line[1]) if line else []
+        except (OSError, ValueError, KeyError, plistlib.InvalidFileException):
+            return []
+
     def set(self, *, enabled: bool) -> None:
         """Raises ``OSError``."""
         if sys.platform == "win32":
-            set_registry_value(windows_line(self._command) if enabled else None)
+            set_registry_value(short_line(self._command) if enabled else None)
             forget_switch()
         elif enabled:
             write_private(self._file, self._text)
@@ -79,6 +104,16 @@ def _desktop_word(word: str) -> str:
     return '"' + quoted.replace("\\", "\\\\").replace("%", "%%") + '"'
 
 
+def _exec_words(line: str) -> list[str]:
+    """The words of an ``Exec`` line, as a desktop reads them."""
+    text = line.replace("\\\\", "\\").replace("%%", "%")
+    return shlex.split(re.sub(r"\\([$`])", r"\1", text))
+
+
+def _is_there(program: str) -> bool:
+    return Path(program).exists() if Path(program).is_absolute() else bool(which(program))
+
+
 def plist(command: Sequence[str]) -> str:
     """A launch agent that starts once per login; quitting it is final (no ``KeepAlive``)."""
     table = {"Label": MAC_NAME, "ProgramArguments": list(command), "RunAtLoad": True}
@@ -95,7 +130,25 @@ def is_passing(program: str) -> bool:
 
 
 if sys.platform == "win32":
+    import ctypes
     import winreg
+
+    def short_path(word: str) -> str:
+        """The old 8.3 form of a path that exists; every other word as it is."""
+        room = ctypes.create_unicode_buffer(len(word) + 1)
+        found = ctypes.windll.kernel32.GetShortPathNameW(word, room, len(room))
+        return room.value if 0 < found < len(room) else word
+
+    def short_line(command: Sequence[str]) -> str:
+        """A line that the ``Run`` key takes: Windows ignores longer ones. Raises ``OSError``."""
+        line = windows_line(command)
+        if len(line) > RUN_CHARS:
+            line = windows_line([short_path(word) for word in command])
+        if len(line) > RUN_CHARS:
+            raise OSError(
+                f"the command is longer than the {RUN_CHARS} characters that Windows takes"
+            )
+        return line
 
     def registry_value() -> str | None:
         with contextlib.suppress(OSError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:

@@ -60,4 +60,8 @@ def _no_web_view(told: str, packages: str) -> Finding:
 def start_at_login(autostart: Autostart) -> Sequence[Finding]:
     """What the system says now."""
     words = {True: "on", False: "off", None: "not offered: the program is on a disk image"}
-    return [Finding("ok", "start at login", words[autostart.enabled()])]
+    state = autostart.enabled()
+    if state and autostart.broken():
+        remedy = "Choose Start at login in the tray's menu: that writes it anew."
+        return [Finding("warn", "start at login", "on, but its program is gone", remedy)]
+    return [Finding("ok", "start at login", words[state])]

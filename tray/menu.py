@@ -84,8 +84,11 @@ class Notice:
     message: str
 
 
-def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
-    """The whole menu; None is a separator. ``autostart`` None: the system has no such thing.
+def menu(
+    status: Status, *, autostart: bool | None, vanished: bool = False
+) -> tuple[Item | None, ...]:
+    """The whole menu; None is a separator. ``autostart`` None: the system has no such thing;
+    ``vanished``: it is on, and its program is gone.
 
     It says nothing that a request changes: an open menu stays as it is while an agent works. What
     is going on stands in the tooltip.
@@ -110,7 +113,7 @@ def menu(status: Status, *, autostart: bool | None) -> tuple[Item | None, ...]:
         SEPARATOR,
         _upstream(status),
         _account(status),
-        *_autostart(autostart),
+        *_autostart(autostart, vanished=vanished),
         _help(status),
         SEPARATOR,
         Item("Quit", Action("quit")),
@@ -367,7 +370,10 @@ def _account(status: Status) -> Item:
     )
 
 
-def _autostart(state: bool | None) -> tuple[Item, ...]:
+def _autostart(state: bool | None, *, vanished: bool) -> tuple[Item, ...]:
     if state is None:
         return ()
+    if state and vanished:
+        text = "Start at login (broken: its program is gone)"
+        return (Item(text, Action("autostart", value=True), checked=False),)
     return (Item("Start at login", Action("autostart", value=not state), checked=state),)

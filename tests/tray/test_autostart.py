@@ -1,13 +1,18 @@
 """Start at login: what is written for each system, and that the state is read back from it."""
 
+import ctypes
 import plistlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from server.control import Status
 from tests.tray.platforms import Registry, module_on
 from tray.autostart import Autostart, desktop, is_passing, plist
+from tray.menu import Action, menu
 
 ODD = ["/opt/my apps/50% $off/python", "main.py", "--hidden"]
 
@@ -94,3 +99,45 @@ def test_windows_has_a_value_of_the_run_key(
     del registry.held[place]["gemini-api-proxy"]  # the user, in Windows' own settings
     assert ours.enabled() is False
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_program_that_has_gone_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    script = tmp_path / "my apps 50% $off" / "main.py"
+    script.parent.mkdir()
+    script.touch()
+    ours = Autostart([sys.executable, str(script), "--data-dir", "/nowhere"], home=tmp_path)
+    assert ours.broken() is False  # it is off
+    ours.set(enabled=True)
+    assert ours.broken() is False
+    script.unlink()
+    assert (ours.enabled(), ours.broken()) == (True, True)
+    (item,) = (i for i in menu(Status(), autostart=True, vanished=True) if i and "login" in i.text)
+    assert "broken" in item.text
+    assert (item.checked, item.action) == (False, Action("autostart", value=True))
+
+
+def test_windows_gets_a_line_that_its_run_key_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry()
+    short: dict[str, str] = {}
+
+    def name(word: str, room: Any, _size: int) -> int:
+        room.value = short.get(word, "")
+        return len(room.value)
+
+    windll = SimpleNamespace(kernel32=SimpleNamespace(GetShortPathNameW=name))
+    monkeypatch.setattr(ctypes, "windll", windll, raising=False)
+    module = module_on(monkeypatch, "win32", "tray.autostart", winreg=registry)
+    program = "C:\\" + "long folder\\" * 25 + "pythonw.exe"
+    ours = module.Autostart([program, "--hidden"], home=tmp_path)
+    with pytest.raises(OSError, match="259"):
+        ours.set(enabled=True)
+    short[program] = "C:\\LONGFO~1\\pythonw.exe"
+    ours.set(enabled=True)
+    assert module.registry_value() == '"C:\\LONGFO~1\\pythonw.exe" "--hidden"'
+    assert ours.broken() is True  # there is no such file here
