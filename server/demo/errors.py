@@ -48,11 +48,9 @@ class GoogleError(Exception):
         return json.dumps({"error": self.error}, indent=2, ensure_ascii=False).encode()
 
 
-def invalid(message: str, field_path: str | None = None) -> GoogleError:
-    """400 INVALID_ARGUMENT, naming the field where Google does."""
-    if field_path is None:
-        return GoogleError(400, message)
-    return GoogleError(400, message, bad_request((field_path, message)))
+def invalid(message: str) -> GoogleError:
+    """400 INVALID_ARGUMENT."""
+    return GoogleError(400, message)
 
 
 def bad_request(*violations: tuple[str, str]) -> Json:
