@@ -426,9 +426,9 @@ async def test_kill_9_of_a_busy_server_again_and_again(tmp_path: Path) -> None:
                     assert file.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
             parse_token_file((tmp_path / "google_token.json").read_text())
             assert "WAIT_MODE" in tomllib.loads((tmp_path / "settings.toml").read_text())
-        for name in ("signatures", "responses"):
+        for name, table in (("signatures", "signatures"), ("responses", "answers")):
             with contextlib.closing(sqlite3.connect(tmp_path / f"{name}.sqlite3")) as file:
-                assert file.execute(f"SELECT count(*) FROM {name}").fetchone()[0] > 0  # noqa: S608
+                assert file.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0  # noqa: S608
         usage = UsageLog(tmp_path, Metrics())
         assert usage._summary()["total_requests"] >= told > 0
         usage.close()

@@ -3,14 +3,10 @@
 import asyncio
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import httpx
-import requests
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
 
 from server.adc import Adc, Minted
 from server.eligibility import problem_for
@@ -184,25 +180,7 @@ def _shown(error: ProxyError) -> None:
     assert error.code is None or problem_for(error.code).sentence
 
 
-@contextmanager
-def _answering(respond: Callable[[], tuple[int, bytes]]) -> Iterator[None]:
-    """Every request made with ``requests`` is answered by ``respond``."""
-
-    def send(
-        self: HTTPAdapter, request: PreparedRequest, *_: object, **__: object
-    ) -> requests.Response:
-        response = requests.Response()
-        response.status_code, response._content = respond()
-        response.headers["content-type"] = "application/json"
-        response.request, response.url = request, str(request.url)
-        return response
-
-    kept = HTTPAdapter.send
-    HTTPAdapter.send = send  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        HTTPAdapter.send = kept  # type: ignore[method-assign]
+REDIRECT = "http://127.0.0.1:8081/oauth2callback"
 
 
 def grants(source: Source) -> None:
@@ -218,14 +196,13 @@ def grants(source: Source) -> None:
     asked = GoogleGrants(httpx.AsyncClient(transport=transport))
     steps: tuple[Callable[[], object], ...] = (
         lambda: asyncio.run(asked.refresh(client, "a-refresh-token-value")),
-        lambda: asked.exchange(client, "http://127.0.0.1:8081/oauth2callback", "v" * 43, "code"),
+        lambda: asyncio.run(asked.exchange(client, REDIRECT, "v" * 43, "code")),
         lambda: asyncio.run(asked.email(client, "an-access-token-value")),
         lambda: asyncio.run(asked.revoke(client, "an-access-token-value")),
     )
-    with _answering(respond):
-        got: list[object] = []
-        step = steps[source.below(len(steps))]
-        refused(lambda: got.append(step()), GrantRefusedError, UpstreamError)
+    got: list[object] = []
+    step = steps[source.below(len(steps))]
+    refused(lambda: got.append(step()), GrantRefusedError, UpstreamError)
     for grant in got:
         if isinstance(grant, Grant):
             assert isinstance(grant.access_token, str)
