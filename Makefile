@@ -26,7 +26,7 @@ setup: .venv/.run ## create or update .venv from the hash-pinned requirements
 
 .venv/.run: .venv/.made requirements-build.txt requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation --use-pep517 -r requirements.txt
 	@touch $@
 
 .venv/.test: requirements-test.txt .venv/.run
