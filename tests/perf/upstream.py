@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import time
+from functools import cache, partial
 
 WORDS = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut"
 _PATH = re.compile(rb"(?:GET|POST) (\S+) ")
@@ -17,31 +18,31 @@ _USAGE = {"promptTokenCount": 700, "candidatesTokenCount": 25, "totalTokenCount"
 STAMP = "@%020d@"
 
 
-def _chunk(text: str, end: bool) -> bytes:
+def _chunk(text: str, end: bool, version: str) -> bytes:
     candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
     if end:
         candidate["finishReason"] = "STOP"
     answer = {
         "candidates": [candidate],
         "usageMetadata": _USAGE,
-        "modelVersion": "gemini-2.5-flash",
+        "modelVersion": version,
         "responseId": "perf",
     }
     return json.dumps(answer).encode()
 
 
-def _frames(end: bool) -> list[tuple[bytes, bytes]]:
+@cache
+def _frames(end: bool, version: str) -> list[tuple[bytes, bytes]]:
     """One HTTP chunk with one event, for texts of 60 to 200 characters; the stamp goes between."""
     mark = STAMP % 0
     made = []
     for length in range(60, 201, 7):
-        event = b"data: " + _chunk(f"{mark} {WORDS * 2}"[:length], end) + b"\r\n\r\n"
+        event = b"data: " + _chunk(f"{mark} {WORDS * 2}"[:length], end, version) + b"\r\n\r\n"
         before, after = (b"%x\r\n" % len(event) + event + b"\r\n").split(mark.encode())
         made.append((before, after))
     return made
 
 
-_MIDDLE, _LAST = _frames(False), _frames(True)
 _STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -72,7 +73,17 @@ _MODELS = _whole(
     ).encode()
 )
 _LONG_TEXT = (STAMP % 1) + WORDS * 18
-_UNARY = _whole(_chunk(_LONG_TEXT, True))
+
+
+@cache
+def _unary(version: str) -> bytes:
+    return _whole(_chunk(_LONG_TEXT, True, version))
+
+
+@cache
+def _one_event(version: str) -> bytes:
+    event = b"data: " + _chunk(_LONG_TEXT, True, version) + b"\r\n\r\n"
+    return _STREAM_HEAD + b"%x\r\n" % len(event) + event + b"\r\n0\r\n\r\n"
 
 
 class Answering(asyncio.Protocol):
@@ -112,26 +123,28 @@ class Answering(asyncio.Protocol):
         model = _MODEL.search(path)
         if model is None:
             self._transport.write(_MODELS)
-        elif b":generateContent" in path:
-            self._transport.write(_UNARY)
-        elif int(model[1]) == 1:
-            event = b"data: " + _chunk(_LONG_TEXT, True) + b"\r\n\r\n"
-            self._transport.write(_STREAM_HEAD + b"%x\r\n" % len(event) + event + b"\r\n0\r\n\r\n")
+            return
+        name, count, interval_ms = model[0].decode(), int(model[1]), int(model[2])
+        if b":generateContent" in path:
+            self._transport.write(_unary(name))
+        elif count == 1:
+            self._transport.write(_one_event(name))
         else:
             self._transport.write(_STREAM_HEAD)
-            self._stream(int(model[1]), 0, int(model[2]) / 1000, self._loop.time())
+            self._stream(name, count, 0, interval_ms / 1000, self._loop.time())
 
-    def _stream(self, count: int, sent: int, interval_s: float, due: float) -> None:
+    def _stream(self, name: str, count: int, sent: int, interval_s: float, due: float) -> None:
         """Send what is due: one write per event, at once when there is no interval."""
         while sent < count and not self._transport.is_closing():
-            frames = _LAST if sent == count - 1 else _MIDDLE
+            frames = _frames(sent == count - 1, name)
             before, after = frames[sent % len(frames)]
             self._stamp = max(self._stamp + 1, time.monotonic_ns())
             self._transport.write(before + (STAMP % self._stamp).encode() + after)
             sent += 1
             due += interval_s
             if interval_s and sent < count:
-                self._timer = self._loop.call_at(due, self._stream, count, sent, interval_s, due)
+                again = partial(self._stream, name, count, sent, interval_s, due)
+                self._timer = self._loop.call_at(due, again)
                 return
         self._transport.write(b"0\r\n\r\n")
 
