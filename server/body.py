@@ -16,7 +16,7 @@ from server.errors import (
     UnsupportedMediaTypeError,
 )
 from server.gemini.types import Json
-from server.json_codec import strict_loads
+from server.json_codec import holds_more, strict_loads
 from server.limits import (
     BODIES_BYTES,
     BODY_BYTES,
@@ -137,7 +137,7 @@ class Body:
         """Whether reading it takes long enough for others to notice."""
         return (
             len(self.raw) > LARGE_BODY_BYTES
-            or self.raw.count(b"{") > LARGE_BODY_OBJECTS
+            or holds_more(self.raw, b"{", LARGE_BODY_OBJECTS)
             or self.coding not in _PLAIN  # little may become much
             or any(word in self.raw for word in _MULTIPLYING)
         )
@@ -169,7 +169,7 @@ def parse_json(raw: bytes) -> Json:
     _check_number_of_values(raw)
     try:
         value = strict_loads(raw)
-        if b"\\ud" in raw or b"\\uD" in raw:
+        if b"\\" in raw and (b"\\ud" in raw or b"\\uD" in raw):
             value = _mend_surrogates(value)
     except ValueError as error:
         raise BadRequestError(f"The request body is not valid JSON: {error}") from error

@@ -20,5 +20,6 @@ def answer_schema(fields: Fields, name: str) -> Json | None:
 
 
 def _noted(fields: Fields, name: str, cleaned: Cleaned) -> Json | None:
-    fields.ledger.lost.append((fields.at(name), cleaned.losses))
+    if cleaned.losses:
+        fields.ledger.lost.append((fields.at(name), cleaned.losses))
     return cleaned.schema

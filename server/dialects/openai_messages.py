@@ -79,12 +79,17 @@ def _content(message: Fields, role: str, call: Call, incoming: Incoming) -> Cont
             raise wrong(message.at("role"), f"Unknown role {role!r}; known: {known}")
 
 
+_SAID_ONLY = frozenset({"role", "content"})
+
+
 def _said(message: Fields, call: Call, incoming: Incoming) -> list[Json]:
     """What the model said: text, pictures it made (``images``, as our answers bring them), calls.
 
     Thoughts and sources are not sent again.
     """
     parts = read_parts(message, "content", incoming)
+    if _SAID_ONLY.issuperset(message.raw):  # most messages by far
+        return parts
     parts.append({"text": message.string("refusal") or ""})
     for image in message.objects("images"):
         parts += incoming.usable(image.path, read_picture, image, incoming)

@@ -216,15 +216,31 @@ def _with_lines(result: Json) -> Json:
     return {**result, "response": response, "parts": [p for p in parts if "text" not in p]}
 
 
-def _readable(contents: Sequence[Content], model: Target, dropped: list[str]) -> list[Content]:
+def _readable(contents: Sequence[Content], model: Target, dropped: list[str]) -> Sequence[Content]:
     """The contents without what alone is more than the model can read, except in the newest
     message: a tool's result of 10 MB would make every later turn fail."""
+    if not _is_any_long(contents, model.input_limit_tokens):
+        return contents
     reader = _Reader(model.input_limit_tokens, dropped)
     newest = _newest(contents)
     return [
         content if index >= newest else {**content, "parts": [*map(reader.part, content["parts"])]}
         for index, content in enumerate(contents)
     ]
+
+
+def _is_any_long(contents: Sequence[Content], most_tokens: int) -> bool:
+    """Whether a text may be more than that: no token is less than a character."""
+    for content in contents:
+        for part in content["parts"]:
+            if "text" in part:
+                if len(part["text"]) > most_tokens:
+                    return True
+            elif is_result(part):
+                said = part["functionResponse"].get("response", {}).values()
+                if any(isinstance(text, str) and len(text) > most_tokens for text in said):
+                    return True
+    return False
 
 
 def _newest(contents: Sequence[Content]) -> int:

@@ -121,9 +121,10 @@ class _Memory:
 
     def find(self, key: tuple[Write, bytes]) -> Cleaned | None:
         with self._lock:
-            if key in self._known:
+            found = self._known.get(key)
+            if found is not None:
                 self._known.move_to_end(key)
-            return self._known.get(key)
+            return found
 
     def keep(self, key: tuple[Write, bytes], cleaned: Cleaned) -> None:
         with self._lock:
