@@ -119,6 +119,12 @@ class RawChunk:
 _MOST_TOKENS = 10**9
 """A count beyond this is no count."""
 
+_OF_MOST_CHUNKS = frozenset(
+    {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"}
+)
+_OF_MOST_CANDIDATES = frozenset({"content", "index"})
+"""Fields that say nothing of an end or of sources: nearly every chunk has no others."""
+
 _NOTES = frozenset({"thought", "thoughtSignature", "thought_signature"})
 """Fields of a part that say something about it."""
 
@@ -194,7 +200,9 @@ class EventReader:
         """
         events: list[Event] = []
         for chunk in chunks:
-            self._read_model(chunk)
+            usual = _OF_MOST_CHUNKS.issuperset(chunk)
+            if not usual or chunk.get("modelVersion") != self._version:
+                self._read_model(chunk)
             usage = _field(chunk, "usageMetadata")
             if isinstance(usage, dict):
                 self.saw_usage = True
@@ -204,11 +212,15 @@ class EventReader:
                     events.append(UsageSeen(read_usage(self._usage), self.choice))
             for candidate in _dicts(chunk.get("candidates")):
                 events.extend(self._candidate(candidate))
-            feedback = _field(chunk, "promptFeedback")
-            if isinstance(feedback, dict) and (blocked := _field(feedback, "blockReason")):
-                self.finish_reason = self.ends[0] = "BLOCKED"
-                self._detail = str(blocked)
+            if not usual:
+                self._read_feedback(chunk)
         return events
+
+    def _read_feedback(self, chunk: Chunk) -> None:
+        feedback = _field(chunk, "promptFeedback")
+        if isinstance(feedback, dict) and (blocked := _field(feedback, "blockReason")):
+            self.finish_reason = self.ends[0] = "BLOCKED"
+            self._detail = str(blocked)
 
     def _read_model(self, chunk: Chunk) -> None:
         version = _field(chunk, "modelVersion")
@@ -234,6 +246,8 @@ class EventReader:
         content = candidate.get("content")
         for part in _dicts(content.get("parts") if isinstance(content, dict) else None):
             yield from self._part(part)
+        if _OF_MOST_CANDIDATES.issuperset(candidate):
+            return
         grounding = _field(candidate, "groundingMetadata")
         if isinstance(grounding, dict) and grounding:
             yield Grounding(grounding, self.choice)

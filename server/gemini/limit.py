@@ -37,11 +37,16 @@ class LimitCutter:
     def feed(self, events: Iterable[Event]) -> list[Event]:
         """The events to pass on of those of one chunk."""
         of_chunk = list(events)
-        counts = [e.usage.candidates_tokens for e in of_chunk if isinstance(e, UsageSeen)]
-        count = counts[-1] if counts else 0
         if self.done:
             return [*self._rest(of_chunk)]
-        chars = self._passed_chars + sum(map(_chars, of_chunk))
+        count, chars = 0, self._passed_chars
+        for event in of_chunk:
+            if type(event) is TextDelta:  # most by far
+                chars += len(event.text)
+            elif isinstance(event, UsageSeen):
+                count = event.usage.candidates_tokens
+            else:
+                chars += _chars(event)
         if count > self.most_tokens:
             left_tokens = self.most_tokens - self._counted_tokens
             span_tokens = count - self._counted_tokens
