@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from server.errors import AuthenticationError, ProxyError
 from server.gemini import known
+from server.gemini.catalogue import Catalogue, catalogue, today
 from server.learned_models import LearnedModels
 from server.model_refusals import WORDS
 from server.models import Aliases, Model, living_models
@@ -57,6 +58,7 @@ class Doors:
         self._built: dict[str, Upstream] = {}
         self._list_within_s = list_within_s
         self._listing: dict[str, _Listing] = {}
+        self._rules: tuple[Settings, Catalogue, Aliases] | None = None
 
     @property
     def settings(self) -> Settings:
@@ -68,19 +70,29 @@ class Doors:
         return f"http://127.0.0.1:{self.settings.port}/setup"
 
     def aliases(self, upstream: Upstream | None = None) -> Aliases:
-        """The rules for names at ``upstream``, or at the one in use, as they are now."""
+        """The rules for names at ``upstream``, or at the one in use, as they are now: the same
+        object as long as they are the same."""
         settings, upstream = self.settings, upstream or self.current()
         refused = self.learned.refused(upstream.credential if upstream else "")
-        return Aliases(
+        door, table, on = self._door(upstream), catalogue(), today()
+        kept = self._rules
+        if kept and kept[0] is settings and kept[1] is table:
+            aliases = kept[2]
+            if (aliases.door, aliases.on, aliases.refused) == (door, on, refused):
+                return aliases
+        aliases = Aliases(
             settings.aliases,
             best=settings.model_best,
             main=settings.model_main,
             fast=settings.model_fast,
             unknown=settings.unknown_model,
-            door=self._door(upstream),
+            door=door,
             refused=refused,
             reasons={model: WORDS[mark.why] for model, mark in refused.items()},
+            on=on,
         )
+        self._rules = settings, table, aliases
+        return aliases
 
     def _door(self, upstream: Upstream | None) -> known.Door:
         """Whose preferences count; a key is taken for free until an answer shows otherwise."""

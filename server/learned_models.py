@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -88,6 +89,7 @@ _KINDS: Mapping[str, type[Refused] | type[Answering] | type[Ending]] = {
 _Mark = TypeVar("_Mark", Refused, Answering, Ending)
 
 
+@lru_cache(maxsize=32)  # every request asks, for the same few
 def fingerprint(*parts: str | None) -> str:
     """The name under which a credential is known here: a hash of all that makes it."""
     return hashlib.sha256("\n".join(part or "" for part in parts).encode()).hexdigest()[:32]
@@ -106,6 +108,12 @@ class LearnedModels:
         """The ids refused to this credential now."""
         known = self._known.get(credential)
         return self._living(known.refused) if known else {}
+
+    def mark(self, credential: str, model: str) -> Refused | None:
+        """The refusal of one model that counts now."""
+        known = self._known.get(credential)
+        found = known.refused.get(model) if known else None
+        return found if found and self._counts(found) else None
 
     def ending(self, credential: str) -> Mapping[str, Ending]:
         """What Google said of the end of models, as far as it said anything."""

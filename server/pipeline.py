@@ -43,6 +43,7 @@ from server.usage import UsageLog
 COUNT_TIMEOUT_S = 2.0
 COUNTS_AT_ONCE = 4
 COUNTS_KEPT = 512
+CHOICES_KEPT = 64
 
 _NAMESPACE = uuid.UUID("6f9d6a56-5a0e-5b5c-9a43-6a0f5f1f7a10")
 
@@ -63,6 +64,8 @@ class Pipeline:
     quiet: Callable[[], None] = lambda: None
     """Called when the last request under way has ended."""
     inspector: Inspector = field(default_factory=lambda: Inspector(redact))
+    _choices: dict[str, "Choice"] = field(default_factory=dict)
+    """What names meant lately, while all is as it was then."""
     _counts: OrderedDict[bytes, Count] = field(default_factory=OrderedDict)
     _counting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COUNTS_AT_ONCE))
 
@@ -128,9 +131,15 @@ class Pipeline:
         """What ``name`` means at ``upstream``. Raises ``NotFoundError``."""
         available = await self.doors.available(upstream)
         aliases = self.doors.aliases(upstream)
-        return Choice(
-            upstream, aliases, available, aliases.meant(name, available), self.doors.learned
-        )
+        kept = self._choices.get(name)
+        if kept and kept.is_of(upstream, aliases, available):
+            return kept
+        meant = aliases.meant(name, available)
+        choice = Choice(upstream, aliases, available, meant, self.doors.learned)
+        if len(self._choices) >= CHOICES_KEPT:
+            self._choices.clear()
+        self._choices[name] = choice
+        return choice
 
     async def _learn(self, choice: "Choice", model: Model, error: ModelRefusedError) -> None:
         """Keep what was refused; not that a model of another kind cannot do this operation."""
@@ -143,11 +152,8 @@ class Pipeline:
         self, call: Call, choice: "Choice", model: Model, exchange: Exchange
     ) -> AsyncGenerator[Sequence[Event], None]:
         """What one model answers; all choices of it."""
-        rules = choice.rules(model)
         out, dropped = await off_loop(lambda: self._fitted(call, choice, model), when=call.large)
         exchange.dropped = call.dropped + dropped
-        if rules is not model:
-            out = replace(out, answering=rules.id)
         answers = [
             self._answer(call, choice.upstream, out, exchange, number)
             for number in range(call.choices)
@@ -159,11 +165,12 @@ class Pipeline:
     ) -> tuple[Outgoing, tuple[str, ...]]:
         """The request for ``model`` by the rules of the one that answers for it, and the fields
         that had to go. Schemas this model is known to refuse go in plainer words."""
-        fitted = fit(call, choice.rules(model), self.signatures)
+        rules = choice.rules(model)
+        fitted = fit(call, rules, self.signatures)
         if call.verbatim:
-            return outgoing(call, model, fitted.request), fitted.dropped
+            return outgoing(call, model, rules, fitted.request), fitted.dropped
         known = self.repairs.apply((choice.upstream.name, model.id), fitted.request)
-        return outgoing(call, model, known.request), fitted.dropped + known.dropped
+        return outgoing(call, model, rules, known.request), fitted.dropped + known.dropped
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -214,7 +221,7 @@ class Pipeline:
 
     def _look_again(self, upstream: Upstream, model: str) -> None:
         """Raises the refusal that another request has met while this one waited for its turn."""
-        mark = self.doors.learned.refused(upstream.credential).get(model)
+        mark = self.doors.learned.mark(upstream.credential, model)
         if mark is not None:
             raise refused(model, mark.why, "", None)
 
@@ -353,10 +360,15 @@ class Choice:
     embeds: bool = False
     """Whether vectors are wanted."""
 
+    def is_of(self, upstream: Upstream, aliases: Aliases, available: Sequence[Model]) -> bool:
+        """Whether nothing has changed since."""
+        same = self.upstream is upstream and self.aliases is aliases
+        return same and self.available == available
+
     def check(self) -> None:
         """Raises the refusal that is already known, where exactly that model was asked for."""
         model = self.meant.models[0]
-        mark = self.learned.refused(self.upstream.credential).get(model.id)
+        mark = self.learned.mark(self.upstream.credential, model.id)
         if mark is not None and self.meant.tier is None:
             since = time.strftime("%H:%M", time.localtime(mark.since))
             said = f"Google said so at {since}; check again on the set-up page to ask anew."
@@ -394,8 +406,9 @@ def _again(ticket: Ticket, exchange: Exchange) -> Turn:
     return again
 
 
-def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
+def outgoing(call: Call, model: Model, rules: Model, request: GenerateRequest) -> Outgoing:
     """The request with its ids: a session per conversation and model, a prompt id per user prompt.
+    ``rules``: the model by whose rules it was made, because it answers for ``model``.
 
     Both are hashes, so nothing of the client's own ids leaves the machine. Gemini CLI changes the
     session with the model, and keeps the prompt id through the tool rounds of one prompt.
@@ -407,6 +420,7 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
     last = dumps(prompts[-1:]).decode()
     return Outgoing(
         model=model.id,
+        answering="" if rules is model else rules.id,
         request=request,
         session=str(session),
         prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
@@ -420,10 +434,12 @@ def outgoing(call: Call, model: Model, request: GenerateRequest) -> Outgoing:
 def _is_prompt(content: Content) -> bool:
     """Gemini's own dialect is not read before this: its parts may be anything."""
     parts: object = content.get("parts")
-    return content.get("role") == "user" and not any(
-        isinstance(part, dict) and "functionResponse" in part
-        for part in (parts if isinstance(parts, list) else [])
-    )
+    if content.get("role") != "user":
+        return False
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and "functionResponse" in part:
+            return False
+    return True
 
 
 def _digest(upstream: str, out: Outgoing) -> bytes:

@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from dataclasses import MISSING, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -272,6 +273,7 @@ def load(
     return Loaded(settings, (*warnings, *own, *_key_of_another_host(settings)))
 
 
+@lru_cache(maxsize=32)  # every request asks, for the same few
 def host_of(address: str) -> str:
     """The host of a URL, with its port where that is not the scheme's own."""
     parts = urlsplit(address)

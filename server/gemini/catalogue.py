@@ -175,7 +175,13 @@ def today(now: float | None = None) -> date:
 
     ``now``: Unix seconds; the system's clock without it.
     """
-    utc = datetime.fromtimestamp(time.time() if now is None else now, UTC)
+    return _day_in(int((time.time() if now is None else now) // 3600))
+
+
+@lru_cache(maxsize=8)
+def _day_in(hour: int) -> date:
+    """The day in an hour since 1970: the day there, and summer time, change with a whole one."""
+    utc = datetime.fromtimestamp(hour * 3600, UTC)
     summer = _sunday(utc.year, 3, 8) <= utc - timedelta(hours=10) < _sunday(utc.year, 11, 1)
     return (utc - timedelta(hours=7 if summer else 8)).date()
 

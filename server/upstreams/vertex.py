@@ -7,7 +7,8 @@ sections 8 and 10; google-genai 3.4 ``_api_client`` and ``models`` (hosts, embed
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from functools import partial
+from datetime import date
+from functools import lru_cache, partial
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from server.eligibility import (
     problem_of,
 )
 from server.errors import AuthenticationError, BadRequestError, NotFoundError, ProxyError
-from server.gemini.catalogue import catalogue, today
+from server.gemini.catalogue import Catalogue, catalogue, today
 from server.gemini.known import Door
 from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest, Json
 from server.learned_models import fingerprint
@@ -144,12 +145,7 @@ class Vertex:
     def listed(self) -> tuple[Model, ...]:
         """What is known to live at this location: Google lists Vertex AI's models without saying
         which of them a location serves."""
-        known = catalogue()
-        return tuple(
-            model
-            for model in living_models(self.door)
-            if self._location in (known.model(model.id).locations or (self._location,))
-        )
+        return _there(catalogue(), today(), self._location)
 
     def account(self) -> Account:
         """The last known state."""
@@ -326,6 +322,15 @@ def _configured(parts: Parts) -> bool:
         return True
     project = parts.settings.google_cloud_project
     return parts.adc.present and (project or parts.adc.project) is not None
+
+
+@lru_cache(maxsize=8)
+def _there(known: Catalogue, on: date, location: str) -> tuple[Model, ...]:
+    return tuple(
+        model
+        for model in living_models("vertex", on)
+        if location in (known.model(model.id).locations or (location,))
+    )
 
 
 def _build(parts: Parts) -> Upstream:
