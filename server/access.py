@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 COOKIE = "gemini_proxy_session"
 
 _FORWARDED = re.compile(
-    r"forwarded|via|x-(?:original-)?forwarded.*|.*(?:real|client|connecting)-ip", re.ASCII
+    r"^(?:forwarded|via|x-(?:original-)?forwarded.*|.*(?:real|client|connecting)-ip)$",
+    re.ASCII | re.MULTILINE,
 )
 """Headers only a proxy adds: RFC 7239 and 9110, and what nginx, HAProxy and the big clouds send."""
 
@@ -284,7 +285,7 @@ class Access:
             raise PermissionDeniedError("Requests made by a foreign web page are refused.")
 
     def _is_local(self, headers: Mapping[str, str], peer: str | None) -> bool:
-        forwarded = any(_FORWARDED.fullmatch(name.replace("_", "-")) for name in headers)
+        forwarded = _FORWARDED.search("\n".join(headers).replace("_", "-"))
         return not forwarded and peer is not None and _is_loopback(peer)
 
     def session_in(self, cookies: str) -> Session | None:

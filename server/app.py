@@ -137,7 +137,7 @@ class Edge:
             request.headers,
             client[0] if client else None,
             "api" if is_api else "page",
-            address_keys=request.address_keys if takes_key(request.path) else (),
+            address_keys=keys if (keys := request.address_keys) and takes_key(request.path) else (),
         )
         if request.last:  # Codex then speaks HTTP at once; after another refusal only in seconds
             raise UpgradeRefusedError(

@@ -64,13 +64,17 @@ def without_key(scope: Scope) -> tuple[Scope, tuple[str, ...]]:
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers by name, in lower case; one sent twice is the list of its values, as RFC 9110
     (section 5.3) has it, so that a second line cannot hide the first."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
+    more: dict[str, list[str]] = {}
     for raw_name, raw_value in scope["headers"]:
-        found.setdefault(raw_name.decode("latin-1").lower(), []).append(raw_value.decode("latin-1"))
-    return {
-        name: values[0] if len(values) == 1 else ("; " if name == "cookie" else ", ").join(values)
-        for name, values in found.items()
-    }
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in found:
+            more.setdefault(name, [found[name]]).append(value)
+        else:
+            found[name] = value
+    for name, values in more.items():
+        found[name] = ("; " if name == "cookie" else ", ").join(values)
+    return found
 
 
 def check_head(scope: Scope) -> None:
@@ -81,7 +85,11 @@ def check_head(scope: Scope) -> None:
     if not scope["query_string"].isascii():
         raise BadRequestError("The address holds bytes that must be percent-encoded.")
     names = [name.decode("latin-1").lower() for name, _ in scope["headers"]]
-    twice = sorted(name for name, times in Counter(names).items() if name in _ONCE and times > 1)
+    if len(set(names)) < len(names):
+        times = Counter(names)
+        twice = sorted(name for name in times if name in _ONCE and times[name] > 1)
+    else:
+        twice = []
     if twice:
         raise BadRequestError(f"The header {twice[0]} was sent more than once.")
     if "transfer-encoding" in names and "content-length" in names:

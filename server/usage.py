@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
 from itertools import accumulate, takewhile
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -276,25 +277,26 @@ def _row_public(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _insert(entry: Entry) -> tuple[str, tuple[Any, ...]]:
-    apart = ("usage", "dropped", *_ANSWER)
-    values = {f.name: getattr(entry, f.name) for f in fields(entry) if f.name not in apart}
     usage = entry.usage
-    values |= {
-        "input_tokens": usage.prompt_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "thought_tokens": usage.thoughts_tokens,
-        "estimated": usage.estimated,
-    }
-    marks = ", ".join("?" * len(values))
-    return (
-        f"INSERT INTO entries ({', '.join(values)}) VALUES ({marks})",  # noqa: S608
-        tuple(values.values()),
+    return _ADD, (
+        *_facts(entry),
+        usage.prompt_tokens,
+        usage.output_tokens,
+        usage.cached_tokens,
+        usage.thoughts_tokens,
+        usage.estimated,
     )
 
 
 _ANSWER = ("served", "instead_of")
 """Columns of a table of their own: earlier versions that share the folder know only the others."""
+_FACTS = tuple(f.name for f in fields(Entry) if f.name not in ("usage", "dropped", *_ANSWER))
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "thought_tokens", "estimated")
+_facts = attrgetter(*_FACTS)
+_ADD = (
+    f"INSERT INTO entries ({', '.join(_FACTS + _TOKENS)}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(_FACTS + _TOKENS))})"
+)
 
 
 def _insert_answer(entry: Entry) -> list[tuple[str, tuple[Any, ...]]]:
