@@ -167,10 +167,11 @@ class Pipeline:
         that had to go. Schemas this model is known to refuse go in plainer words."""
         rules = choice.rules(model)
         fitted = fit(call, rules, self.signatures)
+        answering = "" if rules is model else rules.id
         if call.verbatim:
-            return outgoing(call, model, rules, fitted.request), fitted.dropped
+            return outgoing(call, model, fitted.request, answering), fitted.dropped
         known = self.repairs.apply((choice.upstream.name, model.id), fitted.request)
-        return outgoing(call, model, rules, known.request), fitted.dropped + known.dropped
+        return outgoing(call, model, known.request, answering), fitted.dropped + known.dropped
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -406,9 +407,8 @@ def _again(ticket: Ticket, exchange: Exchange) -> Turn:
     return again
 
 
-def outgoing(call: Call, model: Model, rules: Model, request: GenerateRequest) -> Outgoing:
+def outgoing(call: Call, model: Model, request: GenerateRequest, answering: str = "") -> Outgoing:
     """The request with its ids: a session per conversation and model, a prompt id per user prompt.
-    ``rules``: the model by whose rules it was made, because it answers for ``model``.
 
     Both are hashes, so nothing of the client's own ids leaves the machine. Gemini CLI changes the
     session with the model, and keeps the prompt id through the tool rounds of one prompt.
@@ -420,7 +420,7 @@ def outgoing(call: Call, model: Model, rules: Model, request: GenerateRequest) -
     last = dumps(prompts[-1:]).decode()
     return Outgoing(
         model=model.id,
-        answering="" if rules is model else rules.id,
+        answering=answering,
         request=request,
         session=str(session),
         prompt_id=str(uuid.uuid5(session, f"{len(prompts)}\n{last}")),
