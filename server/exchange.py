@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from time import monotonic
 
 from server.errors import ProxyError
@@ -99,7 +100,12 @@ class Exchange:
 
 def client_name(headers: Mapping[str, str]) -> str:
     """The calling program, from the first word of its User-Agent without the version."""
-    words = re.match(r"\s*([^\s(]+)", headers.get("user-agent", ""))
+    return _program(headers.get("user-agent", ""))
+
+
+@lru_cache(maxsize=64)  # few programs call, and each many times
+def _program(agent: str) -> str:
+    words = re.match(r"\s*([^\s(]+)", agent)
     if words is None:
         return "unknown"
     name = words[1].rsplit("/", 1)

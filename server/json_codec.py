@@ -98,7 +98,10 @@ def _is_finite(value: object) -> bool:
         value = value.values()
     elif not isinstance(value, list | tuple):
         return not isinstance(value, float) or math.isfinite(value)
-    return all(type(item) in _FINITE or _is_finite(item) for item in value)
+    for item in value:  # noqa: SIM110  # half of the instructions of all()
+        if type(item) not in _FINITE and not _is_finite(item):
+            return False
+    return True
 
 
 _FINITE = frozenset((str, int, bool, type(None)))
