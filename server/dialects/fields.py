@@ -24,6 +24,10 @@ def wrong(path: str, problem: str, *, code: str | None = None) -> BadRequestErro
     return BadRequestError(f"{path}: {problem}" if path else problem, param=path or None, code=code)
 
 
+Wrapped = tuple[Json, set[str], str]
+"""An object, the names that were read of it, its path."""
+
+
 class Ledger:
     """What was read of the objects of one body. An object that is not in here was taken whole.
 
@@ -34,10 +38,11 @@ class Ledger:
     __slots__ = ("left_out", "lost", "schemas", "twins", "wrapped")
 
     def __init__(self) -> None:
-        self.wrapped: list[Fields] = []
-        """Every object, as often as it was wrapped."""
-        self.twins: list[tuple[Fields, Fields]] = []
-        """What stands in for an object of the body, and that object."""
+        self.wrapped: list[Wrapped] = []
+        """Every object, as often as it was wrapped. A ``Fields`` in its place would be a circle,
+        which keeps the body until the garbage collector comes by."""
+        self.twins: list[tuple[set[str], Wrapped]] = []
+        """What was read of a stand-in for an object of the body, and that object."""
         self.left_out: set[int] = set()
         """``id`` of the objects of which nothing is used."""
         self.lost: list[tuple[str, tuple[str, ...]]] = []
@@ -47,28 +52,28 @@ class Ledger:
 
     def unread(self, silent: Container[str], plain: Callable[[str], str]) -> Iterator[str]:
         """The paths that were not read; indices are ``[]``."""
-        for twin, fields in self.twins:
-            fields.known(*twin.names)
-        odd = {id(f.raw) for f in self.wrapped if len(f.names) < len(f.raw)} | self.left_out
-        for fields, names in self._read_of(odd):
-            if id(fields.raw) in self.left_out:
-                yield place(plain(fields.path))
+        for twin, (raw, names, _) in self.twins:
+            names.update(twin & raw.keys())
+        odd = {id(raw) for raw, names, _ in self.wrapped if len(names) < len(raw)} | self.left_out
+        for raw, names, path in self._read_of(odd):
+            if id(raw) in self.left_out:
+                yield place(plain(path))
                 continue
-            for name in [n for n, value in fields.raw.items() if value is not None]:
+            for name in [n for n, value in raw.items() if value is not None]:
                 if name not in names and f"*.{name}" not in silent:
-                    path = joined(place(plain(fields.path)), name)
-                    if path not in silent:
-                        yield path
+                    unread = joined(place(plain(path)), name)
+                    if unread not in silent:
+                        yield unread
         for path, losses in self.lost:
             at = place(plain(path))
             yield from (joined(at, loss) if loss else at for loss in losses)
 
-    def _read_of(self, odd: set[int]) -> Iterable[tuple["Fields", set[str]]]:
-        """Each of these objects as it was first wrapped, and the names that were read of it."""
-        found: dict[int, tuple[Fields, set[str]]] = {}
-        for fields in self.wrapped if odd else ():
-            if (key := id(fields.raw)) in odd:
-                found.setdefault(key, (fields, set()))[1].update(fields.names)
+    def _read_of(self, odd: set[int]) -> Iterable[Wrapped]:
+        """Each of these objects as it was first wrapped, and all names that were read of it."""
+        found: dict[int, Wrapped] = {}
+        for raw, names, path in self.wrapped if odd else ():
+            if (key := id(raw)) in odd:
+                found.setdefault(key, (raw, set(), path))[1].update(names)
         return found.values()
 
 
@@ -120,7 +125,7 @@ class Fields:
         self.names: set[str] = set()
         """Those of ``raw`` that were read."""
         self.ledger = ledger = ledger or Ledger()
-        ledger.wrapped.append(self)
+        ledger.wrapped.append((raw, self.names, path))
 
     @classmethod
     def of(cls, value: object, path: str = "", notation: Notation = "brackets") -> "Fields":
@@ -139,7 +144,7 @@ class Fields:
         """This object with other values in places; what is read of it counts as read here."""
         twin = Fields({**self.raw, **changes}, self.path, self.notation, self.ledger)
         self.ledger.wrapped.pop()  # no object of the body
-        self.ledger.twins.append((twin, self))
+        self.ledger.twins.append((twin.names, (self.raw, self.names, self.path)))
         return twin
 
     def tagged(self, tag: str) -> "Fields":

@@ -1,5 +1,6 @@
 """Fields: a client's JSON read with errors that name the field."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -109,3 +110,19 @@ def test_known_names_that_are_not_there_hide_nothing() -> None:
 def test_only_objects_have_fields() -> None:
     with pytest.raises(BadRequestError, match="valid object"):
         Fields.of([], "messages[0]")
+
+
+def test_what_was_read_leaves_no_circles_that_keep_a_body() -> None:
+    body = {"a": [{"b": 1, "c": 2}], "d": {"e": None}}
+    gc.collect()
+    gc.disable()
+    try:
+        fields = Fields.of(body)
+        inner = [item.get("b") for item in fields.objects("a")]
+        twin = fields.changed(d={"e": "f"}).object("d")
+        assert (inner, twin is not None and twin.string("e")) == ([1], "f")
+        assert fields.unread() == ("a[].c",)
+        del fields, twin
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
