@@ -419,7 +419,11 @@ async def account(gateway: Gateway) -> list[Finding]:
 def models(gateway: Gateway) -> list[Finding]:
     """What stands behind the tiers, what was refused to this credential, and what ends."""
     state = gateway.models()
-    found = [Finding("ok" if one.model else "bad", "model", one.sentence) for one in state.standing]
+    dead = {None, *(mark.model for mark in state.refused)}
+    found = [
+        Finding("bad" if one.model in dead else "ok", "model", one.sentence)
+        for one in state.standing
+    ]
     found += [Finding("warn", "refused model", mark.sentence) for mark in state.refused]
     return found + [Finding("warn", "model that ends", end.sentence) for end in state.ending]
 

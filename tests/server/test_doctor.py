@@ -92,6 +92,16 @@ async def test_account_project_and_last_refusal_are_told(tmp_path: Path) -> None
         assert "gemini-x: it is not in the licence" in found[3].told
 
 
+async def test_a_tier_set_to_a_refused_model_is_bad(tmp_path: Path) -> None:
+    async with running(tmp_path, model_best="gemini-4-neon") as rig:
+        await rig.gateway.learned.refuse(
+            rig.gateway.doors.chosen().credential, "gemini-4-neon", "plan"
+        )
+        best, main, *_ = doctor.models(rig.gateway)
+        assert (best.level, main.level) == ("bad", "ok")
+        assert "gemini-4-neon" in best.told
+
+
 async def test_the_whole_report_holds_no_secret(tmp_path: Path) -> None:
     async with running(tmp_path, api_keys=("correct-horse-battery",)) as rig:
         settings = rig.gateway.settings.with_value("UPSTREAM", "demo")
