@@ -24,7 +24,7 @@ from server.exchange import Exchange
 from server.gemini.catalogue import catalogue
 from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
-from server.gemini.fit import fit
+from server.gemini.fit import fit, without_media
 from server.gemini.types import Call, Content, Count, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
 from server.json_codec import dumps
@@ -32,7 +32,7 @@ from server.learned_models import LearnedModels
 from server.logs import redact
 from server.model_refusals import ModelRefusedError, refused
 from server.models import Aliases, Meant, Model, bare_name, describe
-from server.repairs import Repairs
+from server.repairs import MEDIA_NAMED, Repairs
 from server.retry import Retries
 from server.signature_store import SignatureStore
 from server.throttle import Throttle, Ticket
@@ -170,8 +170,20 @@ class Pipeline:
         answering = "" if rules is model else rules.id
         if call.verbatim:
             return outgoing(call, model, fitted.request, answering), fitted.dropped
-        known = self.repairs.apply((choice.upstream.name, model.id), fitted.request)
-        return outgoing(call, model, known.request, answering), fitted.dropped + known.dropped
+        lane = (choice.upstream.name, model.id)
+        known = self.repairs.apply(lane, fitted.request)
+        dropped = fitted.dropped + known.dropped
+        out = outgoing(call, model, known.request, answering)
+        if self.repairs.unreadable(lane, out.past_media):
+            bare = without_media(out.request, out.past_media)
+            return replace(out, request=bare, past_media=()), (*dropped, MEDIA_NAMED)
+        return out, dropped
+
+    @staticmethod
+    async def _taken(retries: Retries, exchange: Exchange) -> None:
+        """Google took the request, as ``retries`` has mended it."""
+        exchange.dropped = tuple(dict.fromkeys((*exchange.dropped, *retries.dropped)))
+        await retries.worked()
 
     async def _answer(
         self, call: Call, upstream: Upstream, out: Outgoing, exchange: Exchange, choice: int
@@ -195,20 +207,19 @@ class Pipeline:
                     if call.stream:
                         async for batch in batches:
                             if not sent:
-                                await retries.worked()
+                                await self._taken(retries, exchange)
                             sent = True
                             yield batch
                     else:
                         # Nothing leaves before the end, so even a late failure can be repeated.
                         whole = [event async for batch in batches for event in batch]
-                        await retries.worked()
+                        await self._taken(retries, exchange)
                         sent = True
                         yield whole
             except ProxyError as error:
                 if sent:
                     raise
                 out = await retries.again(error, out)
-                exchange.dropped = tuple(dict.fromkeys((*exchange.dropped, *retries.dropped)))
             else:
                 await self.doors.learned.answered(
                     upstream.credential, out.model, attempt.answered_by, attempt.status

@@ -1,21 +1,23 @@
-"""Schemas that Google has refused and took in plainer words, so that it is not asked again.
+"""What Google has refused and took when it was mended, so that it is not asked again: schemas that
+it took in plainer words, and media of earlier turns without which it took a conversation.
 
-An agent sends the same tools with every turn: without this memory each turn would be refused first
-and repaired afterwards. Remembered are digests only, by upstream, model and the schema's bytes; of
-a refusal that names no tool, the digest of all schemas together. Kept in ``repairs.json``.
+An agent sends the same tools and the same history with every turn: without this memory each turn
+would be refused first and repaired afterwards. Remembered are digests only, by
+upstream, model and bytes: of one schema; of all of them where a refusal named no tool; of all media
+of the earlier turns together. Kept in ``repairs.json``.
 """
 
 import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from server.files import write_private_bytes
 from server.gemini.schema import Repair, plainer, schemas
-from server.gemini.types import GenerateRequest
+from server.gemini.types import GenerateRequest, Json
 from server.json_codec import dumps, loads
 from server.limits import REPAIRS
 
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 KEPT_S = 30 * 86_400
 """Google learns, and so does the cleaner: after this a schema is tried as it is again."""
+
+MEDIA_NAMED = "contents[].parts[]"
+"""How ``x-proxy-dropped`` names media of earlier turns that Google cannot read."""
 
 Lane = tuple[str, str]
 """Upstream and model: what one refuses another may take."""
@@ -55,6 +60,17 @@ class Repairs:
             marks = [_whole(lane, request)]
         else:
             marks = [mark for index, mark in _marks(lane, request).items() if index in only]
+        await self._remember(marks)
+
+    def unreadable(self, lane: Lane, media: Sequence[Json]) -> bool:
+        """Whether ``lane`` is known to take a conversation only without these media together."""
+        return bool(self._marks and media) and self._is_known(_together(lane, media))
+
+    async def learn_media(self, lane: Lane, media: Sequence[Json]) -> None:
+        """A conversation was refused with ``media`` of its earlier turns, and taken without."""
+        await self._remember([_together(lane, media)])
+
+    async def _remember(self, marks: Iterable[str]) -> None:
         for mark in marks:
             self._marks.pop(mark, None)
             self._marks[mark] = self._now()
@@ -98,6 +114,10 @@ def _marks(lane: Lane, request: GenerateRequest) -> dict[int, str]:
 
 def _whole(lane: Lane, request: GenerateRequest) -> str:
     return _mark(lane, b"all", *(dumps([index, schema]) for index, schema in schemas(request)))
+
+
+def _together(lane: Lane, media: Sequence[Json]) -> str:
+    return _mark(lane, b"media", *map(dumps, media))
 
 
 def _mark(lane: Lane, *texts: bytes) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from server.errors import (
+    BadRequestError,
     BrokenAnswerError,
     MediaRejectedError,
     ProxyError,
@@ -21,13 +22,16 @@ from server.errors import (
 from server.gemini.fit import without_media
 from server.gemini.schema import plainer, repair
 from server.gemini.signatures import bypass_all
-from server.gemini.types import GenerateRequest
-from server.repairs import Repairs
+from server.gemini.types import GenerateRequest, Json
+from server.repairs import MEDIA_NAMED, Repairs
 from server.throttle import LONGEST_HOLD_S, Ticket
 from server.upstreams.base import Outgoing
 
 BLIP_PAUSES_S = (0.5, 1.5)
 """Pauses before the two quick retries."""
+
+_OF_CONTENTS = (BadRequestError, MediaRejectedError)
+"""Refusals that may concern what the conversation holds."""
 
 MOST_REFUSALS = 3
 """Refusals by Google after which a waiting request gives up."""
@@ -49,18 +53,19 @@ class Retries:
     _rebuilt: list[tuple[GenerateRequest, frozenset[int] | None]] = field(default_factory=list)
     """Requests whose schemas were refused, and which of these were made plainer (None: all)."""
     _bypassed: bool = False
-    _bared: bool = False
+    _bared: tuple[Json, ...] = ()
+    """Media of earlier turns without which the request was sent."""
 
     async def again(self, error: ProxyError, out: Outgoing) -> Outgoing:
         """What to send next, once its turn has come; re-raises ``error`` when it is final."""
         match error:
             case SchemaRejectedError() if not self.verbatim:
-                out = replace(out, request=self._plainer(error, out.request))
+                out = replace(out, request=self._plainer(error, out))
             case SignatureRejectedError() if not self.verbatim:
                 out = replace(out, request=self._bypass(error, out.request))
             case ThinkingRejectedError() if not self.verbatim:
                 out = replace(out, request=self._own_thinking(error, out.request))
-            case MediaRejectedError() if not self.verbatim:
+            case BadRequestError() if not self.verbatim and type(error) in _OF_CONTENTS:
                 out = replace(out, request=self._bare(error, out))
             case RateLimitError(source="quota", retry_after_s=float() | int()):
                 self._hold_lane(error)
@@ -88,17 +93,29 @@ class Retries:
         """The request was taken: what had to be repaired in it is sent repaired from now on."""
         while self._rebuilt:
             await self.repairs.learn(self.ticket.lane, *self._rebuilt.pop(0))
+        if self._bared:
+            await self.repairs.learn_media(self.ticket.lane, self._bared)
+            self._bared = ()
 
-    def _plainer(self, error: SchemaRejectedError, request: GenerateRequest) -> GenerateRequest:
-        """Twice at most: first what Google named, then everything."""
-        if len(self._rebuilt) > 1 or (self._rebuilt and self._rebuilt[0][1] is None):
+    def _plainer(self, error: SchemaRejectedError, out: Outgoing) -> GenerateRequest:
+        """Twice at most: first what Google named, then everything. A refusal that named nothing may
+        have meant the media of earlier turns."""
+        done, request = self._rebuilt, out.request
+        aimed = bool(done) and done[0][1] is not None
+        if len(done) > 1 or (done and not aimed) or self._bared:
+            mended = None
+        else:
+            mended = plainer(request) if done else repair(request, error.where)
+        if mended:
+            done.append((request, mended.changed if mended.aimed else None))
+            self.dropped += mended.dropped
+            return mended.request
+        if aimed:
             raise error
-        mended = plainer(request) if self._rebuilt else repair(request, error.where)
-        if not mended:
-            raise error
-        self._rebuilt.append((request, mended.changed if mended.aimed else None))
-        self.dropped += mended.dropped
-        return mended.request
+        bare = self._bare(error, replace(out, request=done[0][0]) if done else out)
+        done.clear()  # the schemas were not at fault
+        self.dropped = (MEDIA_NAMED,)
+        return bare
 
     def _bypass(self, error: SignatureRejectedError, request: GenerateRequest) -> GenerateRequest:
         mended = bypass_all(request)
@@ -117,12 +134,13 @@ class Retries:
         self.dropped += ("generationConfig.thinkingConfig",)
         return {**request, "generationConfig": config}
 
-    def _bare(self, error: MediaRejectedError, out: Outgoing) -> GenerateRequest:
-        """Without the media of earlier turns: what is wrong with them, only Google knows."""
+    def _bare(self, error: BadRequestError, out: Outgoing) -> GenerateRequest:
+        """Without the media of earlier turns: what is wrong with them, only Google knows, and it
+        has many words for it."""
         if self._bared or not out.past_media:
             raise error
-        self._bared = True
-        self.dropped += ("contents[].parts[]",)
+        self._bared = out.past_media
+        self.dropped += (MEDIA_NAMED,)
         return without_media(out.request, out.past_media)
 
     def _hold_lane(self, error: RateLimitError) -> None:

@@ -201,6 +201,9 @@ REFUSALS = [
     (400, "Unsupported MIME type: audio/midi"),
     (400, "The document has no pages."),
     (403, "You do not have permission to access the File abc-123 or it may not exist."),
+    (400, "The document contains 2000 pages which exceeds the supported page limit of 1000."),
+    (400, "The File abc-123 is not in an ACTIVE state and usage is not allowed."),
+    (400, "Request contains an invalid argument."),
 ]
 
 
@@ -223,6 +226,45 @@ async def test_media_of_earlier_turns_go_when_google_cannot_read_them(
         assert "inlineData" not in str(rig.sent[2])
         assert "Google could not read all files of this conversation" in str(rig.sent[2])
         assert "contents[].parts[]" in again.headers["x-proxy-dropped"]
+
+
+async def test_what_went_once_goes_at_once_from_then_on(tmp_path: Path) -> None:
+    """Else each later turn would be refused first; another picture is another matter."""
+    said: list[Json] = [{"role": "user", "content": chat_picture("image/png", PNG)}]
+    said += [{"role": "user", "content": "go on"}]
+    async with running(tmp_path) as rig:
+        rig.google.fail(Failure(error=GoogleError(*REFUSALS[0])))
+        for requests in (2, 3, 4):
+            answer = await ask(rig, "chat", *said)
+            assert (answer.status_code, len(rig.sent)) == (200, requests)
+            assert "contents[].parts[]" in answer.headers["x-proxy-dropped"]
+            assert "inlineData" not in str(rig.sent[-1])
+            said += [{"role": "assistant", "content": "well"}, {"role": "user", "content": "on"}]
+    async with running(tmp_path) as rig:
+        assert (await ask(rig, "chat", *said)).status_code == 200
+        assert "inlineData" not in str(rig.sent[-1]), "a restart forgets nothing"
+        other = {"role": "user", "content": chat_picture("image/jpeg", PNG)}
+        assert (await ask(rig, "chat", other, *said)).status_code == 200
+        assert str(rig.sent[-1]).count("inlineData") == 2
+
+
+async def test_a_vague_refusal_may_mean_the_media_and_blames_no_schema(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "f", "parameters": PATTERNED}}]
+    said = [{"role": "user", "content": chat_picture("image/png", PNG)}, USER]
+    body = {"model": "gemini-2.5-flash", "messages": said, "tools": tools}
+    async with running(tmp_path) as rig:
+        vague = GoogleError(400, "Request contains an invalid argument.")
+        rig.google.fail(Failure(error=vague), times=2)
+        for requests in (3, 4):
+            answer = await rig.http.post("/v1/chat/completions", json=body)
+            assert (answer.status_code, len(rig.sent)) == (200, requests)
+            assert "pattern" in str(rig.sent[-1]["tools"][0]["functionDeclarations"])
+            assert "inlineData" not in str(rig.sent[-1])
+            assert "functionDeclarations" not in answer.headers["x-proxy-dropped"]
+
+
+PATTERNED = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^a"}}}
+USER: Json = {"role": "user", "content": "go on"}
 
 
 async def test_so_do_those_in_results(tmp_path: Path) -> None:
