@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 
-from server.limits import BODY_DEPTH
+from server.limits import BODY_DEPTH, cut
 
 _TOO_DEEP = f"it is nested more than {BODY_DEPTH} levels deep"
 
 _SHAPE = bytes.maketrans(b"123456789,[", b"000000000::")
 _NO_SHAPE = b" \t\r\n-"
 _LARGE = b"0" * 19
+_MOST_DIGITS = 309
+"""Of an integer that a float can hold; to read more takes the square of their number."""
 _TOO_LARGE = b":" + _LARGE
 """The beginning of an integer that 64 bits may not hold, every digit told as 0."""
 
@@ -45,8 +47,12 @@ def _read(data: bytes, endless: Callable[[str], float | None]) -> Any:
         value = float(text)
         return value if math.isfinite(value) else endless(text)
 
+    def integer(text: str) -> float | None:
+        return int(text) if len(text) <= _MOST_DIGITS else endless(text)
+
     try:
-        return _shallow(json.loads(data, parse_constant=endless, parse_float=number), data)
+        value = json.loads(data, parse_constant=endless, parse_float=number, parse_int=integer)
+        return _shallow(value, data)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
 
@@ -112,4 +118,4 @@ def _nothing(word: str) -> float | None:
 
 
 def _no_number(word: str) -> float | None:
-    raise ValueError(f"{word} is not JSON")
+    raise ValueError(f"{cut(word, 40)} is not JSON")

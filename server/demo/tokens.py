@@ -97,9 +97,9 @@ class PrefixCache:
         for mark, tokens in marks:
             if mark in self._seen and tokens >= floor:
                 cached = max(cached, tokens)
-        for mark, _ in marks:
+        for mark, _ in marks:  # large requests are answered in a thread, beside others
+            self._seen.pop(mark, None)
             self._seen[mark] = None
-            self._seen.move_to_end(mark)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return cached

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import httpx
 
+from server.aside import off_loop
 from server.embeddings import mock_embedding
 from server.gemini.types import EmbedCall, Embedding
+from server.limits import LARGE_BODY_BYTES, LARGE_BODY_OBJECTS
 from server.models import Model
 from server.upstreams.base import Account, Door, Parts, Turn, Upstream, at_once
 from server.upstreams.gemini_api import GeminiApi
@@ -30,7 +32,11 @@ class Demo(GeminiApi):
         from server.demo.gemini_api import GeminiApi as Google  # noqa: PLC0415
 
         google = Google(chunk_delay_s=chunk_delay_s)
-        http = httpx.AsyncClient(transport=httpx.MockTransport(google.handle))
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            return await off_loop(lambda: google.handle(request), when=_is_large(request.content))
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
         super().__init__(http, "http://demo.invalid", "demo", name="demo")
 
     async def embed(self, call: EmbedCall, model: str, again: Turn = at_once) -> Embedding:
@@ -55,6 +61,11 @@ class Demo(GeminiApi):
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _is_large(content: bytes) -> bool:
+    """Whether reading it takes long enough for others to notice."""
+    return len(content) > LARGE_BODY_BYTES or content.count(b"{") > LARGE_BODY_OBJECTS
 
 
 def _build(_parts: Parts) -> Upstream:

@@ -69,3 +69,12 @@ def test_depth_has_a_limit(read: Callable[[bytes], Any], inner: bytes) -> None:
 def test_errors_are_the_standard_librarys() -> None:
     with pytest.raises(ValueError, match="Expecting value: line 1 column 2"):
         loads(b"[")
+
+
+def test_an_integer_that_no_float_can_hold_is_none() -> None:
+    """The square of its digits would be the work, and no other thread would get its turn."""
+    large = b"1" + b"0" * 308
+    assert loads(b"[%s]" % large) == [10**308]
+    assert loads(b"[%s0]" % large) == [None]
+    with pytest.raises(ValueError, match="is not JSON"):
+        strict_loads(b"[-%s]" % (b"9" * 1_000_000))

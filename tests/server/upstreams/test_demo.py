@@ -1,13 +1,16 @@
 """The demo upstream: every feature, no account, no network."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
+from server.demo.gemini_api import GeminiApi
 from server.demo.harmless import WORD
 from server.gemini.types import Chunk, EmbedCall, GenerateRequest
 from server.upstreams.base import Outgoing
@@ -119,3 +122,24 @@ async def test_every_dialect_calls_a_tool_only_where_it_is_forced(tmp_path: Path
 async def test_every_model_can_be_looked_at_whatever_day_it_is(demo: Demo, model: str) -> None:
     seen = await chunks(demo, outgoing("hello", model))
     assert seen[-1]["modelVersion"] == model
+
+
+@pytest.mark.parametrize(("turns", "thread"), [(1, "MainThread"), (2_000, "off-loop")])
+async def test_a_large_request_is_answered_outside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int, thread: str
+) -> None:
+    """A demo asked 100,000 safety settings answered nobody else for 18 seconds."""
+    threads: list[str] = []
+
+    def noting(google: GeminiApi, request: httpx.Request) -> httpx.Response:
+        threads.append(threading.current_thread().name)
+        return answered(google, request)
+
+    answered = GeminiApi.handle
+    monkeypatch.setattr(GeminiApi, "handle", noting)
+    said = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}] * turns
+    async with running(tmp_path, upstream="demo", gemini_api_key=None) as rig:
+        body = {"model": "gemini-2.5-flash", "messages": [*said, said[0]]}
+        answer = await rig.http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200
+    assert threads[-1] == thread
