@@ -175,7 +175,7 @@ async def _read_into(body: bytearray, response: httpx.Response, most: int) -> No
     with mapped_errors(started=True):
         async with aclosing(_decoded(response)) as reads:
             async for data in reads:
-                body += data
+                body += data[: most + 1 - len(body)]  # a piece may have any size
                 if len(body) > most:
                     return
                 heard.progress(new=not data.isspace())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from server import __version__
 from server.errors import (
     AuthenticationError,
+    BadRequestError,
     BrokenAnswerError,
     OverloadedError,
     ProxyError,
@@ -287,3 +288,22 @@ async def test_a_unary_stream_is_its_one_chunk() -> None:
         chunks = wire.stream_chunks(http, request, unwrap, unary=True)
         answer = [cast("Json", chunk)["n"] async for batch in chunks for chunk in batch]
         assert answer == [1]
+
+
+async def test_of_a_refusal_in_one_piece_no_more_is_read_than_of_one_in_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The demo's refusal of 100,000 fields has 66 MB, all at once."""
+    read: list[int] = []
+
+    def noting(status: int, headers: httpx.Headers, body: bytes, **more: Any) -> ProxyError:
+        read.append(len(body))
+        return BadRequestError("no")
+
+    monkeypatch.setattr(wire, "error_from_response", noting)
+    refusal = httpx.Response(400, content=b"x" * 10 * wire.MOST_REFUSAL_BYTES)
+    transport = httpx.MockTransport(lambda _request: refusal)
+    async with httpx.AsyncClient(transport=transport) as http:
+        with pytest.raises(BadRequestError):
+            await wire.open_stream(http, http.build_request("POST", "http://google.example/"))
+    assert read == [wire.MOST_REFUSAL_BYTES + 1]
