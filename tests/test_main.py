@@ -175,7 +175,10 @@ def test_without_a_display_one_line_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the toolkit comes with pip")
 def test_a_display_without_a_toolkit_names_what_to_install(tmp_path: Path) -> None:
-    nowhere = {"DISPLAY": "127.0.0.1:4711", "BROWSER": "true"}
+    absent = tmp_path / "absent" / "gi"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text("raise ImportError('no PyGObject here')")
+    nowhere = {"DISPLAY": "127.0.0.1:4711", "BROWSER": "true", "PYTHONPATH": str(absent.parent)}
     with started(tmp_path, "--upstream", "demo", **nowhere) as (process, _):
         code, out, err = finish(process, signal.SIGTERM)
     assert code == 0
