@@ -121,9 +121,14 @@ class Attempt:
 
     def _read(self, chunks: Sequence[Chunk]) -> Sequence[Event]:
         """What the client gets of ``chunks``: their events, or themselves."""
-        apart = [chunks] if self._limit is None else [[chunk] for chunk in chunks]
-        passed: Sequence[Event] = self._noted(self._filtered(map(self._reader.read, apart)))
-        self.exchange.served = self.answered_by or self.exchange.served
+        if self._limit is None and self._fence is None:
+            events: Iterable[Event] = self._reader.read(chunks)
+        else:
+            apart = [chunks] if self._limit is None else [[chunk] for chunk in chunks]
+            events = self._filtered(map(self._reader.read, apart))
+        passed: Sequence[Event] = self._noted(events)
+        if self._reader.model != self.out.model:
+            self.exchange.served = self.answered_by or self.exchange.served
         if self.call.verbatim:
             passed = [RawChunk(chunk, self.choice) for chunk in chunks]
         self._spoke = self._spoke or any(map(_has_content, passed))
