@@ -124,7 +124,7 @@ icons: setup ## draw assets/ from webui/static/icon.svg
 	@$(PY) -m package.icons
 
 docs: setup ## write docs/lossiness.md from the dialects' tables
-	@$(PY) -m server.lossiness > docs/lossiness.md
+	@$(PY) -m server.dialects.lossiness > docs/lossiness.md
 
 lock: ## pin the requirements anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

@@ -22,20 +22,20 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from server import __version__
-from server import settings as settings_file
-from server.access import Access
-from server.banner import account_lines, start_lines, token_lines
-from server.behind import Application
 from server.connect.words import add_arguments
-from server.control import Controller
-from server.doctor import Check, render, report
+from server.edge.access import Access
 from server.errors import ProxyError
-from server.gateway import Gateway
+from server.gemini.models import use_own_models
+from server.host.banner import account_lines, start_lines, token_lines
+from server.host.control import Controller
+from server.host.doctor import Check, render, report
+from server.host.gateway import Gateway
+from server.host.local_endpoints import Application
+from server.host.ports import conflict
+from server.host.runtime import PortInUseError, Server
 from server.logs import configure_logging, log_crashes
-from server.models import use_own_models
-from server.ports import conflict
-from server.runtime import PortInUseError, Server
-from server.settings import Loaded, Settings, SettingsError
+from server.settings import load as settings_file
+from server.settings.load import Loaded, Settings, SettingsError
 from tray import window
 from tray.app import App, Parts
 from tray.autostart import Autostart
@@ -296,7 +296,7 @@ def joined(
 
 
 def create_pages(gateway: Gateway) -> Application:
-    """Quart and the pages are imported when somebody looks at them (``server/behind.py``)."""
+    """Quart and the pages, imported with their first visitor (``server.host.local_endpoints``)."""
     from webui import pages  # noqa: PLC0415  # as said
 
     return pages.create_pages(gateway, checks=desktop_checks())

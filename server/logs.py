@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Protocol
 
 from server.limits import LOG_CHARS, LOG_ENTRIES, cut
 from server.redaction import blank, blank_shapes
-from server.settings import Settings
 
 FILE_BYTES = 512 * 1024
 """Of ``log.txt``; the one before it is kept as ``log.txt.1``."""
@@ -117,7 +117,16 @@ def log_file(folder: Path) -> Path:
     return folder / "log.txt"
 
 
-def configure_logging(settings: Settings, *, to_file: bool = False) -> None:
+class LogSettings(Protocol):
+    """What of the settings the log needs."""
+
+    @property
+    def log_level(self) -> str: ...
+    @property
+    def data_dir(self) -> Path: ...
+
+
+def configure_logging(settings: LogSettings, *, to_file: bool = False) -> None:
     """Set up the root logger, at every start of a server. ``to_file``: into the folder as well."""
     handlers: list[logging.Handler] = [logging.StreamHandler(), _RECENT]
     failure = None

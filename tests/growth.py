@@ -18,23 +18,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from server.body import parse_json
+from server.core.pipeline import outgoing
+from server.core.request_record import client_name
 from server.dialects import DIALECTS
 from server.dialects.base import CountTokens, Embed, Generate, Params
+from server.edge.body import parse_json
+from server.edge.head_checks import check_head, headers_of
+from server.edge.routes import canonical, match
 from server.errors import ProxyError
-from server.exchange import client_name
 from server.gemini.events import EventReader, TextDelta
 from server.gemini.fit import fit
+from server.gemini.models import Aliases, describe, living_models
 from server.gemini.names import ToolNames
 from server.gemini.signatures import StoredSignature
 from server.gemini.stop import StopMatcher
 from server.gemini.types import Call
-from server.heads import check_head, headers_of
 from server.json_codec import dumps
 from server.logs import redact
-from server.models import Aliases, describe, living_models
-from server.pipeline import outgoing
-from server.routes import canonical, match
 from server.sse import SSEReader
 from server.upstreams.google_errors import error_from_response
 from server.upstreams.refusals import read_refusal

@@ -14,13 +14,13 @@ import openai
 from hypercorn.asyncio import serve
 from hypercorn.typing import ASGIFramework
 
-from server.app import Edge
-from server.behind import Behind
+from server.core.downloads import Fetcher
 from server.dialects import DIALECTS
-from server.fetch import Fetcher
-from server.gateway import Gateway
-from server.runtime import hypercorn_config
-from server.settings import Settings
+from server.edge.app import Edge
+from server.host.gateway import Gateway
+from server.host.local_endpoints import Behind
+from server.host.runtime import hypercorn_config
+from server.settings.load import Settings
 from tests.google.google import FakeGoogle
 from tests.google.transport import InProcessTransport
 from tests.support import HANGS_S, old_google

@@ -25,9 +25,9 @@ from pathlib import Path
 
 import httpx
 
-from server.gateway import Gateway
-from server.runtime import Server
-from server.settings import Settings
+from server.host.gateway import Gateway
+from server.host.runtime import Server
+from server.settings.load import Settings
 from tests.faults import BODIES, at_once, request_of
 from tests.google import failures
 from tests.google.failures import Failure

@@ -2,7 +2,7 @@
 
 import os
 
-from server.options import OPTIONS
+from server.settings.options import OPTIONS
 
 OURS = (
     *("ANTHROPIC_", "CLOUDSDK_", "GCE_METADATA_", "GEMINI_", "GOOGLE_", "OPENAI_"),

@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from server import connections
 from server.demo.errors import GoogleError
 from server.dialects import DIALECTS
-from server.guesses import Guesses
+from server.edge import connections
+from server.edge.guesses import Guesses
 from server.logs import configure_logging
 from tests.faults import (
     BODIES,
@@ -286,7 +286,7 @@ async def test_a_websocket_gets_no_further_than_anything_else(tmp_path: Path) ->
 async def test_an_oversized_head_and_body_are_cut_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.body.BODY_BYTES", 100_000)
+    monkeypatch.setattr("server.edge.body.BODY_BYTES", 100_000)
     async with running(tmp_path) as rig:
         head = await raw(rig, http_request("GET", "/v1/models", HERE, "X: " + "a" * 200_000))
         assert status_of(head) in (0, 400, 431)
@@ -307,7 +307,7 @@ async def test_an_oversized_head_and_body_are_cut_short(
 async def test_a_head_that_never_ends_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.runtime.IDLE_CONNECTION_S", 0.3)
+    monkeypatch.setattr("server.host.runtime.IDLE_CONNECTION_S", 0.3)
     async with running(tmp_path) as rig, connection(rig) as (reader, writer):
         writer.write(b"GET /health HTTP/1.1\r\n")
         with contextlib.suppress(ConnectionError):
@@ -326,14 +326,14 @@ async def test_a_body_that_stops_or_trickles_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9999\r\n\r\n{"
-    monkeypatch.setattr("server.body.LINGER_S", 0.1)
+    monkeypatch.setattr("server.edge.body.LINGER_S", 0.1)
     async with running(tmp_path) as rig:
-        monkeypatch.setattr("server.body.BODY_SILENCE_S", 0.1)
+        monkeypatch.setattr("server.edge.body.BODY_SILENCE_S", 0.1)
         answer = await raw(rig, head)
         assert status_of(answer) == 400
         assert b"stopped arriving" in answer
-        monkeypatch.setattr("server.body.BODY_SILENCE_S", 5)
-        monkeypatch.setattr("server.body.BODY_S", 0.2)
+        monkeypatch.setattr("server.edge.body.BODY_SILENCE_S", 5)
+        monkeypatch.setattr("server.edge.body.BODY_S", 0.2)
         async with connection(rig) as (reader, writer):
             writer.write(head)
             answering = asyncio.create_task(reader.read())

@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import pytest
 
-from server import body, connections
+from server.edge import body, connections
 from tests.faults import BODIES, connection, last_entry, request_of, status_of, until
 from tests.google.model import Answer
 from tests.rig import running

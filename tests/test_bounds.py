@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from server import app, embeddings
+from server.edge import app
 from server.limits import LARGE_BODY_BYTES
 from server.upstreams import gemini_api, wire
+from server.upstreams import mock_vectors as embeddings
 from tests.rig import running
 
 Json = dict[str, Any]
@@ -221,7 +222,7 @@ async def test_large_bodies_of_all_requests_together_have_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     """From the first byte to the end of the answer; small ones are answered as ever."""
-    monkeypatch.setattr("server.body.BODIES_BYTES", 2 * LARGE_BODY_BYTES)
+    monkeypatch.setattr("server.edge.body.BODIES_BYTES", 2 * LARGE_BODY_BYTES)
     go_on, begun = asyncio.Event(), asyncio.Event()
     large = chat("x" * (LARGE_BODY_BYTES * 3 // 2))
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.guesses import Guesses
+from server.edge.guesses import Guesses
 from tests.faults import BODIES, raw, requests
 from tests.faults import request_of as hello
 from tests.google import failures

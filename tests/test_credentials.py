@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server import token_store
-from server.settings import SettingsError, load
+from server.auth import token_store
+from server.settings.load import SettingsError, load
 from tests.faults import ask, signed_in
 from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
@@ -277,7 +277,7 @@ async def test_a_client_that_cannot_be_kept_is_a_sentence(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("server.oauth_client.write_private", refuse)
+    monkeypatch.setattr("server.auth.oauth_client.write_private", refuse)
     async with running(tmp_path, gemini_api_key=None) as rig:
         html = (await rig.http.get("/setup")).text
         token = unescape(re.findall(r'name="token" value="([^"]*)"', html)[0])

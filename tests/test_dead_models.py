@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from server import adc
+from server.auth import adc
 from server.demo.errors import GoogleError
 from server.gemini.catalogue import catalogue, today
 from server.gemini.signatures import BYPASS
-from server.learned_models import FILE
+from server.upstreams.learned_models import FILE
 from tests.faults import signed_in
 from tests.google import failures, keys
 from tests.google.account import PROJECT

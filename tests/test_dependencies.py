@@ -20,7 +20,7 @@ def importers(library: str) -> set[str]:
 
 
 def test_hypercorn_is_known_to_two_modules() -> None:
-    assert importers("hypercorn") == {"server/runtime.py", "server/connections.py"}
+    assert importers("hypercorn") == {"server/host/runtime.py", "server/edge/connections.py"}
 
 
 def test_pystray_is_known_to_the_tray_only() -> None:
@@ -39,12 +39,12 @@ def test_nothing_else_learns_of_httpx() -> None:
     assert importers("httpx") - upstreams == {
         "server/connect/probe.py",
         "server/demo/gemini_api.py",
-        "server/fetch.py",
-        "server/gateway.py",
-        "server/oauth_grants.py",
-        "server/proxies.py",
-        "server/reach.py",
-        "server/updates.py",
+        "server/core/downloads.py",
+        "server/host/gateway.py",
+        "server/auth/grants.py",
+        "server/network/proxies.py",
+        "server/host/network_probe.py",
+        "server/host/updates.py",
     }
 
 

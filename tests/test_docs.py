@@ -24,8 +24,8 @@ import pytest
 
 import main
 from server.connect.words import add_arguments
-from server.options import OPTIONS
-from server.settings import Settings
+from server.settings.load import Settings
+from server.settings.options import OPTIONS
 from tests import surroundings
 from tests.desktop.prepare import TYPELIBS
 from tests.support import HANGS_S, free_port

@@ -24,9 +24,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from server.keys import digest_of
-from server.options import ALL_OPTIONS
-from server.rights import ENDPOINTS, PAGES, matter_of_setting
+from server.edge.keys import digest_of
+from server.edge.rights import ENDPOINTS, PAGES, matter_of_setting
+from server.settings.options import ALL_OPTIONS
 from tests.support import HANGS_S, free_port
 from tests.test_main import MAIN, NOTHING
 

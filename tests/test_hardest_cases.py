@@ -14,9 +14,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
+from server.core.downloads import Fetcher
 from server.demo import rules
 from server.demo.errors import invalid
-from server.fetch import Fetcher
 from server.gemini.signatures import BYPASS
 from tests.google import failures
 from tests.google.model import Answer

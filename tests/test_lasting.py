@@ -21,13 +21,13 @@ from typing import Any
 import httpx
 import pytest
 
-from server import settings as settings_file
+from server.auth.token_files import parse_token_file
 from server.files import write_private
 from server.gemini.signatures import StoredSignature
-from server.metrics import Metrics
-from server.signature_store import SignatureStore
-from server.token_files import parse_token_file
-from server.usage import UsageLog
+from server.settings import load as settings_file
+from server.storage.metrics import Metrics
+from server.storage.signatures import SignatureStore
+from server.storage.usage import UsageLog
 from tests.faults import ENDS, ask, last_entry, request_of, signed_in
 from tests.google.google import FakeGoogle
 from tests.google.model import Answer
@@ -96,7 +96,9 @@ async def test_a_data_folder_that_can_be_used_after_all_gets_every_row(
     """As when a disk that was full at the start has room again."""
     folder = tmp_path / "data"
     folder.write_text("a file where the folder should be")
-    monkeypatch.setattr("server.store.LOOK_AGAIN_S", 0.0 if noticed == "while running" else 1e9)
+    monkeypatch.setattr(
+        "server.storage.database.LOOK_AGAIN_S", 0.0 if noticed == "while running" else 1e9
+    )
     async with running(folder) as rig:
         await answers_everybody(rig)
         folder.unlink()
@@ -185,11 +187,11 @@ RECORDING = """
 import sys, itertools
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from server.exchange import Exchange
+from server.core.request_record import Exchange
 from server.gemini.signatures import StoredSignature
-from server.metrics import Metrics
-from server.signature_store import SignatureStore
-from server.usage import UsageLog
+from server.storage.metrics import Metrics
+from server.storage.signatures import SignatureStore
+from server.storage.usage import UsageLog
 folder = Path({folder!r})
 usage, kept = UsageLog(folder, Metrics()), SignatureStore(folder)
 for number in itertools.count():

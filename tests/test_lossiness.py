@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from server import lossiness
-from server.dialects import DIALECTS
+from server.dialects import DIALECTS, lossiness
 from server.dialects.base import Dialect, Embed, Generate, Params
 from server.dialects.losses import Loss
 

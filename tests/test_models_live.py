@@ -11,8 +11,8 @@ import pytest
 
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
-from server.model_names import STABLE_NAMES, TWIN_PREFIX
-from server.models import ADVERTISED_ALIASES
+from server.gemini.model_names import STABLE_NAMES, TWIN_PREFIX
+from server.gemini.models import ADVERTISED_ALIASES
 from tests.google.catalogue import FakeModel
 from tests.google.google import FakeGoogle
 from tests.google.keys import NEW_FREE, NEW_PAID, OLD_PAID, Key

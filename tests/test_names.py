@@ -11,13 +11,13 @@ import pytest
 
 from server.connect.formats import rewritten
 from server.connect.places import Places
+from server.connect.server_address import target
 from server.connect.tool import Tool
 from server.connect.tools import TOOLS
-from server.connect.whereabouts import target
 from server.gemini.catalogue import catalogue
-from server.model_names import STABLE_NAMES
-from server.options import ALL_OPTIONS
-from server.settings import Settings
+from server.gemini.model_names import STABLE_NAMES
+from server.settings.load import Settings
+from server.settings.options import ALL_OPTIONS
 from tests.rig import running
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ TEXTS = [
     *sorted((ROOT / "webui" / "static").glob("*.js")),
     *sorted((ROOT / "server" / "connect").rglob("*.py")),
     *sorted((ROOT / "tray").rglob("*.py")),
-    *(ROOT / name for name in ("main.py", "server/schemas.py", "server/openapi.py")),
+    *(ROOT / name for name in ("main.py", "server/edge/schemas.py", "server/edge/openapi.py")),
     *(ROOT / name for name in ("docker-compose.yml", "Dockerfile", "setup.sh")),
 ]
 

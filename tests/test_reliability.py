@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from server import connections, limits, runtime, throttle
+from server import limits
+from server.core import throttle
 from server.demo.errors import GoogleError
+from server.edge import connections
+from server.host import runtime
 from server.upstreams import wire
 from tests.faults import (
     ENDS,

@@ -7,11 +7,11 @@ import pytest
 from server.dialects import DIALECTS
 from server.dialects.base import Generate, Params
 from server.gemini.fit import fit
+from server.gemini.model_traits import traits
+from server.gemini.models import describe
 from server.gemini.signatures import StoredSignature
 from server.gemini.thinking import thinks
-from server.gemini.traits import traits
 from server.gemini.types import Json
-from server.models import describe
 
 USER = [{"role": "user", "content": "hi"}]
 ASKED: dict[str, tuple[str, str, Json]] = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from server.dialects import DIALECTS
 from server.dialects.base import Generate, Params
+from server.edge.request import listed
 from server.limits import DROPPED_CHARS, HEADER_CHARS
-from server.reply import listed
-from server.usage import kept_names
+from server.storage.usage import kept_names
 from tests.rig import running
 
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
 
-from server.connections import LARGE, BoundedConnection
+from server.edge.connections import LARGE, BoundedConnection
 from tests.faults import connection, raw, status_of, until
 from tests.rig import running
 from tests.support import HANGS_S
@@ -97,7 +97,7 @@ async def test_an_idle_http_2_connection_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One without a stream, whatever it pings; and one whose only stream was taken back."""
-    monkeypatch.setattr("server.runtime.IDLE_CONNECTION_S", 0.3)
+    monkeypatch.setattr("server.host.runtime.IDLE_CONNECTION_S", 0.3)
     async with running(tmp_path) as rig:
         for taken_back in (False, True):
             async with connection(rig) as (reader, writer):

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
-from server.control import Controller, Status
+from server.host.control import Controller, Status
 from tray.autostart import Autostart
 from tray.ends import ends
 from tray.menu import Action, Item, Notice, Shape, menu, notice, shape, tooltip

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from server.doctor import Check, Finding
+from server.host.doctor import Check, Finding
 from tray.autostart import Autostart
 
 
 def checks(autostart: Autostart) -> tuple[Check, ...]:
-    """For ``server.doctor.examine``, which knows no desktop."""
+    """For ``server.host.doctor.examine``, which knows no desktop."""
     return (
         Check("tray", tray),
         Check("window", window),

@@ -6,8 +6,8 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Literal, assert_never
 
-from server.control import Status
-from server.quota import FamilyQuota
+from server.host.control import Status
+from server.upstreams.quota import FamilyQuota
 
 Verb = Literal[
     "open",

@@ -15,8 +15,8 @@ from platform import platform as platform_name
 from platform import python_version
 
 from server import __version__
-from server.control import Controller, Phase
 from server.gemini.catalogue_file import CatalogueError, read_table
+from server.host.control import Controller, Phase
 from tray.opener import Opener
 
 STEP_TIMEOUT_S = 30.0

@@ -17,9 +17,9 @@ from server.connect.edits import CannotEditError
 from server.connect.files import ChangedMeanwhileError
 from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
+from server.connect.server_address import elsewhere, target
 from server.connect.tool import Snippet, Target, Tool
 from server.connect.tools import TOOLS
-from server.connect.whereabouts import elsewhere, target
 from webui.forms import Forms
 
 HIDDEN_KEY = "<one of your API_KEY>"

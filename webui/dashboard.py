@@ -9,7 +9,7 @@ from typing import Any
 
 from quart import g, render_template, request
 
-from server.exchange import Exchange
+from server.core.request_record import Exchange
 from server.upstreams.code_assist import CodeAssist, Quota
 from webui import charts
 from webui.forms import Forms

@@ -6,8 +6,8 @@ from typing import Any
 
 from quart import g, render_template, request
 
-from server.gateway import Gateway
-from server.rights import Matter
+from server.edge.rights import Matter
+from server.host.gateway import Gateway
 
 
 class Forms:

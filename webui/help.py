@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import render_template
 
-from server.doctor import Check, Finding, examine, render
+from server.host.doctor import Check, Finding, examine, render
 from server.logs import redact
 from webui.forms import Forms
 

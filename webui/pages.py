@@ -15,11 +15,11 @@ from quart import Quart, Response, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from server import __version__
-from server.access import Caller
-from server.doctor import Check
+from server.edge.access import Caller
+from server.edge.sessions import VALID_S
 from server.errors import AuthenticationError, WrongKeyError, WrongKindOfKeyError
-from server.gateway import Gateway
-from server.sessions import VALID_S
+from server.host.doctor import Check
+from server.host.gateway import Gateway
 from webui.about import AboutPage
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard

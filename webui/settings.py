@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 from quart import Response, g, redirect, render_template, request
 
-from server.access import Access
-from server.doors import Doors
-from server.gateway import Gateway
+from server.edge.access import Access
+from server.edge.rights import Kind, matter_of_setting
 from server.gemini.catalogue import catalogue
-from server.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
-from server.ports import obstacle
-from server.rights import Kind, matter_of_setting
-from server.settings import Settings, SettingsError
+from server.host.gateway import Gateway
+from server.host.ports import obstacle
+from server.settings.load import Settings, SettingsError
+from server.settings.options import ALL_OPTIONS, UPSTREAM_NAMES, Option
+from server.upstreams.choice import Doors
 from webui.forms import Forms
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -8,10 +8,10 @@ from typing import Any
 
 from quart import render_template, request
 
+from server.edge.rights import ACTIONS
 from server.errors import BadRequestError, ProxyError
-from server.gateway import DoorCheck
-from server.rights import ACTIONS
-from server.settings import SettingsError
+from server.host.gateway import DoorCheck
+from server.settings.load import SettingsError
 from webui.forms import Forms
 
 SIGNED_IN = "Signed in."

@@ -17,10 +17,10 @@ from server.connect.edits import CannotEditError
 from server.connect.files import ChangedMeanwhileError
 from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
+from server.connect.server_address import elsewhere, target
 from server.connect.tool import KEY_VARIABLE, Target, Tool
 from server.connect.tools import TOOLS, named
-from server.connect.whereabouts import elsewhere, target
-from server.settings import Settings
+from server.settings.load import Settings
 
 DONE, FAILED, WRONG = 0, 1, 2
 LONGEST_S = 180

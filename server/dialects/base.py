@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 from server.dialects.losses import Loss
 from server.errors import ProxyError
 from server.gemini.events import Event
+from server.gemini.models import Model
 from server.gemini.types import Call, Count, EmbedCall, Embedding, Json
-from server.models import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a request loses on its way to Gemini: one table a dialect, for parser, docs and tests.
 
-``docs/lossiness.md`` is made from these rows (``python -m server.lossiness``), the parsers take
-from them which fields may be passed over in silence, and a test sends every example.
+``docs/lossiness.md`` is made from these rows (``python -m server.dialects.lossiness``), the parsers
+take from them which fields may be passed over in silence, and a test sends every example.
 """
 
 from collections.abc import Iterable

@@ -13,9 +13,9 @@ from typing import Protocol
 from server.gemini.history import is_result, repair
 from server.gemini.known import Traits
 from server.gemini.media import stand_in
+from server.gemini.model_traits import traits
 from server.gemini.signatures import SignatureLookup, attach
 from server.gemini.thinking import leave_room, thinking_config, thinks
-from server.gemini.traits import traits
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
 
 MAX_STOP_SEQUENCES = 5
@@ -31,7 +31,7 @@ _NESTED_MEDIA = ("image/", "application/pdf")
 
 
 class Target(Protocol):
-    """What ``fit`` needs to know of a model (``server.models.Model``)."""
+    """What ``fit`` needs to know of a model (``server.gemini.models.Model``)."""
 
     @property
     def id(self) -> str: ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from server.gemini.history import is_result
-from server.gemini.traits import traits
+from server.gemini.model_traits import traits
 from server.gemini.types import CarriedSignature, Content, GenerateRequest, Json
 
 BYPASS = "skip_thought_signature_validator"

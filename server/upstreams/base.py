@@ -11,14 +11,14 @@ from typing import Protocol
 
 import httpx
 
-from server.adc import Adc
-from server.eligibility import Problem
+from server.auth.adc import Adc
+from server.auth.eligibility import Problem
+from server.auth.sign_in import Tokens
 from server.gemini import known
 from server.gemini.media import Address
+from server.gemini.models import Model
 from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest, Json
-from server.models import Model
-from server.oauth import Tokens
-from server.settings import Settings
+from server.settings.load import Settings
 
 Turn = Callable[[], Awaitable[None]]
 """Awaited before each further request sent for the same client request: RATE_LIMIT spaces it, and

@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 import httpx
 
 from server.aside import off_loop
-from server.eligibility import (
+from server.auth.eligibility import (
     SIGN_IN_REQUIRED,
     AccountError,
     EligibilityError,
@@ -26,10 +26,11 @@ from server.eligibility import (
     problem_for,
     problem_of,
 )
-from server.embeddings import mock_embedding
+from server.auth.sign_in import Tokens
 from server.errors import ProxyError
 from server.gemini.catalogue import catalogue
 from server.gemini.known import Door
+from server.gemini.models import Model, describe, living_models
 from server.gemini.types import (
     Chunk,
     Content,
@@ -39,12 +40,11 @@ from server.gemini.types import (
     GenerateRequest,
     Json,
 )
-from server.learned_models import fingerprint
-from server.models import Model, describe, living_models
-from server.oauth import Tokens
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.code_assist_account import Setup, set_up
+from server.upstreams.learned_models import fingerprint
+from server.upstreams.mock_vectors import mock_embedding
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
     FIRST_BYTE_S,

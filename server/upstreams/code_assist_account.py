@@ -7,7 +7,7 @@ a cap on how long onboarding is waited for.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from server.eligibility import EligibilityError, Problem, problem_for
+from server.auth.eligibility import EligibilityError, Problem, problem_for
 from server.gemini.types import Json
 from server.upstreams.google_errors import error_from_payload
 from server.upstreams.refusals import dicts

@@ -10,12 +10,12 @@ from dataclasses import replace
 import httpx
 
 from server.aside import off_loop
-from server.embeddings import mock_embedding
+from server.gemini.models import Model
 from server.gemini.types import EmbedCall, Embedding
 from server.limits import LARGE_BODY_BYTES, LARGE_BODY_OBJECTS
-from server.models import Model
 from server.upstreams.base import Account, Door, Parts, Turn, Upstream, at_once
 from server.upstreams.gemini_api import GeminiApi
+from server.upstreams.mock_vectors import mock_embedding
 
 CHUNK_DELAY_S = 0.02
 """Slow enough to see that it streams."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from server.errors import BadRequestError, NotFoundError, UpstreamError
 from server.gemini.catalogue import catalogue
+from server.gemini.models import Model, describe
 from server.gemini.types import EmbedCall, Embedding, Json
-from server.models import Model, describe
 from server.upstreams.wire import prompt_tokens
 
 _LARGEST = 1e30

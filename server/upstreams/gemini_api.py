@@ -13,16 +13,16 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from server.aside import off_loop
-from server.eligibility import KEY_CODES, AccountError, Problem, problem_of
+from server.auth.eligibility import KEY_CODES, AccountError, Problem, problem_of
 from server.errors import ProxyError
 from server.gemini.known import Door
+from server.gemini.models import Model, describe, living_models
 from server.gemini.types import Chunk, Count, EmbedCall, Embedding, Json
-from server.learned_models import fingerprint
 from server.limits import VECTORS_AT_ONCE
-from server.models import Model, describe, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import beside_of, embedding_model, embedding_of, texts_of
+from server.upstreams.learned_models import fingerprint
 from server.upstreams.refusals import dicts
 from server.upstreams.signs import Credential
 from server.upstreams.wire import (

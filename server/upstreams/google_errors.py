@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from server.eligibility import (
+from server.auth.eligibility import (
     CODES,
     GEMINI_API_SERVICE,
     KEY_CODES,
@@ -40,12 +40,8 @@ from server.errors import (
     ThinkingRejectedError,
     UpstreamError,
 )
-from server.model_refusals import (
-    ModelNotFoundError,
-    ModelNotInPlanError,
-    Why,
-)
 from server.redaction import blank_shapes
+from server.upstreams.model_refusals import ModelNotFoundError, ModelNotInPlanError, Why
 from server.upstreams.refusals import (
     Refusal,
     delay_s,

@@ -29,7 +29,7 @@ _SENTENCE = r"[^.!?\n]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """One row: which refusals mean ``code`` (a code of ``server.eligibility``)."""
+    """One row: which refusals mean ``code`` (a code of ``server.auth.eligibility``)."""
 
     code: str
     statuses: tuple[int, ...] = (400, 401, 402, 403, 429)

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
-from server.adc import Adc
 from server.aside import off_loop
-from server.eligibility import (
+from server.auth.adc import Adc
+from server.auth.eligibility import (
     VERTEX_SERVICE,
     AccountError,
     EligibilityError,
@@ -27,13 +27,13 @@ from server.eligibility import (
 from server.errors import AuthenticationError, BadRequestError, NotFoundError, ProxyError
 from server.gemini.catalogue import Catalogue, catalogue, today
 from server.gemini.known import Door
+from server.gemini.models import Model, living_models
 from server.gemini.types import Chunk, Count, EmbedCall, Embedding, GenerateRequest, Json
-from server.learned_models import fingerprint
 from server.limits import VECTORS_AT_ONCE
-from server.models import Model, living_models
 from server.upstreams import base
 from server.upstreams.base import Account, Outgoing, Parts, Turn, Upstream, at_once
 from server.upstreams.embedding import beside_of, embedding_model, embedding_of, texts_of
+from server.upstreams.learned_models import fingerprint
 from server.upstreams.refusals import dicts
 from server.upstreams.wire import (
     FIRST_BYTE_S,

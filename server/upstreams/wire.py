@@ -27,10 +27,10 @@ from server.gemini.types import Chunk, Count, Json
 from server.inspector import note
 from server.json_codec import dumps
 from server.limits import LARGE_BODY_BYTES
+from server.network.failures import mapped_errors
 from server.sse import SSEReader
 from server.upstreams.base import Turn, at_once
 from server.upstreams.google_errors import error_from_payload, error_from_response
-from server.upstreams.network import mapped_errors
 from server.upstreams.refusals import dicts, loads
 from server.upstreams.signs import Credential
 from server.upstreams.unpack import CODINGS, unpacked

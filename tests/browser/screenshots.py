@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from server.core.request_record import Exchange
+from server.core.throttle import Ticket
 from server.errors import RateLimitError
-from server.exchange import Exchange
 from server.gemini.types import Usage
 from server.logs import configure_logging
-from server.throttle import Ticket
 from server.upstreams.code_assist import CodeAssist
 from tests.browser.chromium import Browser, chromium
 from tests.google import account
@@ -278,11 +278,13 @@ WAIT = """
 def log_something(rig: Rig) -> None:
     """What a day may bring."""
     configure_logging(rig.gateway.settings)
-    logging.getLogger("server.gateway").info("WAIT_MODE was changed")
-    logging.getLogger("server.reply").info("req_1 anthropic 429: The queue is full.")
-    logging.getLogger("server.doors").warning("code-assist did not list its models: HTTP 503.")
+    logging.getLogger("server.host.gateway").info("WAIT_MODE was changed")
+    logging.getLogger("server.edge.request").info("req_1 anthropic 429: The queue is full.")
+    logging.getLogger("server.upstreams.choice").warning(
+        "code-assist did not list its models: HTTP 503."
+    )
     fault = ValueError("for the picture")
-    logging.getLogger("server.app").error("req_2 failed", exc_info=fault)
+    logging.getLogger("server.edge.app").error("req_2 failed", exc_info=fault)
 
 
 async def busy_pages(browser: Browser, folder: Path) -> None:

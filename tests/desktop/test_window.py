@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.control import Controller
-from server.runtime import Server
-from server.settings import load
+from server.host.control import Controller
+from server.host.runtime import Server
+from server.settings.load import load
 from tests.desktop.conftest import MAIN, Starter
 from tests.desktop.google import client_file, environment, google_at
 from tests.desktop.panel import until

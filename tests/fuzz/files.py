@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.adc import mint_token
+from server.auth.adc import mint_token
+from server.auth.oauth_client import parse_client
+from server.auth.token_files import parse_token_file, render_token_file
+from server.auth.token_store import TokenStore
 from server.dialects.base import Record
 from server.errors import BadRequestError, ProxyError
 from server.gemini.signatures import StoredSignature
 from server.gemini.types import Usage
-from server.metrics import Metrics
-from server.oauth_client import parse_client
-from server.options import OPTIONS
-from server.response_store import ResponseStore
-from server.settings import SettingsError, load, save
-from server.signature_store import SignatureStore
-from server.token_files import parse_token_file, render_token_file
-from server.token_store import TokenStore
-from server.usage import Entry, UsageLog
+from server.settings.load import SettingsError, load, save
+from server.settings.options import OPTIONS
+from server.storage.metrics import Metrics
+from server.storage.responses import ResponseStore
+from server.storage.signatures import SignatureStore
+from server.storage.usage import Entry, UsageLog
 from tests.fuzz import seeds
 from tests.fuzz.mutate import ODD, broken, dump, mutated
 from tests.fuzz.server import Json, refused

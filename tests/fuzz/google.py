@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import httpx
 
-from server.adc import Adc, Minted
-from server.eligibility import problem_for
+from server.auth.adc import Adc, Minted
+from server.auth.eligibility import problem_for
+from server.auth.grants import GoogleGrants, Grant, GrantRefusedError
+from server.auth.oauth_client import parse_client
 from server.errors import ProxyError, UpstreamError
-from server.oauth_client import parse_client
-from server.oauth_grants import GoogleGrants, Grant, GrantRefusedError
+from server.network.connection import Answer, AnswerError
 from server.sse import SSEReader
 from server.upstreams.google_errors import error_from_payload, error_from_response
-from server.upstreams.http1 import Answer, AnswerError
 from tests.faults import BODIES
 from tests.fuzz import seeds
 from tests.fuzz.mutate import broken, dump, encoded, mutated, pieces

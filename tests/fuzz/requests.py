@@ -2,10 +2,10 @@
 
 from urllib.parse import quote, urlencode
 
-from server import settings as settings_file
-from server.body import parse_json
+from server.edge.body import parse_json
 from server.errors import BadRequestError
-from server.options import ALL_OPTIONS
+from server.settings import load as settings_file
+from server.settings.options import ALL_OPTIONS
 from tests.fuzz import seeds
 from tests.fuzz.mutate import ODD, broken, dump, encoded, mutated, pieces
 from tests.fuzz.server import Server, check_answer, refused

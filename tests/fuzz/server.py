@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from server.app import Edge
-from server.behind import Behind
+from server.core.downloads import Fetcher
 from server.dialects import DIALECTS
-from server.fetch import Fetcher
-from server.gateway import Gateway
-from server.settings import Settings
+from server.edge.app import Edge
+from server.host.gateway import Gateway
+from server.host.local_endpoints import Behind
+from server.settings.load import Settings
 from server.sse import SSEReader
 from tests.faults import at_once
 from tests.google.google import FakeGoogle

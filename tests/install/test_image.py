@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.options import OPTIONS
+from server.settings.options import OPTIONS
 from tests.install.dockerfile import build, stages
 from tests.install.sandbox import CHECKOUT, Sandbox, sandbox
 from tests.support import free_port

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from server.memory import QUIET_S
+from server.host.memory import QUIET_S
 from tests.perf import report
 from tests.perf.growth import growth
 from tests.perf.processes import MEASURABLE, helper, proxy

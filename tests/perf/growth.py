@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from server.metrics import Metrics
-from server.usage import UsageLog
+from server.storage.metrics import Metrics
+from server.storage.usage import UsageLog
 from tests.perf.load import Plan
 from tests.perf.processes import Process, proxy
 from tests.perf.scenarios import EVENTS, INTERVAL_MS, Bench, Row, failures

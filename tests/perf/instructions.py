@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from server.app import Edge
-from server.behind import Behind
 from server.dialects import DIALECTS as ALL
-from server.gateway import Gateway
-from server.runtime import SELDOM
-from server.settings import Settings
+from server.edge.app import Edge
+from server.host.gateway import Gateway
+from server.host.local_endpoints import Behind
+from server.host.runtime import SELDOM
+from server.settings.load import Settings
 from tests.perf import bodies
 from tests.perf.processes import helper
 

@@ -10,7 +10,7 @@ import pytest
 
 from server.limits import LOG_CHARS, LOG_ENTRIES
 from server.logs import configure_logging, log_file, recent_lines, redact
-from server.settings import Settings
+from server.settings.load import Settings
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ _CRASH = """
 import ctypes, logging, pathlib, sys, threading
 sys.path.insert(0, sys.argv[2])
 from server.logs import configure_logging, log_crashes
-from server.settings import Settings
+from server.settings.load import Settings
 folder = pathlib.Path(sys.argv[1])
 configure_logging(Settings(data_dir=folder), to_file=True)
 log_crashes(folder)

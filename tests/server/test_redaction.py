@@ -11,7 +11,7 @@ import pytest
 
 from server import redaction
 from server.errors import BadRequestError
-from server.models import ADVERTISED_ALIASES, Aliases, describe
+from server.gemini.models import ADVERTISED_ALIASES, Aliases, describe
 from server.redaction import blank, blank_shapes, learn
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from server.control import Controller, Status, Trouble
+from server.host.control import Controller, Status, Trouble
 from tests.support import HANGS_S
 from tray.app import App, Parts
 from tray.autostart import Autostart

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.control import Status
+from server.host.control import Status
 from tests.tray.platforms import Registry, module_on
 from tray.autostart import Autostart, desktop, is_passing, plist
 from tray.menu import Action, menu

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.control import Status, Trouble
-from server.eligibility import Problem
-from server.quota import FamilyQuota
+from server.auth.eligibility import Problem
+from server.host.control import Status, Trouble
+from server.upstreams.quota import FamilyQuota
 from tray.menu import (
     Action,
     Item,

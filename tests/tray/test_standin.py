@@ -8,7 +8,7 @@ from queue import SimpleQueue
 import httpx
 import pytest
 
-from server.control import Status, Trouble
+from server.host.control import Status, Trouble
 from tests.support import HANGS_S
 from tray.menu import Action
 from tray.standin import StandIn, page

@@ -5,9 +5,9 @@ import re
 from html import unescape
 from pathlib import Path
 
-from server.exchange import Exchange
+from server.core.request_record import Exchange
+from server.core.throttle import Throttle
 from server.gemini.types import Usage
-from server.throttle import Throttle
 from server.upstreams.code_assist import Quota
 from tests.google.failures import no_usage, quota_exhausted
 from tests.rig import running

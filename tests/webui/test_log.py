@@ -46,7 +46,9 @@ def test_a_graver_level_than_all_of_ours_is_always_shown() -> None:
 async def test_the_page_shows_entries_and_filters_them(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         configure_logging(rig.gateway.settings)
-        logging.getLogger("server.doors").warning("a warning with sk-ant-exampleexample in it")
+        logging.getLogger("server.upstreams.choice").warning(
+            "a warning with sk-ant-exampleexample in it"
+        )
         await rig.gateway.change("WAIT_MODE", "true")
         html = await page(rig)
         assert "WAIT_MODE was changed" in html

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from server.settings import load
+from server.settings.load import load
 from tests.google import account, failures
 from tests.google.google import API_KEY, FakeGoogle
 from tests.rig import Rig, running

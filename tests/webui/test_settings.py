@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.gateway import RESTART_AFTER_S
-from server.options import ALL_OPTIONS, RECORDED
-from server.settings import SettingsError, load
+from server.host.gateway import RESTART_AFTER_S
+from server.settings.load import SettingsError, load
+from server.settings.options import ALL_OPTIONS, RECORDED
 from tests.rig import Rig, running
 from webui.settings import FIXED, GROUPS, TABLES, model_choices, read_table, text_of
 

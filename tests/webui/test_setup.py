@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.oauth_client import CLIENT_FILE
+from server.auth.oauth_client import CLIENT_FILE
 from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
 from tests.webui.test_pages import agree, before_sign_in, field, page, sign_in_link

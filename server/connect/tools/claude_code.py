@@ -24,7 +24,7 @@ from server.connect.tool import (
     exported,
     wrong_key,
 )
-from server.model_names import TWIN_PREFIX
+from server.gemini.model_names import TWIN_PREFIX
 
 _OURS = (TWIN_PREFIX, "gemini-")
 _PROVIDERS = (

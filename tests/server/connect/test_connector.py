@@ -16,7 +16,7 @@ from server.connect.ledger import CannotUndoError
 from server.connect.places import Places
 from server.connect.tool import Target, Tool
 from server.connect.tools import TOOLS, named
-from server.model_names import TWIN_PREFIX
+from server.gemini.model_names import TWIN_PREFIX
 
 TARGET = Target("http://127.0.0.1:8081", "gemini-2.5-pro", "gemini-2.5-flash")
 ELSEWHERE = Target("http://127.0.0.1:9999", "gemini-3-pro-preview", "gemini-2.5-flash")

@@ -11,10 +11,10 @@ import pytest
 
 from server.connect.console import Console
 from server.connect.places import Places
+from server.connect.server_address import base_url, elsewhere, target
 from server.connect.tools import TOOLS
-from server.connect.whereabouts import base_url, elsewhere, target
 from server.connect.words import add_arguments
-from server.settings import Settings
+from server.settings.load import Settings
 from tests.rig import running
 
 

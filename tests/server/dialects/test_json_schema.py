@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from server.demo.rules import check_json_schema
-from server.dialects.anthropic import parse_request
+from server.dialects.anthropic.dialect import parse_request
 from server.dialects.base import Params
-from server.dialects.openai_chat import parse_chat
-from server.dialects.openai_responses import parse_response
+from server.dialects.openai.dialect import parse_chat
+from server.dialects.responses.dialect import parse_response
 from server.gemini.types import Call, Json
 
 Send = tuple[str, Any]

@@ -11,10 +11,10 @@ from server.demo.messages import GENERATE
 from server.demo.proto import read as read_message
 from server.gemini.fit import Fitted, fit
 from server.gemini.known import LEVELS
+from server.gemini.models import Model
 from server.gemini.schema import clean
 from server.gemini.signatures import BYPASS, StoredSignature
 from server.gemini.types import Call, Content, GenerateRequest, Json, Thinking
-from server.models import Model
 from tests.google import doors
 from tests.google.catalogue import FakeModel
 from tests.google.table import CATALOGUE

@@ -2,8 +2,8 @@
 
 import pytest
 
+from server.gemini.model_traits import traits
 from server.gemini.thinking import leave_room, thinking_config, thinks
-from server.gemini.traits import traits
 from server.gemini.types import Json, Level, Thinking
 
 PRO_25, FLASH_25, LITE_25 = "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite"

@@ -10,7 +10,11 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from server.eligibility import EligibilityError
+from server.auth.eligibility import EligibilityError
+from server.auth.grants import GoogleGrants
+from server.auth.oauth_client import parse_client
+from server.auth.sign_in import SignIn, Tokens
+from server.auth.token_files import Credential
 from server.errors import (
     AuthenticationError,
     OverloadedError,
@@ -18,15 +22,11 @@ from server.errors import (
     ProxyError,
     RateLimitError,
 )
+from server.gemini.models import living_models
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.models import living_models
-from server.oauth import SignIn, Tokens
-from server.oauth_client import parse_client
-from server.oauth_grants import GoogleGrants
-from server.token_files import Credential
+from server.network.transport import Client
 from server.upstreams.base import Outgoing
 from server.upstreams.code_assist import CodeAssist, available_models, countable, read_quota
-from server.upstreams.transport import Client
 from tests.google import account, failures
 from tests.google.account import PROJECT
 from tests.google.google import FakeGoogle

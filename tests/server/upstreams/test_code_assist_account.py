@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.eligibility import EligibilityError, problem_for
+from server.auth.eligibility import EligibilityError, problem_for
 from server.errors import UpstreamError
 from server.gemini.types import Json
 from server.upstreams.code_assist_account import Setup, project_id, set_up, tier_to_onboard

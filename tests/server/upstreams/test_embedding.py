@@ -5,8 +5,8 @@ import math
 import pytest
 
 from server.errors import BadRequestError, UpstreamError
+from server.gemini.models import describe
 from server.gemini.types import EmbedCall, Json
-from server.models import describe
 from server.upstreams.embedding import (
     beside_of,
     embedding_model,

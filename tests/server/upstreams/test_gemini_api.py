@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from server.errors import AuthenticationError, BadRequestError, OverloadedError, UpstreamError
+from server.gemini.models import living_models
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.models import living_models
 from server.upstreams.base import Outgoing
 from server.upstreams.gemini_api import (
     GeminiApi,

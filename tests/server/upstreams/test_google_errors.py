@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.eligibility import BillingError
+from server.auth.eligibility import BillingError
 from server.errors import (
     AuthenticationError,
     BadRequestError,
@@ -21,13 +21,13 @@ from server.errors import (
     ThinkingRejectedError,
     UpstreamError,
 )
-from server.model_refusals import (
+from server.upstreams.google_errors import clean, error_from_payload, error_from_response
+from server.upstreams.model_refusals import (
     ModelNotFoundError,
     ModelNotInPlanError,
     ModelRefusedError,
     Why,
 )
-from server.upstreams.google_errors import clean, error_from_payload, error_from_response
 from server.upstreams.signs import Credential
 
 Json = dict[str, Any]

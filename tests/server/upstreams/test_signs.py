@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from server.eligibility import AccountError, BillingError, problem_of
+from server.auth.eligibility import AccountError, BillingError, problem_of
 from server.errors import ProxyError
 from server.upstreams.google_errors import error_from_response
 from server.upstreams.signs import Credential

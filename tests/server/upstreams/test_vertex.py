@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.adc import Adc, Minted
-from server.eligibility import EligibilityError
+from server.auth.adc import Adc, Minted
+from server.auth.eligibility import EligibilityError
 from server.errors import (
     AuthenticationError,
     BadRequestError,
@@ -21,8 +21,8 @@ from server.errors import (
     RateLimitError,
     UpstreamError,
 )
+from server.gemini.models import Aliases
 from server.gemini.types import EmbedCall, GenerateRequest
-from server.models import Aliases
 from server.upstreams.base import Outgoing
 from server.upstreams.vertex import (
     EMBEDS_AT_ONCE,

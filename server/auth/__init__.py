@@ -1,0 +1,1 @@
+"""Google sign-in: clients, grants, tokens and their files, Application Default Credentials."""

@@ -1,0 +1,1 @@
+"""The one path of a request: fit, wait for a turn, send, read, retry, record."""

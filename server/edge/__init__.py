@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: who may call, what a request may weigh, which dialect it speaks."""

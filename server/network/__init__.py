@@ -1,0 +1,1 @@
+"""Bytes to Google: connections, proxies, certificates, and failures below HTTP."""

@@ -1,0 +1,1 @@
+"""What is kept on disk: usage, thought signatures, kept answers."""
