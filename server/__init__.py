@@ -15,7 +15,10 @@ Five nouns carry the program:
   been sent to the client, record usage.
 * The **throttle** decides when a request may leave.
 
-A module imports only from lower floors; the build checks it (``pyproject.toml``, import-linter).
+A room imports only from lower rooms; the build checks it (``pyproject.toml``, import-linter):
+
+    host > edge > core > upstreams | storage > auth | dialects | connect | demo
+         > gemini | network > settings > the flat files
 """
 
 import sys

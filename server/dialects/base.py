@@ -1,8 +1,7 @@
 """What a client-facing API family is made of.
 
-A dialect is one file of pure functions: parse -> encode -> stream -> errors -> ``DIALECT``. It
-knows no socket, no upstream and no other dialect. Adding one is that file and its line in
-``DIALECTS``.
+A dialect is one package of pure functions: parse -> encode -> stream -> errors -> ``DIALECT``. It
+knows no socket and no upstream. Adding one is that package and its line in ``DIALECTS``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
