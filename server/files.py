@@ -51,7 +51,7 @@ def give_to_the_folders_owner(path: Path) -> None:
 
     Elsewhere, and for everybody else, nothing happens. ``path`` is new and ours.
     """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         folder = path.parent.stat()
         os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)
 
