@@ -84,8 +84,8 @@ SCHEMA_UNFOLDED_NODES = 5_000
 """Schema positions behind references, in one schema."""
 HINT_CHARS = 500
 """Of one constraint told in a description."""
-REPAIRS = 1_000
-"""Schemas remembered that Google took in plainer words only."""
+REPAIRS = 4_000
+"""Remembered of what Google took only when it was mended: schemas, signatures, media."""
 
 # Downloads of the pictures and documents that a request names by address
 

@@ -646,6 +646,32 @@ async def test_a_refused_tool_costs_one_request_and_the_others_nothing(
     assert counts == [2, 1, 1, 1]
 
 
+async def test_a_refused_signature_is_refused_once_and_fresh_ones_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    """An agent's loop whose first call another backend has signed, also over a restart."""
+    foreign = calls("a")
+    google = {"thought_signature": base64.b64encode(b"of another backend" * 8).decode()}
+    foreign["tool_calls"][0]["extra_content"] = {"google": google}
+    history = [user("go"), foreign, result("a", "1")]
+    counts: list[int] = []
+    for _start in range(2):
+        async with running(tmp_path) as rig:
+            for _turn in range(3):
+                more = {"functionCall": {"name": "look", "args": {"at": str(len(counts))}}}
+                rig.google.answers.append(Answer(parts=[more], signed=True))
+                before = len(rig.sent)
+                answer = await chat(rig, history, model=THREE, tools=[tool()])
+                counts.append(len(rig.sent) - before)
+                (first,), *fresh = signatures(rig)
+                assert first == BYPASS
+                assert len(fresh) == len(counts) - 1
+                assert all(one not in (None, BYPASS) for (one,) in fresh)
+                message = answer["choices"][0]["message"]
+                history += [message, result(message["tool_calls"][0]["id"], "on")]
+    assert counts == [2, 1, 1, 1, 1, 1]
+
+
 class Maybe(BaseModel):
     """What Pydantic makes of null in its usual places."""
 

@@ -164,14 +164,14 @@ class Pipeline:
         self, call: Call, choice: "Choice", model: Model
     ) -> tuple[Outgoing, tuple[str, ...]]:
         """The request for ``model`` by the rules of the one that answers for it, and the fields
-        that had to go. Schemas this model is known to refuse go in plainer words."""
+        that had to go. What this model is known to refuse goes as it was taken before."""
         rules = choice.rules(model)
         fitted = fit(call, rules, self.signatures)
         answering = "" if rules is model else rules.id
         if call.verbatim:
             return outgoing(call, model, fitted.request, answering), fitted.dropped
         lane = (choice.upstream.name, model.id)
-        known = self.repairs.apply(lane, fitted.request)
+        known = self.repairs.apply(lane, self.repairs.bypass(lane, fitted.request))
         dropped = fitted.dropped + known.dropped
         out = outgoing(call, model, known.request, answering)
         if self.repairs.unreadable(lane, out.past_media):

@@ -1,10 +1,11 @@
 """What Google has refused and took when it was mended, so that it is not asked again: schemas that
-it took in plainer words, and media of earlier turns without which it took a conversation.
+it took in plainer words, thought signatures that it took only as the bypass value, and media of
+earlier turns without which it took a conversation.
 
 An agent sends the same tools and the same history with every turn: without this memory each turn
 would be refused first and repaired afterwards. Remembered are digests only, by
-upstream, model and bytes: of one schema; of all of them where a refusal named no tool; of all media
-of the earlier turns together. Kept in ``repairs.json``.
+upstream, model and bytes: of one schema; of all of them where a refusal named no tool; of one
+signature; of all media of the earlier turns together. Kept in ``repairs.json``.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from server.files import write_private_bytes
 from server.gemini.schema import Repair, plainer, schemas
+from server.gemini.signatures import bypassed, own_signatures
 from server.gemini.types import GenerateRequest, Json
 from server.json_codec import dumps, loads
 from server.limits import REPAIRS
@@ -62,6 +64,17 @@ class Repairs:
             marks = [mark for index, mark in _marks(lane, request).items() if index in only]
         await self._remember(marks)
 
+    def bypass(self, lane: Lane, request: GenerateRequest) -> GenerateRequest:
+        """``request`` with the bypass value for the signatures that ``lane`` is known to refuse."""
+        if not self._marks:
+            return request
+        own = own_signatures(request)
+        return bypassed(request, {one for one in own if self._is_known(_signature(lane, one))})
+
+    async def learn_signatures(self, lane: Lane, signatures: Iterable[str]) -> None:
+        """A request was refused with ``signatures``, and taken with the bypass in their place."""
+        await self._remember(_signature(lane, one) for one in signatures)
+
     def unreadable(self, lane: Lane, media: Sequence[Json]) -> bool:
         """Whether ``lane`` is known to take a conversation only without these media together."""
         return bool(self._marks and media) and self._is_known(_together(lane, media))
@@ -91,7 +104,7 @@ class Repairs:
             try:
                 await asyncio.to_thread(write_private_bytes, self._path, dumps(dict(self._marks)))
             except OSError as error:
-                log.warning("what Google took in plainer words cannot be saved: %s", error)
+                log.warning("what Google took when it was mended cannot be saved: %s", error)
 
 
 def _load(path: Path, since: float) -> dict[str, float]:
@@ -114,6 +127,10 @@ def _marks(lane: Lane, request: GenerateRequest) -> dict[int, str]:
 
 def _whole(lane: Lane, request: GenerateRequest) -> str:
     return _mark(lane, b"all", *(dumps([index, schema]) for index, schema in schemas(request)))
+
+
+def _signature(lane: Lane, signature: str) -> str:
+    return _mark(lane, b"signature", signature.encode())
 
 
 def _together(lane: Lane, media: Sequence[Json]) -> str:

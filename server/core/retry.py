@@ -23,7 +23,7 @@ from server.errors import (
 )
 from server.gemini.fit import without_media
 from server.gemini.schema import plainer, repair
-from server.gemini.signatures import bypass_all
+from server.gemini.signatures import bypassed, own_signatures
 from server.gemini.types import GenerateRequest, Json
 from server.upstreams.base import Outgoing
 
@@ -52,7 +52,8 @@ class Retries:
     """Gemini's fields that a repair has made say less."""
     _rebuilt: list[tuple[GenerateRequest, frozenset[int] | None]] = field(default_factory=list)
     """Requests whose schemas were refused, and which of these were made plainer (None: all)."""
-    _bypassed: bool = False
+    _bypassed: list[str] = field(default_factory=list)
+    """Signatures in whose place the bypass value was sent."""
     _bared: tuple[Json, ...] = ()
     """Media of earlier turns without which the request was sent."""
 
@@ -93,6 +94,9 @@ class Retries:
         """The request was taken: what had to be repaired in it is sent repaired from now on."""
         while self._rebuilt:
             await self.repairs.learn(self.ticket.lane, *self._rebuilt.pop(0))
+        if self._bypassed:
+            await self.repairs.learn_signatures(self.ticket.lane, self._bypassed)
+            self._bypassed = []
         if self._bared:
             await self.repairs.learn_media(self.ticket.lane, self._bared)
             self._bared = ()
@@ -118,11 +122,11 @@ class Retries:
         return bare
 
     def _bypass(self, error: SignatureRejectedError, request: GenerateRequest) -> GenerateRequest:
-        mended = bypass_all(request)
-        if self._bypassed or mended == request:
+        signatures = own_signatures(request)
+        if self._bypassed or not signatures:
             raise error
-        self._bypassed = True
-        return mended
+        self._bypassed = signatures
+        return bypassed(request)
 
     def _own_thinking(
         self, error: ThinkingRejectedError, request: GenerateRequest

@@ -7,7 +7,7 @@ Rules: ai.google.dev *Thought signatures*; protocol notes ``code-assist.md`` sec
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,17 +66,30 @@ def attach(
     return [signer.content(content, index >= start) for index, content in enumerate(contents)]
 
 
-def bypass_all(request: GenerateRequest) -> GenerateRequest:
-    """A copy without any signature of its own: for one retry after upstream refused one."""
-    contents: list[Content] = [
-        {**content, "parts": [_bypassed(part) for part in content["parts"]]}
+def own_signatures(request: GenerateRequest) -> list[str]:
+    """Every signature of ``request`` that is not ``BYPASS``, each once."""
+    found = (
+        part.get("thoughtSignature")
         for content in request.get("contents", ())
+        for part in content["parts"]
+    )
+    return list(dict.fromkeys(one for one in found if one and one != BYPASS))
+
+
+def bypassed(request: GenerateRequest, only: Container[str] | None = None) -> GenerateRequest:
+    """``request`` with ``BYPASS`` in place of the signatures in ``only`` (None: of all)."""
+    gone = {one for one in own_signatures(request) if only is None or one in only}
+    if not gone:
+        return request
+    contents: list[Content] = [
+        {**content, "parts": [_bypassed(part, gone) for part in content["parts"]]}
+        for content in request["contents"]
     ]
     return {**request, "contents": contents}
 
 
-def _bypassed(part: Json) -> Json:
-    return {**part, "thoughtSignature": BYPASS} if "thoughtSignature" in part else part
+def _bypassed(part: Json, gone: Container[str]) -> Json:
+    return {**part, "thoughtSignature": BYPASS} if part.get("thoughtSignature") in gone else part
 
 
 def _current_turn(contents: Sequence[Content]) -> int:

@@ -370,6 +370,29 @@ async def test_a_refused_signature_is_replaced_once_by_the_bypass(house: House) 
     assert signatures_sent(house) == [["c2lnbmVk"], [BYPASS]]
 
 
+async def test_a_bypass_that_helped_is_sent_at_once_from_then_on(house: House) -> None:
+    made = await signed_call(house)
+    for turn in range(4):
+        house.upstream.sent.clear()
+        refused = SignatureRejectedError("Corrupted thought signature.")
+        house.script([refused], OK) if turn == 0 else house.script(OK)
+        await house.ask(answered(made))
+        first = [["c2lnbmVk"]] if turn == 0 else []
+        assert signatures_sent(house) == [*first, [BYPASS]]
+    assert [entry.attempts for entry in house.entries][1:] == [2, 1, 1, 1]
+
+
+async def test_a_bypass_that_did_not_help_is_not_remembered(house: House) -> None:
+    made = await signed_call(house)
+    house.script([SignatureRejectedError("Corrupted thought signature.")])
+    with pytest.raises(SignatureRejectedError):
+        await house.ask(answered(made))
+    house.upstream.sent.clear()
+    house.script(OK)
+    await house.ask(answered(made))
+    assert signatures_sent(house) == [["c2lnbmVk"]]
+
+
 async def signed_call(house: House) -> FunctionCall:
     part = {
         "functionCall": {"name": "look", "args": {}, "id": "up1"},

@@ -1,9 +1,11 @@
 """What Google took in plainer words only is remembered, by upstream, model and bytes."""
 
+import json
 from pathlib import Path
 
 from server.core.repairs import KEPT_S, Repairs
 from server.gemini.schema import plainer
+from server.gemini.signatures import BYPASS
 from server.gemini.types import GenerateRequest, Json
 from server.limits import REPAIRS
 
@@ -82,3 +84,21 @@ async def test_a_file_that_cannot_be_used_costs_the_memory_not_the_request(tmp_p
     await Repairs(tmp_path).learn(LANE, request(schema("a")), frozenset({0}))
     await repairs.learn(LANE, request(schema("a")), frozenset({0}))
     assert sent(repairs, schema("a")) == [True]
+
+
+def signed(*signatures: str) -> GenerateRequest:
+    called = {"functionCall": {"name": "look", "args": {}}}
+    parts = [{**called, "thoughtSignature": signature} for signature in signatures]
+    return {"contents": [{"role": "model", "parts": [part]} for part in parts]}
+
+
+async def test_refused_signatures_are_known_one_by_one_and_after_a_restart(tmp_path: Path) -> None:
+    repairs = Repairs(tmp_path)
+    assert repairs.bypass(LANE, signed("a", "b")) == signed("a", "b")
+    await repairs.learn_signatures(LANE, ["a", "b"])
+    for memory in (repairs, Repairs(tmp_path)):
+        assert memory.bypass(LANE, signed("b", "c")) == signed(BYPASS, "c")
+        for lane in (("vertex", "a-model"), ("gemini-api", "another")):
+            assert memory.bypass(lane, signed("b", "c")) == signed("b", "c")
+    marks = json.loads((tmp_path / "repairs.json").read_bytes())
+    assert [len(mark) for mark in marks] == [32, 32]

@@ -9,7 +9,8 @@ from server.gemini.signatures import (
     BYPASS,
     StoredSignature,
     attach,
-    bypass_all,
+    bypassed,
+    own_signatures,
     text_digest,
 )
 from server.gemini.types import CarriedSignature, Content, GenerateRequest, Json
@@ -150,7 +151,7 @@ def test_nothing_is_changed_in_place() -> None:
     before = copy.deepcopy(contents)
     request: GenerateRequest = {"contents": attach(contents, MODEL, {}, Memory())}
     sent = copy.deepcopy(request)
-    bypass_all(request)
+    bypassed(request)
     assert contents == before
     assert request == sent
 
@@ -158,7 +159,19 @@ def test_nothing_is_changed_in_place() -> None:
 def test_the_retry_sends_the_bypass_in_place_of_every_signature() -> None:
     contents = attach([said("a"), *step("1", "2")], MODEL, {}, Memory({"1": stored()}))
     contents.insert(1, {"role": "model", "parts": [{"text": "t", "thoughtSignature": SIGNATURE}]})
-    again = bypass_all({"contents": contents, "labels": {"k": "v"}})
+    again = bypassed({"contents": contents, "labels": {"k": "v"}})
     assert again["labels"] == {"k": "v"}
     assert again["contents"][1]["parts"] == [{"text": "t", "thoughtSignature": BYPASS}]
     assert signatures(again["contents"]) == [BYPASS, None]
+
+
+def test_of_known_signatures_only_these_are_bypassed() -> None:
+    fresh = "ZnJlc2ggYW5kIHdob2xl"
+    known = Memory({"1": stored(), "3": stored(signature=fresh)})
+    contents = attach([said("a"), *step("1"), *step("3"), *step("5")], MODEL, {}, known)
+    request: GenerateRequest = {"contents": contents}
+    assert own_signatures(request) == [SIGNATURE, fresh]
+    again = bypassed(request, {SIGNATURE})
+    assert signatures(again["contents"]) == [BYPASS, fresh, BYPASS]
+    assert own_signatures(again) == [fresh]
+    assert bypassed(request, set()) is request
