@@ -4,7 +4,7 @@
 take from them which fields may be passed over in silence, and a test sends every example.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,18 +34,24 @@ def ignored(losses: Iterable[Loss], path: str = "") -> frozenset[str]:
     return frozenset(loss.field for loss in losses if loss.fate == "ignored" and loss.path == path)
 
 
-LOSSY_SCHEMA: Json = {
-    "type": "object",
-    "properties": {"a": {"type": "string"}},
-    "not": {"required": ["b"]},
-}
+OBJECT: Json = {"type": "object", "properties": {"a": {"type": "string"}}}
+_LOSSY: Json = OBJECT | {"not": {"required": ["b"]}}
 """A schema of which Gemini does not know all."""
 
+Holder = tuple[str, Callable[[Json], Json]]
+"""The field that holds a schema, and what makes a body with one."""
 
-def schema_losses(*holders: tuple[str, Json]) -> tuple[Loss, ...]:
-    """The rows of a dialect for schemas: the field that holds one, and a body with a lossy one."""
+
+def schema_losses(tool: Holder, answer: Holder) -> tuple[Loss, ...]:
+    """The rows of a dialect for the schemas of tools and answers."""
     said = (
         "as `if`, `multipleOf`, `patternProperties` and all else in a schema that Gemini has no "
         "word for, at its own path: told in the description where it fits"
     )
-    return tuple(Loss(f"{holder}.not", "dropped", said, body) for holder, body in holders)
+    no_object = "a schema that allows no object: told in the tool's description where it fits"
+    bare = "a schema that says no more than `object`: the answer is JSON"
+    return (
+        *(Loss(f"{at}.not", "dropped", said, body(_LOSSY)) for at, body in (tool, answer)),
+        Loss(tool[0], "dropped", no_object, tool[1]({"type": "array"})),
+        Loss(answer[0], "dropped", bare, answer[1]({"type": "object"})),
+    )

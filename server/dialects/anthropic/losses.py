@@ -1,6 +1,6 @@
 """What requests to Anthropic's endpoints lose on their way to Gemini."""
 
-from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
+from server.dialects.losses import Loss, schema_losses
 from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
@@ -27,10 +27,13 @@ LOSSES = (
         {"fallbacks": [{"model": "m"}]},
     ),
     *schema_losses(
-        ("tools[].input_schema", {"tools": [{"name": "f", "input_schema": LOSSY_SCHEMA}]}),
+        (
+            "tools[].input_schema",
+            lambda schema: {"tools": [{"name": "f", "input_schema": schema}]},
+        ),
         (
             "output_config.format.schema",
-            {"output_config": {"format": {"type": "json_schema", "schema": LOSSY_SCHEMA}}},
+            lambda schema: {"output_config": {"format": {"type": "json_schema", "schema": schema}}},
         ),
     ),
     Loss(

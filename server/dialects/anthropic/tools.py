@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
-from server.dialects.json_schema import arguments_schema
+from server.dialects.json_schema import declare_arguments
 from server.gemini.names import ToolNames
 from server.gemini.schema import clean
 from server.gemini.types import Json
@@ -168,8 +168,8 @@ def _read_tool(entry: Fields, names: ToolNames) -> _Tool:
     if entry.get("input_schema") is None:
         raise wrong(entry.at("input_schema"), "Field required")
     description = entry.string("description") or ""
-    parameters = arguments_schema(entry, "input_schema")
-    declaration = _declare(names.send(name), description, parameters)
+    declaration = _declare(names.send(name), description, None)
+    declaration = declare_arguments(declaration, entry, "input_schema")
     return _Tool(name, declaration, deferred=deferred)
 
 

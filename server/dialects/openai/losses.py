@@ -1,6 +1,6 @@
 """What requests to OpenAI's endpoints lose on their way to Gemini."""
 
-from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
+from server.dialects.losses import OBJECT, Loss, schema_losses
 from server.gemini.types import Json
 
 _USER: Json = {"role": "user", "content": "x"}
@@ -8,7 +8,7 @@ _FORM: Json = {"type": "json_object"}
 _STRICT: Json = {"name": "f", "strict": True}
 _SCHEMA: Json = {
     "type": "json_schema",
-    "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}},
+    "json_schema": {"name": "a", "strict": True, "schema": OBJECT},
 }
 _GIF: Json = {"type": "image_url", "image_url": {"url": "data:image/gif;base64,aGk="}}
 _PICTURE: Json = {
@@ -29,15 +29,15 @@ LOSSES = (
     *schema_losses(
         (
             "tools[].function.parameters",
-            {
-                "tools": [
-                    {"type": "function", "function": {"name": "f", "parameters": LOSSY_SCHEMA}}
-                ]
+            lambda schema: {
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]
             },
         ),
         (
             "response_format.json_schema.schema",
-            {"response_format": {"type": "json_schema", "json_schema": {"schema": LOSSY_SCHEMA}}},
+            lambda schema: {
+                "response_format": {"type": "json_schema", "json_schema": {"schema": schema}}
+            },
         ),
     ),
     Loss(

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from server.dialects.fields import Fields, wrong
-from server.dialects.json_schema import arguments_schema
+from server.dialects.json_schema import declare_arguments
 from server.gemini.names import ToolNames
 from server.gemini.schema import MAX_DESCRIPTION_CHARS
 from server.gemini.types import Call, Json
@@ -118,9 +118,7 @@ def _built_in(entry: Fields) -> str | None:
 def _declare(tools: Tools, function: Fields, names: ToolNames) -> None:
     name = function.required_string("name")
     declaration = _declaration(function, names.send(name))
-    schema = arguments_schema(function, "parameters")
-    if schema is not None:
-        declaration["parametersJsonSchema"] = schema
+    declaration = declare_arguments(declaration, function, "parameters")
     tools.declarations.setdefault(name, declaration)
 
 

@@ -1,11 +1,11 @@
 """What requests to the Responses API lose on their way to Gemini."""
 
-from server.dialects.losses import LOSSY_SCHEMA, Loss, schema_losses
+from server.dialects.losses import OBJECT, Loss, schema_losses
 from server.gemini.types import Json
 
 _PICTURE: Json = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "low"}
 _GIF: Json = {"type": "input_image", "image_url": "data:image/gif;base64,aGk="}
-_SCHEMA: Json = {"type": "json_schema", "name": "a", "strict": True, "schema": {"type": "object"}}
+_SCHEMA: Json = {"type": "json_schema", "name": "a", "strict": True, "schema": OBJECT}
 _STRICT: Json = {"type": "function", "name": "f", "strict": True, "defer_loading": True}
 
 LOSSES = (
@@ -19,11 +19,13 @@ LOSSES = (
     *schema_losses(
         (
             "tools[].parameters",
-            {"tools": [{"type": "function", "name": "f", "parameters": LOSSY_SCHEMA}]},
+            lambda schema: {"tools": [{"type": "function", "name": "f", "parameters": schema}]},
         ),
         (
             "text.format.schema",
-            {"text": {"format": {"type": "json_schema", "name": "n", "schema": LOSSY_SCHEMA}}},
+            lambda schema: {
+                "text": {"format": {"type": "json_schema", "name": "n", "schema": schema}}
+            },
         ),
     ),
     Loss(

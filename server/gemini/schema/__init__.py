@@ -6,6 +6,7 @@
 """
 
 from server.gemini.schema.cleaner import Cleaned, Cleaner, clean, clean_answer
+from server.gemini.schema.hints import compact, with_hints
 from server.gemini.schema.repair import Repair, plainer, repair, schemas
 from server.gemini.schema.simple import simplify
 from server.gemini.schema.words import FORMATS, KEYWORDS, MAX_DEPTH, MAX_DESCRIPTION_CHARS
@@ -20,8 +21,10 @@ __all__ = [
     "Repair",
     "clean",
     "clean_answer",
+    "compact",
     "plainer",
     "repair",
     "schemas",
     "simplify",
+    "with_hints",
 ]

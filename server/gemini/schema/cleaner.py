@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from server.gemini.schema.arguments import write_arguments
 from server.gemini.schema.conjunction import Node
+from server.gemini.schema.places import ROOT
 from server.gemini.schema.reader import Reader
 from server.gemini.schema.references import References
 from server.gemini.schema.words import MAX_DEPTH
@@ -39,9 +40,10 @@ class Cleaned:
     unfolded: int = 0
     """Bytes its references unfolded to."""
 
-    def lost(self, path: str) -> tuple[str, ...]:
-        """The losses as paths of the request, where the schema stands at ``path``."""
-        return tuple(f"{path}.{loss}" if loss else path for loss in self.losses)
+    @property
+    def is_lost(self) -> bool:
+        """The schema says something, and nothing of it can be sent."""
+        return self.schema is None and "" in self.losses
 
 
 @dataclass(slots=True)
@@ -51,7 +53,8 @@ class Cleaner:
     left: int = SCHEMAS_UNFOLDED_BYTES
 
     def arguments(self, schema: object) -> Cleaned:
-        """The schema of a tool's arguments; a tool that takes nothing sends none."""
+        """The schema of a tool's arguments; a tool that takes nothing sends none, and neither does
+        one whose schema allows no object (``Cleaned.is_lost``)."""
         return self._cleaned(schema, write_arguments)
 
     def answer(self, schema: object) -> Cleaned:
@@ -106,9 +109,14 @@ def _read(schema: Json, write: Write, size: int, left: int, deepest: int) -> Cle
 
 
 def _write_answer(writer: Writer, node: Node, _schema: Json) -> Json | None:
+    """An object of which nothing more is said is asked for as JSON without a schema (what Google
+    makes of an object without properties is not documented), and the root is named."""
     root = writer.write(node)
-    says_something = root.keys() - {"type", "title", "description"}
-    return root if says_something or root.get("type", "object") != "object" else None
+    if root.keys() - {"type", "title", "description"} or root.get("type", "object") != "object":
+        return root
+    if root.keys() - {"title"}:
+        writer.losses.name(ROOT)
+    return None
 
 
 @dataclass(slots=True)

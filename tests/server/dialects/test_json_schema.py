@@ -1,5 +1,6 @@
 """Schemas as clients of every dialect send them: null stays allowed, losses are named."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from server.dialects.base import Params
 from server.dialects.openai.dialect import parse_chat
 from server.dialects.responses.dialect import parse_response
 from server.gemini.types import Call, Json
+from server.limits import HINT_CHARS
 
 Send = tuple[str, Any]
 
@@ -173,3 +175,89 @@ def test_a_free_map_and_any_value_are_sent_as_what_they_are() -> None:
         assert call.dropped == ()
     for call, _ in tools({"type": "object", "properties": {}, "additionalProperties": False}):
         assert sent(call) is None
+
+
+NO_ARGUMENTS: tuple[Json, ...] = (
+    {"type": "array", "items": {"type": "string"}},
+    {"type": "string", "minLength": 1},
+    {"type": ["array", "null"], "items": {}},
+    {"$ref": "#/$defs/Rows", "$defs": {"Rows": {"type": "array", "items": {}}}},
+    {"allOf": [{"type": "integer"}, {"minimum": 3}]},
+    {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+    {"anyOf": [{"type": "array", "items": {}}, {"enum": ["all"]}]},
+    {"enum": ["a", "b"]},
+    {"const": 3},
+    {"items": {"type": "string"}},
+)
+
+
+@pytest.mark.parametrize("schema", NO_ARGUMENTS, ids=str)
+def test_a_schema_that_is_no_arguments_is_named_and_told_in_the_description(schema: Json) -> None:
+    for call, path in tools(schema):
+        assert sent(call) is None
+        assert call.dropped == (path,)
+        [declared] = call.request["tools"][0]["functionDeclarations"]
+        assert json.dumps(schema, separators=(",", ":")) in declared["description"]
+
+
+def test_a_schema_that_is_no_arguments_is_told_only_where_it_is_short() -> None:
+    long = {"type": "array", "items": {"type": "string", "description": "x" * HINT_CHARS}}
+    for call, path in tools(long):
+        assert call.dropped == (path,)
+        [declared] = call.request["tools"][0]["functionDeclarations"]
+        assert declared["description"] == ""
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        *({}, {"type": "object"}, {"type": "object", "properties": {}, "title": "T"}),
+        *({"type": ["object", "null"]}, {"anyOf": [{"type": "object"}, {"type": "null"}]}),
+    ],
+    ids=str,
+)
+def test_a_tool_that_takes_nothing_loses_nothing(schema: Json) -> None:
+    for call, _path in tools(schema):
+        assert sent(call) is None
+        assert call.dropped == ()
+
+
+def test_arguments_that_could_also_be_no_object_are_named() -> None:
+    schema = {"type": ["object", "array"], "properties": {"a": {"type": "string"}}}
+    for call, path in tools(schema):
+        assert sent(call) == schema | {"type": "object"}
+        assert call.dropped == (f"{path}.type",)
+
+
+@pytest.mark.parametrize("more", [{}, {"properties": {"a": {"type": "integer"}}}], ids=str)
+def test_whole_arguments_to_choose_from_are_named(more: Json) -> None:
+    for call, path in tools({"type": "object", "enum": [{"a": 1}, {"a": 2}], **more}):
+        assert (sent(call) is None) == (not more)
+        assert call.dropped == (f"{path}.enum",)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object"},
+        {"type": "object", "properties": {}, "title": "T"},
+        {"$ref": "#/$defs/Any", "$defs": {"Any": {"type": "object"}}},
+        {"description": "what was found"},
+    ],
+    ids=str,
+)
+def test_an_answer_that_may_be_any_object_is_json_and_its_schema_is_named(schema: Json) -> None:
+    for call in answers(schema):
+        assert call.request["generationConfig"]["responseMimeType"] == "application/json"
+        assert sent(call) is None
+        [named] = call.dropped
+        assert named.endswith("schema")
+
+
+@pytest.mark.parametrize("schema", [{}, {"title": "T"}], ids=str)
+def test_an_answer_that_may_be_anything_loses_nothing(schema: Json) -> None:
+    for call in answers(schema):
+        assert call.request["generationConfig"] == {"responseMimeType": "application/json"} | (
+            {"maxOutputTokens": 9} if call.dialect == "anthropic" else {}
+        )
+        assert call.dropped == ()
