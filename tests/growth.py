@@ -329,7 +329,7 @@ def resolved(name: str) -> object:
 
 
 def headed(headers: list[tuple[bytes, bytes]]) -> object:
-    scope = {"headers": headers, "raw_path": b"/", "query_string": b""}
+    scope = {"http_version": "1.1", "raw_path": b"/", "query_string": b"", "headers": headers}
     with suppress(ProxyError):
         check_head(scope)
     return headers_of(scope)

@@ -1,17 +1,14 @@
-"""Bodies meant to hold the server up: endless, bottomless, and streams nobody takes."""
+"""Bodies meant to hold the server up: endless, and bottomless."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import h2.config
-import h2.connection
 import pytest
 
-from server.edge import body, connections
-from tests.faults import BODIES, connection, last_entry, request_of, status_of, until
-from tests.google.model import Answer
+from server.edge import body
+from tests.faults import BODIES, connection, request_of, status_of, until
 from tests.rig import running
 from tests.support import HANGS_S
 
@@ -81,25 +78,3 @@ async def test_a_body_nested_without_end_is_refused(tmp_path: Path, levels: int)
             )
             assert answer.status_code == 400, answer.text
             assert "nested" in answer.text
-
-
-async def test_a_single_stream_held_back_over_http_2_is_let_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its connection stays in use, so that no limit on connections ever sees it."""
-    monkeypatch.setattr(connections, "SLOW_READER_S", 0.3)
-    path, sent = request_of("openai", stream=True)
-    async with running(tmp_path) as rig, connection(rig) as (reader, writer):
-        rig.google.answers.append(Answer(parts=[{"text": "x" * 500_000}] * 4))
-        http = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
-        http.initiate_connection()
-        head = [(":method", "POST"), (":path", path), (":scheme", "http")]
-        head += [(":authority", "127.0.0.1"), ("content-type", "application/json")]
-        http.send_headers(1, head)
-        http.send_data(1, json.dumps(sent).encode(), end_stream=True)
-        writer.write(http.data_to_send())
-        reading = asyncio.create_task(reader.read(-1))
-        await until(lambda: len(rig.sent) == 1)
-        await until(lambda: not rig.gateway.pipeline.live)
-        reading.cancel()
-        assert (await last_entry(rig))["outcome"] == "cancelled"

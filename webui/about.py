@@ -17,7 +17,6 @@ from webui.forms import Forms
 DIRECT = (
     "google-auth",
     "google-auth-oauthlib",
-    "h2",
     "httptools",
     "httpx",
     "hypercorn",

@@ -33,7 +33,6 @@ from server.dialects.base import (
 from server.edge import openapi
 from server.edge.access import Access
 from server.edge.body import Bodies, Incoming, read_body
-from server.edge.connections import bounded
 from server.edge.head_checks import check_head, headers_of, origin_form, without_key
 from server.edge.request import (
     Receive,
@@ -129,8 +128,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            slow = scope["http_version"] == "2"
-            await self._http(scope, receive, bounded(send) if slow else send)
+            await self._http(scope, receive, send)
         else:
             await _live(receive, send)
 

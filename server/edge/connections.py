@@ -9,26 +9,18 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-import h2.connection
-import h2.errors
-import h2.events
-import h2.exceptions
 import h11
 import hypercorn.asyncio.run
 import hypercorn.protocol
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import H2ProtocolAssumedError, H11Protocol
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
-from priority.priority import TooManyStreamsError
 
 log = logging.getLogger(__name__)
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SLOW_READER_S = 300.0
 """How long a client may take none (or next to none) of what is being sent to it."""
@@ -73,10 +65,7 @@ class BoundedConnection(TCPServer):
             if event.data:
                 await self._send(event.data)
         elif isinstance(event, Updated):
-            if not event.idle:
-                self._idle_since = None
-            elif self._idle_since is None:
-                self._idle_since = self.loop.time()
+            self._idle_since = self.loop.time() if event.idle else None
         else:
             await super().protocol_send(event)
 
@@ -142,46 +131,9 @@ class BoundedConnection(TCPServer):
         self.loop.call_later(CLOSING_S, self.writer.transport.abort)
 
 
-def bounded(send: Send) -> Send:
-    """``send`` for one stream of an HTTP/2 connection, whose client may hold a single stream back
-    while the connection itself moves. It is then treated as one that has left."""
-
-    async def bounded_send(message: dict[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(SLOW_READER_S):
-                await send(message)
-        except TimeoutError:
-            log.info("a client read nothing for %g s and was disconnected", SLOW_READER_S)
-            raise asyncio.CancelledError from None
-
-    return bounded_send
-
-
-class _Answered:
-    """A stream of HTTP/2 that was answered before its body ended: the rest is not wanted (RFC 9113,
-    section 8.1)."""
-
-    def __init__(self, connection: h2.connection.H2Connection, stream_id: int) -> None:
-        self._connection, self._stream_id = connection, stream_id
-
-    async def handle(self, _event: object) -> None:
-        with contextlib.suppress(h2.exceptions.StreamClosedError):  # several pieces in one read
-            self._connection.reset_stream(self._stream_id, h2.errors.ErrorCodes.NO_ERROR)
-
-
-class _Streams(dict[int, Any]):
-    """The open streams of a connection, by number."""
-
-    def __init__(self, connection: h2.connection.H2Connection) -> None:
-        self._connection = connection
-
-    def __missing__(self, stream_id: int) -> _Answered:
-        return _Answered(self._connection, stream_id)
-
-
 class Http1(H11Protocol):
-    """Speaks HTTP/2 with those who begin with it. ``Upgrade: h2c``, which RFC 9113 has dropped,
-    is answered as if it were not there: Hypercorn's own way fails on settings it cannot read."""
+    """HTTP/1 only: no client of a loopback listener needs HTTP/2. Its preface and ``Upgrade: h2c``
+    are requests like any other; ``check_head`` refuses the first for its version."""
 
     malformed: ClassVar[list[Malformed]] = []
     """One: a list, because a function would become a method."""
@@ -207,48 +159,7 @@ class Http1(H11Protocol):
         await self._send_h11_event(h11.EndOfMessage())
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        if (event.method, event.target, event.http_version) == (b"PRI", b"*", b"2.0"):
-            trailing, _ = self.connection.trailing_data
-            raise H2ProtocolAssumedError(b"PRI * HTTP/2.0\r\n\r\n" + trailing)
-
-
-class Http2(H2Protocol):
-    """Hypercorn's own fails, and takes every stream of the connection with it, when more of a body
-    comes for a stream that has been answered, when a CONNECT has no path, and when a path or method
-    is not ASCII. It holds a connection for ever that has no stream, or whose client took the last
-    one back."""
-
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self.streams = _Streams(self.connection)
-
-    async def initiate(
-        self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
-    ) -> None:
-        await super().initiate(headers, settings)
-        await self.send(Updated(idle=self.idle))
-
-    async def handle(self, event: Event) -> None:
-        await super().handle(event)
-        await self.send(Updated(idle=self.idle))
-
-    async def _hang_up(self, reason: h2.errors.ErrorCodes) -> None:
-        self.connection.close_connection(reason)
-        await self._flush()
-        await self.send(Closed())
-
-    async def _create_stream(self, request: h2.events.RequestReceived) -> None:
-        asked = {name: value for name, value in request.headers if name in (b":path", b":method")}
-        if b":path" not in asked:
-            await self._hang_up(h2.errors.ErrorCodes.HTTP_1_1_REQUIRED)
-        elif not all(map(bytes.isascii, asked.values())):
-            self.connection.reset_stream(request.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
-        else:
-            try:
-                await super()._create_stream(request)
-            except TooManyStreamsError:  # opened and taken back faster than they can be forgotten
-                del self.streams[request.stream_id], self.stream_buffers[request.stream_id]
-                await self._hang_up(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+        """Hypercorn switches to HTTP/2 here."""
 
 
 def _as_it_is(connection: h11.Connection) -> h11.Connection:
@@ -265,9 +176,7 @@ def bound_connections(malformed: Malformed) -> None:
     Http1.malformed[:] = [malformed]
     hypercorn.asyncio.run.TCPServer = BoundedConnection  # type: ignore[attr-defined,assignment]
     hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined,assignment]
-    hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined,assignment]
-    for protocol in (hypercorn.protocol.h11, hypercorn.protocol.h2):
-        protocol.WSStream = HTTPStream  # type: ignore[attr-defined]
+    hypercorn.protocol.h11.WSStream = HTTPStream  # type: ignore[attr-defined,assignment]
     hypercorn.protocol.h11.H11WSConnection = _as_it_is  # type: ignore[assignment,misc]
 
 

@@ -78,7 +78,11 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def check_head(scope: Scope) -> None:
-    """Raise ``BadRequestError`` for a head that could be read in two ways."""
+    """Raise ``BadRequestError`` for a head that could be read in two ways, or is not of HTTP/1: the
+    preface of HTTP/2 is made to look like one (RFC 9113, section 3.4)."""
+    version = scope["http_version"]
+    if not version.startswith("1."):
+        raise BadRequestError(f"HTTP/{version} is not served here; send HTTP/1.1.")
     raw = scope.get("raw_path", b"")
     if not raw.startswith(b"/") and raw != b"*":
         raise BadRequestError("The address cannot be read.")
