@@ -85,7 +85,7 @@ SCHEMA_UNFOLDED_NODES = 5_000
 HINT_CHARS = 500
 """Of one constraint told in a description."""
 REPAIRS = 4_000
-"""Remembered of what Google took only when it was mended: schemas, signatures, media."""
+"""Remembered of what Google took only when it was mended: schemas, signatures, thinking, media."""
 
 # Downloads of the pictures and documents that a request names by address
 

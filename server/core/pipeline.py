@@ -18,7 +18,7 @@ from functools import partial
 from server.aside import off_loop
 from server.core.attachments import Attachments
 from server.core.attempt import Attempt
-from server.core.repairs import MEDIA_NAMED, Repairs
+from server.core.repairs import MEDIA_NAMED, THINKING_NAMED, Repairs
 from server.core.request_record import Exchange
 from server.core.retry import Retries
 from server.core.throttle import Throttle, Ticket
@@ -26,7 +26,7 @@ from server.errors import AuthenticationError, BadRequestError, NotOfferedError,
 from server.gemini.catalogue import catalogue
 from server.gemini.estimate import estimate_tokens
 from server.gemini.events import Event
-from server.gemini.fit import fit, without_media
+from server.gemini.fit import fit, without_media, without_thinking
 from server.gemini.models import Aliases, Meant, Model, bare_name, describe
 from server.gemini.types import Call, Content, Count, EmbedCall, Embedding, GenerateRequest, Usage
 from server.inspector import Inspector
@@ -172,8 +172,10 @@ class Pipeline:
             return outgoing(call, model, fitted.request, answering), fitted.dropped
         lane = (choice.upstream.name, model.id)
         known = self.repairs.apply(lane, self.repairs.bypass(lane, fitted.request))
-        dropped = fitted.dropped + known.dropped
-        out = outgoing(call, model, known.request, answering)
+        request, dropped = known.request, fitted.dropped + known.dropped
+        if self.repairs.refuses_thinking(lane, request):
+            request, dropped = without_thinking(request), (*dropped, THINKING_NAMED)
+        out = outgoing(call, model, request, answering)
         if self.repairs.unreadable(lane, out.past_media):
             bare = without_media(out.request, out.past_media)
             return replace(out, request=bare, past_media=()), (*dropped, MEDIA_NAMED)

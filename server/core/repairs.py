@@ -1,11 +1,11 @@
 """What Google has refused and took when it was mended, so that it is not asked again: schemas that
-it took in plainer words, thought signatures that it took only as the bypass value, and media of
-earlier turns without which it took a conversation.
+it took in plainer words, thought signatures that it took only as the bypass value, wishes for
+thoughts and media of earlier turns without which it took a conversation.
 
 An agent sends the same tools and the same history with every turn: without this memory each turn
 would be refused first and repaired afterwards. Remembered are digests only, by
 upstream, model and bytes: of one schema; of all of them where a refusal named no tool; of one
-signature; of all media of the earlier turns together. Kept in ``repairs.json``.
+signature; of one wish; of all media of the earlier turns together. Kept in ``repairs.json``.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ KEPT_S = 30 * 86_400
 
 MEDIA_NAMED = "contents[].parts[]"
 """How ``x-proxy-dropped`` names media of earlier turns that Google cannot read."""
+
+THINKING_NAMED = "generationConfig.thinkingConfig"
 
 Lane = tuple[str, str]
 """Upstream and model: what one refuses another may take."""
@@ -74,6 +76,15 @@ class Repairs:
     async def learn_signatures(self, lane: Lane, signatures: Iterable[str]) -> None:
         """A request was refused with ``signatures``, and taken with the bypass in their place."""
         await self._remember(_signature(lane, one) for one in signatures)
+
+    def refuses_thinking(self, lane: Lane, request: GenerateRequest) -> bool:
+        """Whether ``lane`` is known to refuse the wish for thoughts in ``request``."""
+        wish = request.get("generationConfig", {}).get("thinkingConfig")
+        return bool(self._marks) and wish is not None and self._is_known(_wish(lane, wish))
+
+    async def learn_thinking(self, lane: Lane, wish: Json) -> None:
+        """A request was refused with the ``thinkingConfig`` ``wish``, and taken without."""
+        await self._remember([_wish(lane, wish)])
 
     def unreadable(self, lane: Lane, media: Sequence[Json]) -> bool:
         """Whether ``lane`` is known to take a conversation only without these media together."""
@@ -131,6 +142,10 @@ def _whole(lane: Lane, request: GenerateRequest) -> str:
 
 def _signature(lane: Lane, signature: str) -> str:
     return _mark(lane, b"signature", signature.encode())
+
+
+def _wish(lane: Lane, wish: Json) -> str:
+    return _mark(lane, b"thinking", dumps(wish))
 
 
 def _together(lane: Lane, media: Sequence[Json]) -> str:

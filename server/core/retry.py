@@ -9,7 +9,7 @@ out.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from server.core.repairs import MEDIA_NAMED, Repairs
+from server.core.repairs import MEDIA_NAMED, THINKING_NAMED, Repairs
 from server.core.throttle import LONGEST_HOLD_S, Ticket
 from server.errors import (
     BadRequestError,
@@ -21,7 +21,7 @@ from server.errors import (
     SignatureRejectedError,
     ThinkingRejectedError,
 )
-from server.gemini.fit import without_media
+from server.gemini.fit import without_media, without_thinking
 from server.gemini.schema import plainer, repair
 from server.gemini.signatures import bypassed, own_signatures
 from server.gemini.types import GenerateRequest, Json
@@ -54,6 +54,8 @@ class Retries:
     """Requests whose schemas were refused, and which of these were made plainer (None: all)."""
     _bypassed: list[str] = field(default_factory=list)
     """Signatures in whose place the bypass value was sent."""
+    _wish: Json | None = None
+    """The wish for thoughts without which the request was sent."""
     _bared: tuple[Json, ...] = ()
     """Media of earlier turns without which the request was sent."""
 
@@ -97,6 +99,9 @@ class Retries:
         if self._bypassed:
             await self.repairs.learn_signatures(self.ticket.lane, self._bypassed)
             self._bypassed = []
+        if self._wish is not None:
+            await self.repairs.learn_thinking(self.ticket.lane, self._wish)
+            self._wish = None
         if self._bared:
             await self.repairs.learn_media(self.ticket.lane, self._bared)
             self._bared = ()
@@ -132,11 +137,12 @@ class Retries:
         self, error: ThinkingRejectedError, request: GenerateRequest
     ) -> GenerateRequest:
         """Without a wish for thoughts: the answer will tell whose rules hold."""
-        config = dict(request.get("generationConfig") or {})
-        if config.pop("thinkingConfig", None) is None:
+        wish = (request.get("generationConfig") or {}).get("thinkingConfig")
+        if wish is None:
             raise error
-        self.dropped += ("generationConfig.thinkingConfig",)
-        return {**request, "generationConfig": config}
+        self._wish = wish
+        self.dropped += (THINKING_NAMED,)
+        return without_thinking(request)
 
     def _bare(self, error: BadRequestError, out: Outgoing) -> GenerateRequest:
         """Without the media of earlier turns: what is wrong with them, only Google knows, and it

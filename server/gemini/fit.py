@@ -286,6 +286,13 @@ def without_media(request: GenerateRequest, media: Iterable[Json]) -> GenerateRe
     return {**request, "contents": contents}
 
 
+def without_thinking(request: GenerateRequest) -> GenerateRequest:
+    """A copy that leaves the thinking to the model."""
+    config = request.get("generationConfig") or {}
+    rest = {key: value for key, value in config.items() if key != "thinkingConfig"}
+    return {**request, "generationConfig": rest}
+
+
 def _without(part: Json, gone: Container[int], line: Json) -> Json:
     if id(part) in gone:
         return line

@@ -685,3 +685,23 @@ async def test_json_comes_without_a_fence_in_every_dialect(house: House, stream:
     asked.request["generationConfig"] = {"responseMimeType": "application/json"}
     assert words_of(await house.ask(asked)) == '{"a": 1}'
     assert words_of(await house.ask(call(stream=stream))) == '```json\n{"a": 1}\n```'
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refused_wish_for_thoughts_is_not_sent_again_with_each_turn(
+    house: House, stream: bool
+) -> None:
+    for turn in range(4):
+        house.upstream.sent.clear()
+        refused = ThinkingRejectedError("Thinking budget is not supported.")
+        house.script([refused], OK) if turn == 0 else house.script(OK)
+        exchange = Exchange(id="r", dialect="test", operation="generate", client="c")
+        wanted = call(thinking=Thinking(level="low", budget_tokens=512), stream=stream)
+        async for _events in house.pipeline.generate(wanted, exchange):
+            pass
+        sent = [out.request.get("generationConfig", {}) for out in house.upstream.sent]
+        assert ["thinkingConfig" in config for config in sent] == [True, False][turn > 0 :]
+        assert exchange.dropped == ("generationConfig.thinkingConfig",)
+    house.upstream.sent.clear()
+    await house.ask(call(thinking=Thinking(level="high", budget_tokens=9000)))
+    assert "thinkingConfig" in house.upstream.sent[0].request["generationConfig"]

@@ -102,3 +102,17 @@ async def test_refused_signatures_are_known_one_by_one_and_after_a_restart(tmp_p
             assert memory.bypass(lane, signed("b", "c")) == signed("b", "c")
     marks = json.loads((tmp_path / "repairs.json").read_bytes())
     assert [len(mark) for mark in marks] == [32, 32]
+
+
+async def test_a_refused_wish_for_thoughts_is_known_by_its_bytes(tmp_path: Path) -> None:
+    def wishing(budget: int) -> GenerateRequest:
+        return {"generationConfig": {"thinkingConfig": {"thinkingBudget": budget}}}
+
+    repairs = Repairs(tmp_path)
+    assert not repairs.refuses_thinking(LANE, wishing(1))
+    await repairs.learn_thinking(LANE, {"thinkingBudget": 1})
+    for memory in (repairs, Repairs(tmp_path)):
+        assert memory.refuses_thinking(LANE, wishing(1))
+        assert not memory.refuses_thinking(LANE, wishing(2))
+        assert not memory.refuses_thinking(LANE, {"generationConfig": {}})
+        assert not memory.refuses_thinking(("gemini-api", "another"), wishing(1))
