@@ -130,14 +130,17 @@ def named(work: Callable[..., Any], threads: list[str]) -> Callable[..., Any]:
     return noting
 
 
+IN_PIPELINE = ("fit", "outgoing", "_digest")
+
+
 @pytest.mark.parametrize("large", [False, True])
 async def test_large_bodies_are_worked_on_outside_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     """Read, understood, made to fit, digested and written again."""
     threads: list[str] = []
-    for place in ("body.parse_json", "pipeline.fit", "pipeline.outgoing", "pipeline._digest"):
-        module, _, name = place.partition(".")
+    for place in ("edge.body.parse_json", *(f"core.pipeline.{n}" for n in IN_PIPELINE)):
+        module, _, name = place.rpartition(".")
         work = getattr(import_module(f"server.{module}"), name)
         monkeypatch.setattr(f"server.{place}", named(work, threads))
     monkeypatch.setattr(gemini_api, "build_request", named(wire.build_request, threads))
