@@ -55,6 +55,11 @@ class Message:
     """At most one of these may be set."""
 
 
+MOST_VIOLATIONS = 20
+"""Named in one refusal; reading ends with the last of them."""
+QUOTED_CHARS = 80
+"""Of a value or name in a refusal."""
+
 Spec = Scalar | Enum | Repeated | MapOf | Message
 
 
@@ -104,18 +109,27 @@ def camel(name: str) -> str:
 
 
 def read(spec: Message, value: Json) -> Json:
-    """``value`` as a message of ``spec``, names in camelCase; 400 lists everything wrong."""
+    """``value`` as a message of ``spec``, names in camelCase; 400 lists what is wrong, the first
+    ``MOST_VIOLATIONS`` of it."""
     reader = _Reader()
     message = reader.message(spec, value, "")
     if reader.violations:
-        text = "\n".join(description for _, description in reader.violations)
-        raise GoogleError(400, text, bad_request(*reader.violations))
+        raise reader.refusal()
     return message
+
+
+def _quoted(given: object) -> str:
+    return json.dumps(given)[:QUOTED_CHARS]
 
 
 class _Reader:
     def __init__(self) -> None:
         self.violations: list[tuple[str, str]] = []
+
+    def refusal(self) -> GoogleError:
+        """400 for all that was found."""
+        text = "\n".join(description for _, description in self.violations)
+        return GoogleError(400, text, bad_request(*self.violations))
 
     def message(self, spec: Message, value: Json, path: str) -> Json:
         result: Json = {}
@@ -150,7 +164,7 @@ class _Reader:
             return None
         word = given.upper() if spec.any_case and isinstance(given, str) else given
         if not isinstance(word, str) or word not in spec.values:
-            self._wrong(path, spec.type_name, json.dumps(given))
+            self._wrong(path, spec.type_name, _quoted(given))
         return word
 
     def _scalar(self, spec: Scalar, given: object, path: str) -> object:
@@ -158,7 +172,7 @@ class _Reader:
             self._complain(path, f'Proto field "{path}" is not repeating, cannot start list.')
         elif not spec.accepts(given):
             reason = "Base64 decoding failed for " if spec is BYTES else ""
-            self._wrong(path, spec.type_name, reason + json.dumps(given)[:80])
+            self._wrong(path, spec.type_name, reason + _quoted(given))
         elif isinstance(given, str) and spec in (FLOAT, DOUBLE):
             return float(given)
         elif spec in (INT32, INT64):
@@ -172,7 +186,7 @@ class _Reader:
 
     def _map(self, spec: MapOf, given: object, path: str) -> object:
         if not isinstance(given, dict):
-            self._wrong(path, "Map", json.dumps(given)[:80])
+            self._wrong(path, "Map", _quoted(given))
             return {}
         pairs = enumerate(given.items())
         return {key: self.value(spec.item, item, f"{path}[{i}].value") for i, (key, item) in pairs}
@@ -183,12 +197,12 @@ class _Reader:
         if isinstance(given, list):
             self._complain(path, f'Proto field "{path}" is not repeating, cannot start list.')
         else:
-            self._wrong(path, spec.name, json.dumps(given)[:80])
+            self._wrong(path, spec.name, _quoted(given))
         return {}
 
     def _unknown(self, name: str, path: str) -> None:
         at = f" at '{path}'" if path else ""
-        self._complain(path, f'Unknown name "{name}"{at}: Cannot find field.')
+        self._complain(path, f'Unknown name "{name[:QUOTED_CHARS]}"{at}: Cannot find field.')
 
     def _wrong(self, path: str, type_name: str, given: str) -> None:
         self._complain(path, f"Invalid value at '{path}' ({type_name}), {given}", prefix="")
@@ -197,6 +211,8 @@ class _Reader:
         self, path: str, text: str, prefix: str = "Invalid JSON payload received. "
     ) -> None:
         self.violations.append((path, prefix + text))
+        if len(self.violations) == MOST_VIOLATIONS:
+            raise self.refusal()
 
 
 def enum(name: str, *values: str, any_case: bool = False) -> Enum:

@@ -7,13 +7,14 @@ conversation itself is judged in ``turns.py``. Limits: dossier section 6 (Gemini
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from server.demo import turns
 from server.demo.catalogue import UNARY_OUTPUT, Model
 from server.demo.errors import GoogleError, Json, invalid
 from server.demo.messages import BUILT_IN_TOOLS
-from server.demo.proto import snake
+from server.demo.proto import MOST_VIOLATIONS, snake
 from server.demo.signatures import GEMINI_API, Signer
 from server.demo.tokens import count_request
 
@@ -79,8 +80,8 @@ def _check_tools(request: Json, model: Model) -> None:
     for i, declaration in enumerate(declared):
         _check_declaration(declaration, f"tools[0].function_declarations[{i}]")
     names = [d["name"] for d in declared]
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise invalid(f"Duplicate function declaration found: {name}")
     if declared and built_in(request):
         _check_mix(request, model)
@@ -374,4 +375,4 @@ def _check_budget(budget: int, model: Model) -> None:
 def _check_safety(request: Json) -> None:
     categories = [setting.get("category") for setting in request.get("safetySettings", ())]
     if len(set(categories)) != len(categories):
-        raise invalid(f"Duplicate safety settings: {json.dumps(categories)}")
+        raise invalid(f"Duplicate safety settings: {json.dumps(categories[:MOST_VIOLATIONS])}")

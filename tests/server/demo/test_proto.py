@@ -6,7 +6,7 @@ import pytest
 
 from server.demo.errors import GoogleError
 from server.demo.messages import GENERATE
-from server.demo.proto import decode_bytes, read
+from server.demo.proto import MOST_VIOLATIONS, Message, Repeated, Scalar, decode_bytes, read
 from tests.google import messages
 from tests.support import user, weather_tool
 
@@ -113,3 +113,27 @@ def test_all_violations_come_at_once() -> None:
 @pytest.mark.parametrize("text", ["aGk=", "aGk", "-_-_", "skip_thought_signature_validator"])
 def test_base64_is_read_in_every_spelling(text: str) -> None:
     assert decode_bytes(text) is not None
+
+
+def test_a_refusal_stays_short_whatever_is_wrong() -> None:
+    """100,000 bad safety settings were read to the end, and answered with 66 MB."""
+    long = "x" * 1_000_000
+    for field in (
+        {"safetySettings": [{"category": "HARM", "threshold": "NONE"}] * 100_000},
+        {"safetySettings": [{"category": long}] * 30},
+        {"safetySettings": [{long: 1}] * 30},
+        {"generationConfig": {f"{n}{long}": 1 for n in range(30)}},
+    ):
+        error = refusal(in_request(**field))
+        violations = error.error["details"][0]["fieldViolations"]
+        assert len(violations) == MOST_VIOLATIONS
+        assert len(error.body()) < 16_000
+
+
+def test_reading_ends_with_the_last_violation_that_is_told() -> None:
+    looked: list[object] = []
+    odd = Scalar("TYPE_ODD", lambda value: bool(looked.append(value)))
+    spec = Message("Many", {"n": Repeated(odd)})
+    with pytest.raises(GoogleError):
+        read(spec, {"n": list(range(100_000))})
+    assert len(looked) == MOST_VIOLATIONS

@@ -345,3 +345,12 @@ def test_data_in_a_schema_is_no_schema() -> None:
             }
         )
     )
+
+
+def test_many_settings_and_functions_are_refused_in_short() -> None:
+    setting = {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}
+    assert len(str(refusal(safetySettings=[setting] * 100_000))) < 1000
+    many = [{"name": f"f{n}"} for n in range(30_000)]
+    assert "Duplicate function declaration" in str(
+        refusal(tools=[{"functionDeclarations": [*many, many[0]]}])
+    )
