@@ -57,6 +57,8 @@ _FOR: Mapping[Door, str] = {
     "code-assist": "on Code Assist",
 }
 
+ON_DEMO = "on the demo"
+
 _TIERS: tuple[Tier, ...] = ("main", "best", "fast")
 AUTO = "auto"
 """A tier whose model the catalogue chooses."""
@@ -192,6 +194,8 @@ class Aliases:
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why each of them is."""
     on: date = field(default_factory=today)
+    demo: bool = False
+    """The built-in demo answers: no key is in play."""
 
     def resolve(self, name: str, available: Sequence[Model]) -> Model:
         """The model to send a request for ``name`` to first.
@@ -238,7 +242,8 @@ class Aliases:
         choice = (
             "no choice is left" if first is None else "next choice" if passed else "first choice"
         )
-        return "; ".join([f"{choice} {_FOR[self.door]}", *reasons])
+        where = ON_DEMO if self.demo else _FOR[self.door]
+        return "; ".join([f"{choice} {where}", *reasons])
 
     def _passed_over(self, model_id: str, listed: Collection[str]) -> str:
         known = catalogue().model(model_id)
@@ -322,9 +327,9 @@ class Aliases:
                 yield _alias(name, target, self._note(name, target, available))
 
     def _note(self, name: str, target: Model, available: Sequence[Model]) -> str:
-        note = f"Answered by {target.id}"
+        note = f"Answered by {target.id}" + (f" {ON_DEMO}" if self.demo else "")
         tier = STABLE_NAMES.get(name.removeprefix(TWIN_PREFIX))
-        if tier is None:
+        if tier is None or (self.demo and self.chosen(tier) == AUTO):
             return note
         return f"{note} ({self.why(tier, available)})"
 
@@ -345,7 +350,11 @@ class Aliases:
             raise self._refused_model(target.id, available)
         if available and all(m.id != target.id for m in available):
             raise self._unknown_model(name, available)
-        return target if target.id == name else _alias(name, target)
+        return (
+            target
+            if target.id == name
+            else _alias(name, target, self._note(name, target, available))
+        )
 
     def successor(self, model_id: str, available: Sequence[Model]) -> str | None:
         """What to use in the place of a model that is refused: what Google names, if that can be
@@ -403,9 +412,8 @@ def _entry(model_id: str, available: Sequence[Model]) -> Model:
     return next((m for m in available if m.id == model_id), None) or describe(model_id)
 
 
-def _alias(name: str, target: Model, note: str = "") -> Model:
+def _alias(name: str, target: Model, note: str) -> Model:
     label = f"{target.display_name} (via proxy)"
-    note = note or f"Answered by {target.id}"
     return replace(target, id=name, display_name=label, description=note, alias_of=target.id)
 
 

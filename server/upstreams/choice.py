@@ -26,6 +26,8 @@ class Choice:
     reason: str
 
 
+DEMO = "demo"
+"""The upstream that is never chosen by itself, and needs no key."""
 LIST_WITHIN_S = 3.0
 """How long a list, or a request that needs it, waits for Google."""
 
@@ -75,10 +77,16 @@ class Doors:
         settings, upstream = self.settings, upstream or self.current()
         refused = self.learned.refused(upstream.credential if upstream else "")
         door, table, on = self._door(upstream), catalogue(), today()
+        demo = upstream is not None and upstream.name == DEMO
         kept = self._rules
         if kept and kept[0] is settings and kept[1] is table:
             aliases = kept[2]
-            if (aliases.door, aliases.on, aliases.refused) == (door, on, refused):
+            if (aliases.door, aliases.on, aliases.demo, aliases.refused) == (
+                door,
+                on,
+                demo,
+                refused,
+            ):
                 return aliases
         aliases = Aliases(
             settings.aliases,
@@ -90,6 +98,7 @@ class Doors:
             refused=refused,
             reasons={model: WORDS[mark.why] for model, mark in refused.items()},
             on=on,
+            demo=demo,
         )
         self._rules = settings, table, aliases
         return aliases
@@ -206,7 +215,7 @@ class Doors:
             listing.task.cancel()
 
     def _is_ready(self, door: Door) -> bool:
-        return door.name == "demo" or door.configured(self._parts)
+        return door.name == DEMO or door.configured(self._parts)
 
     def _sign_in(self, problem: str) -> AuthenticationError:
         return AuthenticationError(

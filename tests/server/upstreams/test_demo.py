@@ -143,3 +143,18 @@ async def test_a_large_request_is_answered_outside_the_loop(
         answer = await rig.http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200
     assert threads[-1] == thread
+
+
+async def test_its_lists_say_who_answers_and_nothing_of_keys(tmp_path: Path) -> None:
+    async with running(
+        tmp_path, upstream="demo", gemini_api_key=None, model_fast="gemini-2.5-flash"
+    ) as rig:
+        models = {m["id"]: m for m in (await rig.http.get("/v1/models")).json()["data"]}
+        for name in ("gemini-best", "claude-gp-gemini-best", "gpt-4o"):
+            answers = models[name]["alias_of"]
+            assert models[name]["description"] == f"Answered by {answers} on the demo"
+        told = models["gemini-fast"]["description"]
+        assert told == "Answered by gemini-2.5-flash on the demo (chosen by MODEL_FAST)"
+        one = (await rig.http.get("/v1/models/gpt-5-nano")).json()
+        assert one["description"] == f"Answered by {one['alias_of']} on the demo"
+        assert "free keys" not in (await rig.http.get("/")).text
