@@ -137,3 +137,17 @@ async def test_an_estimate_is_marked_wherever_it_is_shown(tmp_path: Path) -> Non
         html = (await rig.http.get("/")).text
     # Card, totals and their count, chart, two breakdowns with two numbers each, the row's two.
     assert html.count("≈") == 1 + 1 + 2 + 1 + 4 + 2
+
+
+async def test_a_row_says_which_model_answered_where_it_was_another(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        for model in ("gemini-3.8-flash", "gemini-3.7-flash"):
+            html = (await rig.http.get("/")).text
+            assert "answered by" not in html
+            answer = await rig.http.post("/v1/chat/completions", json={**CHAT, "model": model})
+            assert answer.status_code == 200
+        html = (await rig.http.get("/")).text
+    assert html.count("answered by") == 1
+    row = html[html.index('id="recent"') :]
+    shown = 'gemini-3.7-flash<span class="small answered"> answered by gemini-3.8-flash</span>'
+    assert shown in row

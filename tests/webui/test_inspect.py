@@ -124,3 +124,14 @@ async def test_a_row_without_a_usage_entry_ends_with_its_status() -> None:
     assert [pane.side for pane in panes_of(inspector.traces()[0])] == [
         *("client", "upstream", "stream", "answer")
     ]
+
+
+async def test_it_says_which_model_answered_where_it_was_another(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        await switch(rig, "yes")
+        for model, told in (("gemini-3.8-flash", False), ("gemini-3.7-flash", True)):
+            await rig.http.post("/v1/chat/completions", json={**CHAT, "model": model})
+            html = (await rig.http.get("/inspect")).text
+            words = "gemini-3.7-flash was answered by <strong>gemini-3.8-flash</strong>"
+            assert (words in html) is told
+            assert ("was answered by" in html) is told
