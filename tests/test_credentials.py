@@ -249,7 +249,7 @@ async def test_an_ended_sign_in_that_cannot_be_set_aside_is_asked_about_once(
             assert "/setup" in answer.text
         assert len(rig.google.calls("token")) == 1
         assert (await rig.http.get("/health")).json()["authenticated"] is False
-        out = await post(rig, "/setup", action="sign-out")
+        out = await post(rig, "/setup", action="sign-out", sure="yes")
         assert out.status_code == 200
         assert "Signed out" in out.text
         assert (await ask(rig, "openai")).status_code == 401
@@ -265,7 +265,7 @@ async def test_signing_out_of_a_read_only_folder_signs_out(
         assert (await ask(rig, "openai")).status_code == 200
         monkeypatch.setattr(token_store, "write_private", refuse)
         monkeypatch.setattr(Path, "unlink", refuse)
-        out = await post(rig, "/setup", action="sign-out")
+        out = await post(rig, "/setup", action="sign-out", sure="yes")
         assert out.status_code == 200
         assert (await ask(rig, "openai")).status_code == 401
         assert (await rig.http.get("/health")).json()["authenticated"] is False

@@ -150,7 +150,9 @@ async def sign_in_twice(program: Program) -> None:
     program.remember()
     page = (await program.get("/setup")).text
     assert (
-        await program.post("/setup", data={"token": field(page, "token"), "action": "sign-out"})
+        await program.post(
+            "/setup", data={"token": field(page, "token"), "action": "sign-out", "sure": "yes"}
+        )
     ).status_code in (200, 303)
     page = (await program.get("/setup")).text
     code = parse_qs(urlsplit(await agree(sign_in_link(page))).query)["code"][0]
@@ -202,7 +204,7 @@ async def test_no_secret_comes_out_anywhere(tmp_path: Path) -> None:
         try:
             await program.ready()
             page = (await program.get("/inspect")).text
-            await program.post("/inspect", data={"token": field(page, "token"), "action": "on"})
+            await program.post("/inspect", data={"token": field(page, "token"), "on": "yes"})
             await sign_in_twice(program)
             await use(program, google)
             token = field((await program.get("/settings")).text, "token")

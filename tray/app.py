@@ -164,8 +164,6 @@ class App:
                 controller.accept_port(int(action.value or 0))
             case "change":
                 controller.change(action.name, action.value)
-            case "sign out":
-                controller.sign_out()
             case "check account":
                 controller.check_account()
             case "autostart":

@@ -17,7 +17,6 @@ Verb = Literal[
     "restart",
     "accept port",
     "change",
-    "sign out",
     "check account",
     "autostart",
     "open folder",
@@ -358,7 +357,7 @@ def _upstream(status: Status) -> Item:
 
 def _account(status: Status) -> Item:
     sign = (
-        Item("Sign out", Action("sign out"))
+        Item("Sign out…", Action("open", "/setup?ask=sign-out#sign-out"))
         if status.signed_in
         else Item("Sign in or add a key…", Action("open", "/setup"))
     )

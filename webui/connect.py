@@ -162,9 +162,7 @@ class ConnectPage:
         )
 
     async def change(self) -> Any:
-        form = await self._forms.read()
-        if form is None:
-            return await self._forms.refuse()
+        form = await self._forms.read("apply", "undo", "verify")
         if not g.local or elsewhere(self._gateway.settings.data_dir):
             told = Told(
                 form.get("tool", ""), "Files are changed from their own computer only.", True

@@ -21,8 +21,7 @@ class HelpPage:
 
     async def examine(self) -> Any:
         """Look at everything now; what is found is shown, and kept nowhere."""
-        if await self._forms.read() is None:
-            return await self._forms.refuse()
+        await self._forms.read("")
         settings = self._gateway.settings
         return await self.show(await examine(settings, more=self._checks, gateway=self._gateway))
 

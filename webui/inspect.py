@@ -116,8 +116,6 @@ class InspectPage:
         )
 
     async def change(self) -> Any:
-        form = await self._forms.read()
-        if form is None:
-            return await self._forms.refuse()
+        form = await self._forms.read("")
         self._inspector.switch(on=form.get("on") == "yes")
         return redirect("/inspect", 303)

@@ -23,7 +23,7 @@ from server.host.gateway import Gateway
 from webui.about import AboutPage
 from webui.connect import ConnectPage
 from webui.dashboard import Dashboard
-from webui.forms import Forms
+from webui.forms import FormError, Forms
 from webui.help import HelpPage
 from webui.inspect import InspectPage
 from webui.labels import FILTERS
@@ -85,6 +85,7 @@ def create_pages(gateway: Gateway, *, checks: Sequence[Check] = ()) -> Quart:
     ):
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])
     app.context_processor(pages.everywhere)
+    app.register_error_handler(FormError, forms.refuse)
     app.register_error_handler(HTTPException, pages.failed)
     app.register_error_handler(Exception, pages.broke)
     return app
@@ -181,8 +182,7 @@ class _Pages:
 
     async def log_out(self) -> Any:
         """End the login, here and in the browser."""
-        if await self._forms.read() is None:
-            return await self._forms.refuse()
+        await self._forms.read("")
         access = self._gateway.access
         access.sessions.end(access.cookie_in(request.headers.get("cookie", "")))
         response = redirect("/", 303)
@@ -193,26 +193,16 @@ class _Pages:
         """A page for what HTTP has a status for; JSON for who did not ask for a page."""
         status = error.code or 500
         heading, message = _SENTENCES.get(status, ("That did not work", str(error.description)))
-        if "text/html" not in request.headers.get("accept", ""):
-            return {"error": {"message": message}}, status
-        page = await render_template(
-            "message.html", heading=heading, message=message, failed=True, home=True
-        )
-        return page, status
+        return await self._forms.tell(status, heading, message, home=True)
 
     async def broke(self, error: Exception) -> Any:
         """A page for our own fault; the traceback is in the log."""
         log.error("%s %s failed", request.method, request.path, exc_info=error)
-        page = await render_template(
-            "message.html",
-            heading="This page broke",
-            message="That is a fault of this program. Nothing was changed that is not shown; the "
-            "log has the details.",
-            failed=True,
-            home=True,
-            to_log=True,
+        told = (
+            "That is a fault of this program. Nothing was changed that is not shown; the log has "
+            "the details."
         )
-        return page, 500
+        return await self._forms.tell(500, "This page broke", told, home=True, to_log=True)
 
 
 _SENTENCES = {

@@ -74,6 +74,7 @@ HINTS = {
     "API_KEY": "Leave empty to keep the saved keys.",
     "ADMIN_KEY": "Leave empty to keep the saved key.",
 }
+WIPE = "Agents that are in the middle of something may have to begin anew. This cannot be undone."
 MOST_TYPED = 64
 RESTARTED_S = 4
 """When the browser looks for the restarted server: stopping takes two seconds at most."""
@@ -335,6 +336,7 @@ class SettingsPage:
             unchanged="saved" in request.args and not saved,
             unsaved=self._gateway.unsaved,
             wiped="wiped" in request.args,
+            about_wiping=WIPE,
             pending=sorted(self._gateway.pending),
             can_restart=self._gateway.on_restart is not None,
             file=self._gateway.settings.data_dir / "settings.toml",
@@ -352,12 +354,9 @@ class SettingsPage:
         return field
 
     async def change(self) -> Any:
-        form = await self._forms.read()
-        if form is None:
-            return await self._forms.refuse()
+        form = await self._forms.read("", "wipe", "restart")
         if form.get("action") == "wipe":
-            await self._gateway.wipe()
-            return redirect("/settings?wiped", 303)
+            return await self._wipe(sure=form.get("sure") == "yes")
         if form.get("action") == "restart":
             return await self._restart(sure=form.get("sure") == "yes")
         forbidden = not_allowed(form, self._gateway.access, g.caller.kind)
@@ -379,6 +378,13 @@ class SettingsPage:
         if not values:
             return redirect("/settings?saved=", 303)
         return redirect(f"/settings?saved={','.join(values)}#{anchor_of(next(iter(values)))}", 303)
+
+    async def _wipe(self, *, sure: bool) -> Any:
+        """Ask first: what is wiped does not come back."""
+        if not sure:
+            return await self._forms.ask("wipe", "Wipe the conversations?", WIPE, "Yes, wipe them")
+        await self._gateway.wipe()
+        return redirect("/settings?wiped", 303)
 
     async def _restart(self, *, sure: bool) -> Any:
         """Ask first: a restart ends what is running. Then go where the pages will be."""

@@ -12,13 +12,27 @@ from server.edge.rights import ACTIONS
 from server.errors import BadRequestError, ProxyError
 from server.host.gateway import DoorCheck
 from server.settings.load import SettingsError
-from webui.forms import Forms
+from webui.forms import Forms, unknown_action
 
 SIGNED_IN = "Signed in."
 CLIENT_ELSEWHERE = (
     "The OAuth client is chosen on the server's own computer, or after logging in with ADMIN_KEY."
 )
-
+SURE = {
+    "sign-out": (
+        "Sign out?",
+        "The sign-in is forgotten here and ended at Google, and with it the thought signatures and "
+        "answers that were kept.",
+        "Yes, sign out",
+    ),
+    "remove-key": (
+        "Remove the saved key?",
+        "The Gemini API key is forgotten here; at Google it stays as it is.",
+        "Yes, remove the saved key",
+    ),
+}
+"""What is done only when its form says ``sure``: heading, meaning and button of the page that asks.
+"""
 
 RENEW_S = 540
 """When a page that has been quiet asks for its sign-in link anew, which lasts ten minutes."""
@@ -49,6 +63,8 @@ class SetupPage:
             failed=failed,
             check=check,
             token=self._forms.token,
+            sure=SURE,
+            asked_for=request.args.get("ask", ""),
             ready=[door.name for door in gateway.doors.configured()],
             missing={door.name: door.missing for door in gateway.doors.listed()},
             chosen=settings.upstream,
@@ -74,10 +90,11 @@ class SetupPage:
 
     async def change(self) -> Any:
         form = await self._forms.read()
-        if form is None:
-            return await self._forms.refuse()
         if not self._forms.may(ACTIONS.get(form.get("action", ""), "page")):
             return await self._forms.forbid(CLIENT_ELSEWHERE)
+        asked = SURE.get(form.get("action", ""))
+        if asked and form.get("sure") != "yes":
+            return await self._forms.ask(form["action"], *asked)
         try:
             message, check = await self._act(form)
         except SettingsError as error:
@@ -136,7 +153,8 @@ class SetupPage:
             case "sign-out":
                 await gateway.sign_out()
                 return "Signed out.", None
-        return "", None
+            case other:
+                raise unknown_action(other)
 
     async def _change_typed(self, form: dict[str, str], name: str) -> None:
         """Take over a field, unless it still holds what its page showed: that may be old."""

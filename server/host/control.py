@@ -264,9 +264,6 @@ class Controller:
         """Change one live setting, and save it."""
         self._ask(lambda gateway: gateway.change(name, value))
 
-    def sign_out(self) -> None:
-        self._ask(lambda gateway: gateway.sign_out())
-
     def check_account(self) -> None:
         """Ask Google anew who is behind the upstream."""
         self._ask(self._check)

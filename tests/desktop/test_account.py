@@ -70,7 +70,9 @@ def test_signing_out_in_the_menu_and_where_to_sign_in_again(panel: "Panel", star
         start("--hidden", **signed_in(google, base_url, start.data)) as program,
     ):
         ready(panel, program)
-        panel.click("Sign out")
+        panel.click("Sign out…")
+        wait(lambda: shown(program, 1))
+        assert (program.folder / "google_token.json").exists()
         wait(lambda: panel.says("Needs sign-in"))
         assert not (program.folder / "google_token.json").exists()
         assert not panel.says("% left")

@@ -129,7 +129,6 @@ END = [("quit",), ("close",)]
         (Action("restart"), ("restart",)),
         (Action("accept port", value=8082), ("accept_port", 8082)),
         (Action("change", "WAIT_MODE", value=True), ("change", "WAIT_MODE", True)),
-        (Action("sign out"), ("sign_out",)),
         (Action("browse", "https://google"), ("browse", "https://google")),
         (Action("check account"), ("check_account",)),
         (Action("autostart", value=True), ("set", True)),

@@ -211,7 +211,7 @@ def test_an_interval_that_is_not_listed_is_set_on_the_page() -> None:
 
 
 def test_signing_in_or_out_follows_the_account() -> None:
-    assert item(UP, "Sign out").action == Action("sign out")
+    assert item(UP, "Sign out…").action == Action("open", "/setup?ask=sign-out#sign-out")
     assert item(replace(UP, signed_in=False), "Sign in").action == Action("open", "/setup")
 
 

@@ -117,7 +117,7 @@ async def test_signing_out_revokes_and_forgets(tmp_path: Path) -> None:
     async with before_sign_in(tmp_path, google) as rig:
         await rig.http.get(await agree(sign_in_link(await page(rig))))
         html = await page(rig)
-        data = {"token": field(html, "token"), "action": "sign-out"}
+        data = {"token": field(html, "token"), "action": "sign-out", "sure": "yes"}
         answer = await rig.http.post("/setup", data=data)
         assert "Signed out" in answer.text
         assert google.calls("revoke")
@@ -328,7 +328,9 @@ async def test_a_page_that_breaks_says_so_in_words(
             raise ZeroDivisionError
 
         monkeypatch.setattr(rig.gateway.usage, "summary", broken)
-        answer = await rig.http.get("/")
+        told = (await rig.http.get("/")).json()["error"]["message"]
+        assert "fault of this program" in told
+        answer = await rig.http.get("/", headers=BROWSER)
         assert answer.status_code == 500
         assert "fault of this program" in answer.text
         assert "ZeroDivisionError" not in answer.text

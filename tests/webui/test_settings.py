@@ -131,7 +131,7 @@ async def test_an_address_that_is_our_own_is_refused(tmp_path: Path) -> None:
 
 async def test_wiping_empties_the_stores(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
-        answer = await rig.http.post("/settings", data=await form(rig, action="wipe"))
+        answer = await rig.http.post("/settings", data=await form(rig, action="wipe", sure="yes"))
         assert answer.headers["location"] == "/settings?wiped"
         assert "are gone" in (await rig.http.get("/settings?wiped")).text
         refused = await rig.http.post("/settings", data={"action": "wipe"})
@@ -289,6 +289,13 @@ async def test_a_stale_dashboard_undoes_nothing(tmp_path: Path) -> None:
 async def test_wiping_asks(tmp_path: Path) -> None:
     async with running(tmp_path) as rig:
         html = (await rig.http.get("/settings")).text
+        await rig.http.post("/v1/responses", json={"model": "gpt-4o", "input": "hello"})
+        for sure in ({}, {"sure": "no"}):
+            answer = await rig.http.post("/settings", data=await form(rig, action="wipe", **sure))
+            assert "<h1>Wipe the conversations?</h1>" in answer.text
+            assert len(rig.gateway.responses._recent) == 1
+        await rig.http.post("/settings", data=await form(rig, action="wipe", sure="yes"))
+        assert not rig.gateway.responses._recent
     asked = html[html.index('id="wipe"') :]
     assert asked.index("<details><summary>Wipe them…") < asked.index("Yes, wipe them now")
     assert asked.count("<button") == 1

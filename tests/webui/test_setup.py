@@ -9,7 +9,14 @@ import pytest
 from server.auth.oauth_client import CLIENT_FILE
 from tests.google.google import FakeGoogle
 from tests.rig import Rig, running
-from tests.webui.test_pages import agree, before_sign_in, field, page, sign_in_link
+from tests.webui.test_pages import (
+    BROWSER,
+    agree,
+    before_sign_in,
+    field,
+    page,
+    sign_in_link,
+)
 
 MINUTE = 60.0
 
@@ -121,7 +128,7 @@ async def test_a_key_is_replaced_and_removed(tmp_path: Path) -> None:
         html = await page(rig)
         assert "Replace it: save key and check it" in html
         assert "Remove the key…" in html
-        html = await post(rig, "remove-key")
+        html = await post(rig, "remove-key", sure="yes")
         assert rig.gateway.settings.gemini_api_key is None
         assert "Remove the key…" not in html
 
@@ -130,7 +137,7 @@ async def test_signing_out_asks(tmp_path: Path) -> None:
     async with before_sign_in(tmp_path, FakeGoogle()) as rig:
         await rig.http.get(await agree(sign_in_link(await page(rig))))
         html = await page(rig)
-    asked = re.search(r"<details><summary>Sign out…(.*?)</details>", html, re.S)
+    asked = re.search(r'<details id="sign-out" ><summary>Sign out…(.*?)</details>', html, re.S)
     assert asked
     assert "Yes, sign out" in asked[1]
     assert html.count('value="sign-out"') == 1
@@ -146,3 +153,58 @@ async def test_a_stale_tab_undoes_no_project(tmp_path: Path) -> None:
         await rig.http.post("/setup", data=data | was | old)
         assert rig.gateway.settings.google_cloud_project == "mine"
         assert rig.gateway.settings.google_cloud_location == "europe-west4"
+
+
+@pytest.mark.parametrize("action", ["", "fly", "Sign-Out", "sign-out "])
+async def test_an_unknown_button_is_refused_with_a_sentence(tmp_path: Path, action: str) -> None:
+    async with running(tmp_path) as rig:
+        for path in ("/setup", "/connect"):
+            token = field(await page(rig, path), "token")
+            data = {"token": token, "action": action, "sure": "yes", "tool": "codex"}
+            answer = await rig.http.post(path, data=data, headers=BROWSER)
+            assert answer.status_code == 400, path
+            assert "which no button here does" in answer.text
+            told = await rig.http.post(path, data=data)
+            assert (told.status_code, list(told.json())) == (400, ["error"])
+
+
+@pytest.mark.parametrize("path", ["/settings", "/inspect", "/help", "/about", "/logout"])
+async def test_pages_with_few_buttons_refuse_others(tmp_path: Path, path: str) -> None:
+    async with running(tmp_path) as rig:
+        token = field(await page(rig, "/settings"), "token")
+        answer = await rig.http.post(path, data={"token": token, "action": "fly", "on": "yes"})
+        assert answer.status_code == 400
+        assert "fly" in answer.json()["error"]["message"]
+        assert not rig.gateway.pipeline.inspector.on
+
+
+@pytest.mark.parametrize("sure", [{}, {"sure": ""}, {"sure": "no"}])
+async def test_signing_out_needs_the_button_that_confirms(
+    tmp_path: Path, sure: dict[str, str]
+) -> None:
+    google = FakeGoogle()
+    async with before_sign_in(tmp_path, google) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        asked = await post(rig, "sign-out", **sure)
+        assert "<h1>Sign out?</h1>" in asked
+        assert rig.gateway.tokens.signed_in
+        assert not google.calls("revoke")
+        assert re.search(r'<button[^>]* name="sure" value="yes"', asked)
+        await post(rig, "sign-out", sure="yes")
+        assert not rig.gateway.tokens.signed_in
+
+
+async def test_removing_the_key_needs_the_button_that_confirms(tmp_path: Path) -> None:
+    async with running(tmp_path, gemini_api_key=None) as rig:
+        await rig.gateway.change("GEMINI_API_KEY", "a-key-of-mine")
+        assert "Remove the saved key?" in await post(rig, "remove-key")
+        assert rig.gateway.settings.gemini_key
+        await post(rig, "remove-key", sure="yes")
+        assert not rig.gateway.settings.gemini_key
+
+
+async def test_the_tray_opens_the_question_about_signing_out(tmp_path: Path) -> None:
+    async with before_sign_in(tmp_path, FakeGoogle()) as rig:
+        await rig.http.get(await agree(sign_in_link(await page(rig))))
+        assert '<details id="sign-out" open>' in await page(rig, "/setup?ask=sign-out")
+        assert '<details id="sign-out" open>' not in await page(rig)
