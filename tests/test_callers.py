@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from server.edge.guesses import Guesses
+from server.edge.rights import PAGES
 from tests.faults import BODIES, raw, requests
 from tests.faults import request_of as hello
 from tests.google import failures
@@ -127,6 +128,55 @@ async def test_programs_get_json_for_what_is_not_there(
         openai = await rig.http.request(method, path, headers=headers)
         assert openai.status_code == 404
         assert openai.json()["error"]["type"] == "invalid_request_error"
+
+
+PAGE_ADDRESSES = sorted(
+    (method, path)
+    for path in PAGES
+    for method in ("GET", "POST", "PUT", "DELETE")
+    if not path.startswith("/static/")
+)
+
+
+@pytest.mark.parametrize(("method", "path"), PAGE_ADDRESSES)
+async def test_programs_get_json_at_the_address_of_a_page(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    said: list[tuple[dict[str, str], bytes]] = [
+        ({"accept": "application/json"}, b""),
+        ({"accept": "application/json", **form}, b"action=check"),
+        ({"content-type": "application/json"}, b'{"model": "x"}'),
+        ({"content-type": "application/vnd.api+json; charset=utf-8"}, b"{}"),
+    ]
+    async with running(tmp_path) as rig:
+        for headers, content in said:
+            answer = await rig.http.request(method, path, headers=headers, content=content)
+            assert answer.status_code == 405, headers
+            assert "web page" in answer.json()["error"]["message"]
+        assert "text/html" not in (await rig.http.request("PUT", path)).headers["content-type"]
+
+
+async def test_programs_without_a_key_get_json_at_the_address_of_a_page(tmp_path: Path) -> None:
+    async with running(tmp_path, api_keys=(KEY,)) as rig:
+        for headers in ({"accept": "application/json"}, {"content-type": "application/json"}, {}):
+            answer = await rig.http.post("/setup", content=b"{}", headers=headers)
+            assert answer.status_code == 401
+            assert answer.json()["error"]["code"] == "invalid_api_key"
+        page = await rig.http.post("/setup", data={"action": "check"}, headers=BROWSER)
+        assert page.status_code == 401
+        assert "<form" in page.text
+
+
+async def test_a_form_without_its_token_is_refused_in_the_language_of_its_sender(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as rig:
+        for path in ("/setup", "/settings", "/connect", "/inspect", "/help", "/about", "/logout"):
+            page = await rig.http.post(path, data={"action": "check"}, headers=BROWSER)
+            assert (page.status_code, "<h1>" in page.text) == (403, True)
+            told = await rig.http.post(path, data={"action": "check"})
+            assert (told.status_code, list(told.json())) == (403, ["error"])
 
 
 @pytest.mark.parametrize("version", ["v1alpha", "v1beta", "v1"])

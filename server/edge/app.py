@@ -33,7 +33,16 @@ from server.dialects.base import (
 from server.edge import openapi
 from server.edge.access import Access
 from server.edge.body import Bodies, Incoming, read_body
-from server.edge.head_checks import check_head, headers_of, origin_form, without_key
+from server.edge.head_checks import (
+    asks_for_data,
+    check_head,
+    headers_of,
+    is_by_program,
+    origin_form,
+    takes_html,
+    wants_websocket,
+    without_key,
+)
 from server.edge.request import (
     Receive,
     Request,
@@ -51,7 +60,7 @@ from server.edge.request import (
     while_connected,
 )
 from server.edge.rights import ENDPOINTS, is_page
-from server.edge.routes import API_ROOTS, Routes, takes_key
+from server.edge.routes import API_ROOTS, Routes, page_only, takes_key
 from server.errors import (
     AuthenticationError,
     InternalServerError,
@@ -78,11 +87,6 @@ KEEP_ALIVE_S = 10.0
 
 _IGNORED = ("/api/event_logging", "/api/hello")
 """Probes and telemetry of Claude Code: answered, never read."""
-
-_API_HEADERS = (
-    *("authorization", "x-api-key", "x-goog-api-key", "x-goog-api-client", "anthropic-version"),
-)
-"""What no browser sends by itself when an address is opened."""
 
 
 class Elsewhere(Protocol):
@@ -136,7 +140,7 @@ class Edge:
         """Let the request in, or raise the ``ProxyError`` that says why not."""
         request.last = True
         check_head(request.scope)
-        request.last = _wants_websocket(request.headers)
+        request.last = wants_websocket(request.headers)
         client = request.scope.get("client")
         request.caller = self.access.check(
             request.method,
@@ -178,6 +182,8 @@ class Edge:
             await send_json(request, dialect, document, {})
         elif is_api:
             await self._api(request, dialect)
+        elif is_page(request.path) and asks_for_data(headers):
+            await send_error(request, dialect, page_only(request.path))
         else:
             await self._behind(request)
 
@@ -187,7 +193,8 @@ class Edge:
         if isinstance(error, WrongKeyError):
             await self._slow_down(request)
         by_key = isinstance(error, AuthenticationError | WrongKindOfKeyError)
-        opened = is_page(request.path) and not _is_by_program(request.headers)
+        looks = request.method in ("GET", "HEAD") or takes_html(request.headers)
+        opened = is_page(request.path) and looks and not is_by_program(request.headers)
         if by_key and opened:
             await self._behind(request, refusal=error)
         else:
@@ -454,10 +461,6 @@ class _Stream:
         await self.request.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _wants_websocket(headers: Mapping[str, str]) -> bool:
-    return headers.get("upgrade", "").lower() == "websocket"
-
-
 async def _live(receive: Receive, send: Send) -> None:
     """The lifespan protocol: nothing of ours waits for it."""
     message = {"type": ""}
@@ -469,16 +472,12 @@ async def _live(receive: Receive, send: Send) -> None:
 def _is_for_pages(request: Request) -> bool:
     """Whether a browser asks, or a page, a figure or a probe of ours is asked for."""
     path, headers = request.path, request.headers
-    if _wants_websocket(headers):
+    if wants_websocket(headers):
         return False
     if is_page(path) or path in ENDPOINTS or path.startswith(_IGNORED):
         return True
-    opened = request.method in ("GET", "HEAD") and "text/html" in headers.get("accept", "")
-    return opened and not _is_by_program(headers)
-
-
-def _is_by_program(headers: Mapping[str, str]) -> bool:
-    return _wants_websocket(headers) or any(name in headers for name in _API_HEADERS)
+    opened = request.method in ("GET", "HEAD") and takes_html(headers)
+    return opened and not is_by_program(headers)
 
 
 def _our_fault(request: Request) -> InternalServerError:

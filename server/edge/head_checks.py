@@ -5,6 +5,7 @@ the target) is settled or refused before the access check looks at it.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,34 @@ _ONCE = frozenset(
     }
 )
 """Headers that decide something here, and may therefore be sent only once."""
+
+
+_API_HEADERS = (
+    *("authorization", "x-api-key", "x-goog-api-key", "x-goog-api-client", "anthropic-version"),
+)
+"""What no browser sends by itself when an address is opened."""
+
+
+def wants_websocket(headers: Mapping[str, str]) -> bool:
+    return headers.get("upgrade", "").lower() == "websocket"
+
+
+def takes_html(headers: Mapping[str, str]) -> bool:
+    """Whether a page is asked for by name, as every browser does."""
+    return "text/html" in headers.get("accept", "")
+
+
+def asks_for_data(headers: Mapping[str, str]) -> bool:
+    """Whether JSON is sent, or is the only answer that is taken: no form and no browser does."""
+    accept = headers.get("accept", "")
+    only = "json" in accept and not takes_html(headers) and "*/*" not in accept
+    return only or "json" in headers.get("content-type", "")
+
+
+def is_by_program(headers: Mapping[str, str]) -> bool:
+    """Whether something says that this is no browser's request."""
+    names = any(name in headers for name in _API_HEADERS)
+    return wants_websocket(headers) or names or asks_for_data(headers)
 
 
 def origin_form(scope: Scope) -> Scope:

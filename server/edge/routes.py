@@ -48,6 +48,14 @@ def canonical(path: str) -> str:
     return version + rest.rstrip("/")
 
 
+def page_only(path: str) -> MethodNotAllowedError:
+    """The refusal of a program's request at the address of a page."""
+    return MethodNotAllowedError(
+        f"{path} is a web page for browsers: it answers no JSON, and takes only the forms that it "
+        "shows. GET /openapi.json lists what programs may call."
+    )
+
+
 def takes_key(path: str) -> bool:
     """Whether this is an address of Gemini's own, where a key may stand in ``?key=``."""
     return not _is_compatible(path) and bool(_KEY_IN_ADDRESS.fullmatch(canonical(path)))
