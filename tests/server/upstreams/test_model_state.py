@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +94,7 @@ async def test_the_pages_tell_an_end_of_what_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: date, said: str | None
 ) -> None:
     """Not of every model there is."""
-    monkeypatch.setattr("server.upstreams.choice.Aliases", partial(Aliases, on=on))
+    monkeypatch.setattr("server.upstreams.choice.today", lambda: on)
     async with running(tmp_path, aliases={"mine": "gemini-2.5-pro"}) as rig:
         for path in ("/", "/setup"):
             page = (await rig.http.get(path)).text
