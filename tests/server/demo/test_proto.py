@@ -132,7 +132,12 @@ def test_a_refusal_stays_short_whatever_is_wrong() -> None:
 
 def test_reading_ends_with_the_last_violation_that_is_told() -> None:
     looked: list[object] = []
-    odd = Scalar("TYPE_ODD", lambda value: bool(looked.append(value)))
+
+    def refuses(value: object) -> bool:
+        looked.append(value)
+        return False
+
+    odd = Scalar("TYPE_ODD", refuses)
     spec = Message("Many", {"n": Repeated(odd)})
     with pytest.raises(GoogleError):
         read(spec, {"n": list(range(100_000))})
