@@ -152,7 +152,7 @@ async def test_programs_get_json_at_the_address_of_a_page(
     async with running(tmp_path) as rig:
         for headers, content in said:
             answer = await rig.http.request(method, path, headers=headers, content=content)
-            assert answer.status_code == 405, headers
+            assert answer.status_code == 404, headers
             assert "web page" in answer.json()["error"]["message"]
         assert "text/html" not in (await rig.http.request("PUT", path)).headers["content-type"]
 

@@ -183,7 +183,7 @@ class Edge:
         elif is_api:
             await self._api(request, dialect)
         elif is_page(request.path) and asks_for_data(headers):
-            await send_error(request, dialect, page_only(request.path))
+            await send_error(request, dialect, page_only(request.method, request.path))
         else:
             await self._behind(request)
 

@@ -48,11 +48,11 @@ def canonical(path: str) -> str:
     return version + rest.rstrip("/")
 
 
-def page_only(path: str) -> MethodNotAllowedError:
+def page_only(method: str, path: str) -> NotFoundError:
     """The refusal of a program's request at the address of a page."""
-    return MethodNotAllowedError(
-        f"{path} is a web page for browsers: it answers no JSON, and takes only the forms that it "
-        "shows. GET /openapi.json lists what programs may call."
+    return NotFoundError(
+        f"There is no JSON at {method} {path}, which is a web page for browsers and takes only the "
+        "forms that it shows. GET /openapi.json lists what programs may call."
     )
 
 
