@@ -1,5 +1,6 @@
 """The account in the real menu: who, what is left, what is wrong, and signing out."""
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.desktop.conftest import Program, Starter, chat
@@ -16,6 +17,16 @@ def ask(program: Program, model: str) -> int:
     url = program.url + "/v1/chat/completions"
     body = chat("hi").replace(b"gpt-4o", model.encode())
     return program.http.post(url, content=body, headers=JSON).status_code
+
+
+def confirm(program: Program) -> None:
+    """Press the button of the page that asks."""
+    found = re.search(
+        r'name="token" value="([^"]*)"', program.http.get(program.url + "/setup").text
+    )
+    assert found
+    data = {"token": found[1], "action": "sign-out", "sure": "yes"}
+    assert program.http.post(program.url + "/setup", data=data).status_code == 200
 
 
 def test_account_plan_upstream_and_quota_are_told_and_follow_requests(
@@ -73,11 +84,12 @@ def test_signing_out_in_the_menu_and_where_to_sign_in_again(panel: "Panel", star
         panel.click("Sign out…")
         wait(lambda: shown(program, 1))
         assert (program.folder / "google_token.json").exists()
+        confirm(program)
         wait(lambda: panel.says("Needs sign-in"))
         assert not (program.folder / "google_token.json").exists()
         assert not panel.says("% left")
         panel.click("Sign in or add a key…")
-        wait(lambda: shown(program, 1))
+        wait(lambda: shown(program, 2))
         panel.click("Demo")
         wait(lambda: ask(program, "gemini-2.5-pro") == 200)
         wait(lambda: panel.says("Running on 127.0.0.1:"))
