@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,29 +199,44 @@ def load() -> Any:
         return _load_gtk()
 
 
-def _load_gtk() -> Any:
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise NoToolkitError("No display: running without a tray.", has_display=False)
-    # xorg, pystray's last resort, shows an icon that answers no click: worse than none.
+@contextlib.contextmanager
+def _without_opengl() -> Iterator[None]:
+    """A menu needs none, and GTK would load 30 MB of it when it opens the display."""
+    os.environ["GDK_GL"] = "disable"
+    try:
+        yield
+    finally:
+        del os.environ["GDK_GL"]  # the window process may want it
+
+
+def _pystray_on_gtk() -> Any:
+    """pystray with a backend of GTK's, or None. Raises ``NoToolkitError`` for a dead display."""
     try:
         gtk.check()
     except gtk.UnusableError as error:
         raise NoToolkitError(f"No tray: {error}; the dashboard opens in your browser.") from error
     except (ImportError, ValueError) as error:
         log.debug("GTK cannot be used: %s", error)
+    # xorg, pystray's last resort, shows an icon that answers no click: worse than none.
     chosen = os.environ.get("PYSTRAY_BACKEND")
     for backend in (chosen,) if chosen in ("appindicator", "gtk") else ("appindicator", "gtk"):
         os.environ["PYSTRAY_BACKEND"] = str(backend)
-        # A menu needs no OpenGL, and GTK would load 30 MB of it when it opens the display.
-        os.environ["GDK_GL"] = "disable"
         try:
             return importlib.import_module("pystray")
         except Exception as error:  # noqa: BLE001  # display, typelib, gi: each fails differently
             log.debug("pystray's %s backend cannot be used: %s", backend, error)
             for name in [name for name in sys.modules if name.split(".")[0] == "pystray"]:
                 del sys.modules[name]
-        finally:
-            del os.environ["GDK_GL"]  # the window process may want it
+    return None
+
+
+def _load_gtk() -> Any:
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise NoToolkitError("No display: running without a tray.", has_display=False)
+    with _without_opengl():
+        pystray = _pystray_on_gtk()
+    if pystray is not None:
+        return pystray
     packaged = getattr(sys, "frozen", False)  # brings PyGObject along
     first, again = ("", "") if packaged else ("python3-gi, ", " and run make setup again")
     raise NoToolkitError(
