@@ -119,7 +119,7 @@ def form(server: Server, source: Source) -> None:
         value = str(odd) if source.below(2) else source.text(12)
         fields[names[source.below(len(names))]] = value
     body = urlencode(fields, quote_via=quote, errors="surrogatepass").encode()
-    sent = [("content-type", "application/x-www-form-urlencoded")]
+    sent = [("content-type", "application/x-www-form-urlencoded"), ("accept", "text/html")]
     answer = server.ask("POST", "/settings", [broken(body, source)], sent)
     assert answer.status in (303, 400, 403), (fields, answer.status)
     if answer.status == 303:
