@@ -2,7 +2,9 @@
 
 The address comes from whoever wrote the prompt, so it must not reach into the user's own network:
 only http(s), only public addresses, and the connection goes to the very address that was checked
-(a second look-up could answer differently).
+(a second look-up could answer differently). Behind a SOCKS 5 proxy that holds as well. A proxy that
+connects by name (``http``, ``https``, ``socks5h``) gets the name: it is refused where it can only
+mean the user's own network, or where this computer knows such an address for it.
 """
 
 import asyncio
@@ -32,6 +34,7 @@ from server.limits import (
     MIB,
     REDIRECTS,
 )
+from server.network.proxies import Proxies, ProxySetting, from_surroundings
 
 Resolve = Callable[[str, int], Awaitable[str]]
 """(host, port) -> the address to connect to; raises ``ValueError`` when it must not be reached."""
@@ -103,6 +106,10 @@ def _is_open(address: _Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
+class UnknownHostError(ValueError):
+    """This computer knows no address of a name."""
+
+
 class PublicAddresses:
     """The addresses of names, as far as everybody can reach them."""
 
@@ -115,11 +122,45 @@ class PublicAddresses:
         try:
             found = await self._lookups.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise ValueError(f"the host {host[:100]} was not found") from error
+            raise UnknownHostError(f"the host {host[:100]} was not found") from error
         addresses = [str(entry[4][0]) for entry in found]
         if not addresses or not all(map(is_public, addresses)):
             raise ValueError(f"{host[:100]} is not a public address")
         return addresses[0]
+
+
+_AT_HOME = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet", ".corp")
+"""Ends of names that only a network of one's own knows (RFC 6761, RFC 8375, and habit)."""
+
+
+def _judge_name(host: str) -> None:
+    """Whether a proxy may be asked for ``host`` by name. Raises ``ValueError``."""
+    name = host.lower().rstrip(".")
+    named = "." in name and not name.endswith(_AT_HOME) and name.rpartition(".")[2].isalpha()
+    closed = not named and not name.rpartition(".")[2].startswith("xn--") and not is_public(name)
+    if closed:
+        raise ValueError(f"{host[:100]} is not a public address")
+
+
+class _Ways:
+    """The clients of one request: one without a proxy, and one for each that is set."""
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._clients: dict[httpx.URL | None, httpx.AsyncClient] = {}
+
+    def client(self, url: httpx.URL) -> tuple[httpx.AsyncClient, ProxySetting | None]:
+        """What fetches ``url``, and its proxy. Raises ``NetworkSettingError``."""
+        setting = self._proxies.setting_for(url)
+        proxy = setting.usable() if setting else None
+        key = proxy.url if proxy else None
+        if key not in self._clients:
+            self._clients[key] = httpx.AsyncClient(timeout=DOWNLOAD_S, proxy=proxy, trust_env=False)
+        return self._clients[key], setting
+
+    async def aclose(self) -> None:
+        for client in self._clients.values():
+            await client.aclose()
 
 
 class _Room:
@@ -140,9 +181,15 @@ class Fetcher:
     """Turns the ``Download`` placeholders of a call into inline data."""
 
     def __init__(
-        self, *, resolve: Resolve | None = None, now: Callable[[], float] = monotonic
+        self,
+        *,
+        resolve: Resolve | None = None,
+        now: Callable[[], float] = monotonic,
+        proxies: Proxies | None = None,
     ) -> None:
+        """``proxies``: instead of those that are set around the program."""
         self._resolve = resolve or PublicAddresses().of
+        self._proxies = proxies
         self._now = now
         self._dead: OrderedDict[str, float] = OrderedDict()
         """Address -> until when it is not tried again for an earlier turn."""
@@ -176,9 +223,9 @@ class Fetcher:
         pending = list(wanted)
         room = _Room()
         queue = iter(pending)
-        async with httpx.AsyncClient(timeout=DOWNLOAD_S, trust_env=False) as http:
+        async with contextlib.aclosing(_Ways(self._proxies or from_surroundings())) as ways:
             workers = [
-                asyncio.create_task(self._some(http, queue, room, left_out))
+                asyncio.create_task(self._some(ways, queue, room, left_out))
                 for _ in range(min(DOWNLOADS_AT_ONCE, len(pending)))
             ]
             try:
@@ -189,14 +236,14 @@ class Fetcher:
 
     async def _some(
         self,
-        http: httpx.AsyncClient,
+        ways: _Ways,
         queue: Iterator[Download],
         room: _Room,
         left_out: list[str],
     ) -> None:
         for download in queue:
             with _forgiven(download, left_out):
-                await self._one(http, download, room)
+                await self._one(ways, download, room)
 
     def _note_dead(self, url: str) -> None:
         self._dead[url] = self._now() + DEAD_S
@@ -204,10 +251,10 @@ class Fetcher:
         while len(self._dead) > DEAD_ADDRESSES:
             self._dead.popitem(last=False)
 
-    async def _one(self, http: httpx.AsyncClient, download: Download, room: _Room) -> None:
+    async def _one(self, ways: _Ways, download: Download, room: _Room) -> None:
         try:
             async with asyncio.timeout(DOWNLOAD_S):
-                mime_type, data = await self._get(http, download, room)
+                mime_type, data = await self._get(ways, download, room)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             reason = str(error) or f"no complete answer within {DOWNLOAD_S:.0f} s"
             self._note_dead(download.url)
@@ -218,12 +265,12 @@ class Fetcher:
             "data": base64.b64encode(data).decode("ascii"),
         }
 
-    async def _get(
-        self, http: httpx.AsyncClient, download: Download, room: _Room
-    ) -> tuple[str, bytes]:
+    async def _get(self, ways: _Ways, download: Download, room: _Room) -> tuple[str, bytes]:
         url = _url_of(download)
         for _ in range(REDIRECTS + 1):
-            response = await http.send(await self._request(http, url), stream=True)
+            http, setting = ways.client(url)
+            request = await self._request(http, url, setting)
+            response = await http.send(request, stream=True)
             try:
                 if response.next_request is None:
                     return await _read(response, download.media, room)
@@ -232,11 +279,14 @@ class Fetcher:
                 await response.aclose()
         raise ValueError(f"more than {REDIRECTS} redirects")
 
-    async def _request(self, http: httpx.AsyncClient, url: httpx.URL) -> httpx.Request:
-        """A request to the checked address itself, with the name kept for Host and TLS."""
+    async def _request(
+        self, http: httpx.AsyncClient, url: httpx.URL, setting: ProxySetting | None
+    ) -> httpx.Request:
+        """A request to the checked address itself, with the name kept for Host and TLS; by name
+        where a proxy makes the connection by name."""
         _check(url)
         port = url.port or (443 if url.scheme == "https" else 80)
-        address = await self._resolve(url.host, port)
+        address = await self._address(url.host, port, setting)
         return http.build_request(
             "GET",
             url.copy_with(host=address),
@@ -244,6 +294,15 @@ class Fetcher:
             headers={"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity"},
             extensions={"sni_hostname": url.host},
         )
+
+    async def _address(self, host: str, port: int, setting: ProxySetting | None) -> str:
+        if setting is None or not setting.connects_by_name:
+            return await self._resolve(host, port)
+        _judge_name(host)
+        if not setting.looks_names_up:
+            with contextlib.suppress(UnknownHostError):  # the proxy may know it
+                await self._resolve(host, port)
+        return host
 
 
 @contextlib.contextmanager

@@ -45,6 +45,12 @@ class ProxySetting:
         """Names must not be looked up on this computer."""
         return self.proxy is not None and self.proxy.url.scheme == "socks5h"
 
+    @property
+    def connects_by_name(self) -> bool:
+        """Connections with TLS are made to names: their certificate is checked for what the proxy
+        was asked for. A SOCKS 5 proxy can be given an address."""
+        return self.proxy is not None and self.proxy.url.scheme != "socks5"
+
     def usable(self) -> httpx.Proxy:
         """The proxy. Raises ``NetworkSettingError``."""
         if self.proxy is None:

@@ -11,9 +11,11 @@ import pytest
 from server import limits
 from server.aside import Lookups
 from server.core import downloads as fetch
-from server.core.downloads import Fetcher, PublicAddresses, is_public
+from server.core.downloads import Fetcher, PublicAddresses, UnknownHostError, is_public
 from server.errors import BadRequestError
 from server.gemini.types import Download, Json
+from server.network.proxies import from_surroundings
+from tests.server.network.test_proxies import socks
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -306,3 +308,58 @@ async def test_files_of_earlier_turns_beyond_the_number_are_left_out(
         ]
         assert await Fetcher(resolve=anywhere).inline(downloads) == ["True"]
     assert ["inlineData" in download.part for download in downloads] == [False, True]
+
+
+# ── through a proxy ──────────────────────────────────────────────────────────────────────────────
+
+PICTURE = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 3\r\n\r\npng"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "asked_for"), [("socks5", "93.184.215.14"), ("socks5h", "pictures.example.com")]
+)
+async def test_a_file_is_fetched_through_the_proxy_that_is_set(scheme: str, asked_for: str) -> None:
+    """By the address that was checked where the proxy takes one; ``socks5h`` looks names up."""
+    looked_up: list[str] = []
+
+    async def resolve(host: str, port: int) -> str:
+        looked_up.append(host)
+        return "93.184.215.14"
+
+    asked: list[tuple[str, int]] = []
+    async with socks(asked, PICTURE) as address:
+        proxies = from_surroundings({"ALL_PROXY": f"{scheme}://{address}"})
+        (download,) = of(["http://pictures.example.com/a.png"])
+        await Fetcher(resolve=resolve, proxies=proxies).inline([download])
+    assert download.part["inlineData"]["mimeType"] == "image/png"
+    assert asked == [(asked_for, 80)]
+    assert looked_up == ([] if scheme == "socks5h" else ["pictures.example.com"])
+
+
+@pytest.mark.parametrize("scheme", ["socks5h", "http"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "router", "nas.local", "metadata.google.internal.", "127.0.0.1", "10.0.0.1",
+     "169.254.1.1", "[::1]", "0x7f.1", "127.1", "a.localhost", "168.63.129.16"],
+)  # fmt: skip
+async def test_a_proxy_is_never_asked_for_a_network_of_ones_own(scheme: str, host: str) -> None:
+    async def resolve(host: str, port: int) -> str:
+        raise UnknownHostError(host)
+
+    asked: list[tuple[str, int]] = []
+    async with socks(asked, PICTURE) as address:
+        proxies = from_surroundings({"ALL_PROXY": f"{scheme}://{address}"})
+        (download,) = of([f"http://{host}/a.png"])
+        with pytest.raises(BadRequestError):
+            await Fetcher(resolve=resolve, proxies=proxies).inline([download])
+    assert asked == []
+
+
+async def test_a_name_known_to_be_private_here_is_not_given_to_a_proxy() -> None:
+    async def resolve(host: str, port: int) -> str:
+        raise ValueError(f"{host} is not a public address")
+
+    proxies = from_surroundings({"ALL_PROXY": "http://127.0.0.1:9"})
+    (download,) = of(["http://wiki.example.com/a.png"])
+    with pytest.raises(BadRequestError, match="not a public address"):
+        await Fetcher(resolve=resolve, proxies=proxies).inline([download])

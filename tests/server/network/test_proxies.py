@@ -17,6 +17,7 @@ from server.errors import NetworkSettingError, UpstreamError, UpstreamTimeoutErr
 from server.network.failures import mapped_errors
 from server.network.proxies import Proxies, blocking_client, from_surroundings, read
 from server.network.transport import Transport, make_client
+from tests.support import HANGS_S
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -126,22 +127,25 @@ def test_desktops_write_socks_for_socks_five() -> None:
 
 
 @asynccontextmanager
-async def socks(asked: list[tuple[str, int]]) -> AsyncIterator[str]:
+async def socks(asked: list[tuple[str, int]], answer: bytes = WHOLE) -> AsyncIterator[str]:
     """A SOCKS 5 proxy (RFC 1928) that answers every connection itself."""
 
+    talks: list[asyncio.Task[None] | None] = []
+
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readexactly((await reader.readexactly(2))[1])
             writer.write(b"\x05\x00")
             kind = (await reader.readexactly(4))[3]
-            assert kind == 3  # a name: nothing was looked up here
-            name = await reader.readexactly((await reader.readexactly(1))[0])
+            size = 4 if kind == 1 else (await reader.readexactly(1))[0]
+            name = await reader.readexactly(size)
             port = struct.unpack("!H", await reader.readexactly(2))[0]
-            asked.append((name.decode(), port))
+            asked.append((".".join(map(str, name)) if kind == 1 else name.decode(), port))
             writer.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
             while True:
                 await reader.readuntil(b"\r\n\r\n")
-                writer.write(WHOLE)
+                writer.write(answer)
         writer.close()
 
     server = await asyncio.start_server(handler, "127.0.0.1", 0)
@@ -149,6 +153,7 @@ async def socks(asked: list[tuple[str, int]]) -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await asyncio.wait_for(asyncio.gather(*filter(None, talks)), HANGS_S)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks"])
